@@ -1,0 +1,38 @@
+# make demo   set up everything and start the app at http://127.0.0.1:7860
+# make test   set up everything and run all tests
+# make setup  set up only
+# make lint   formatting, style and types
+# Each target may be run again at any time, as root or as a user; a failure is one line.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOG := $(VENV)/install.log
+export PYTHONUTF8 := 1
+
+.PHONY: demo test setup lint clean
+
+demo: setup
+	@$(BIN)/python app.py
+
+setup: $(VENV)/.installed
+	@$(BIN)/python -m cacara setup
+
+test: $(VENV)/.installed-dev
+	@$(BIN)/python -m cacara setup
+	@sh tests/browser/install_chromium.sh
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+
+$(VENV)/.installed: requirements.txt
+	@sh install.sh "$(PYTHON)" $(VENV) requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements.txt requirements-dev.txt
+	@sh install.sh "$(PYTHON)" $(VENV) requirements-dev.txt
+	@touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) runs

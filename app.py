@@ -1,0 +1,143 @@
+"""The app: flags to services to page. ``python app.py --help`` lists the flags."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cacara.package_clients import Progress
+    from cacara.retrieval import Retriever
+
+REPOSITORY = Path(__file__).resolve().parent
+SPACE_DISK = Path("/data")
+MAX_UPLOAD = "50mb"
+WAITING_VISITORS = 64
+
+logger = logging.getLogger("app")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a start of the app is told.
+
+    Attributes:
+        host: Address to listen at.
+        port: Port to listen at.
+        model: A bundled model's name, a model folder, or None for the default.
+        gallery: A folder of sounds, or None for the default gallery.
+        database: The SQLite file for feedback.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    """
+
+    host: str
+    port: int
+    model: str | None
+    gallery: Path | None
+    database: Path
+    device: str
+
+
+def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Return the settings of a command line; the only place where the app reads the environment.
+
+    Args:
+        arguments: The command line without the program's name.
+        environment: ``SPACE_ID`` says that this is a Space: listen to all, and use the disk that lasts.
+    """
+    on_space = bool(environment.get("SPACE_ID"))
+    lasting = on_space and os.access(SPACE_DISK, os.W_OK)
+    parser = argparse.ArgumentParser(prog="app.py", description="Sound search in every language.")
+    parser.add_argument(
+        "--host", default="0.0.0.0" if on_space else "127.0.0.1", help="address to listen at (%(default)s)"
+    )
+    parser.add_argument("--port", type=_port, default=7860, help="port to listen at (%(default)s)")
+    parser.add_argument("--model", help="a bundled model's name or a model folder (the default model)")
+    parser.add_argument("--gallery", type=Path, help="a folder of sounds to search (the default gallery)")
+    parser.add_argument(
+        "--database",
+        type=Path,
+        default=(SPACE_DISK if lasting else REPOSITORY / "data") / "feedback.db",
+        help="the SQLite file for feedback (%(default)s)",
+    )
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute (%(default)s)"
+    )
+    return Settings(**vars(parser.parse_args(arguments)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Start the app and serve until it is interrupted.
+
+    Returns:
+        The exit code: 0, or 1 when the server could not be started.
+    """
+    settings = read_settings(sys.argv[1:] if arguments is None else arguments, os.environ)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # Before the first import of gradio and transformers; a model that is meant to come from the hub needs 0 here.
+    for name, value in (("GRADIO_ANALYTICS_ENABLED", "False"), ("HF_HUB_OFFLINE", "1")):
+        os.environ.setdefault(name, value)
+    return _serve(settings)
+
+
+def _serve(settings: Settings) -> int:
+    from ui.layout import ICON, STYLE, create_app
+    from ui.media import media_routes
+    from ui.services import Feedback, Services
+    from ui.startup import Engine
+    from ui.theme import make_theme
+
+    def prepare(report: Callable[[Progress], None]) -> Retriever:
+        from cacara import setup
+
+        chosen = {} if settings.model is None else {"model": settings.model}
+        return setup.prepare(**chosen, gallery_folder=settings.gallery, device=settings.device, report=report)
+
+    services = Services(Engine(prepare), Feedback(settings.database))
+    app = create_app(services).queue(max_size=WAITING_VISITORS, default_concurrency_limit=8)
+    try:
+        app.launch(
+            server_name=settings.host,
+            server_port=settings.port,
+            prevent_thread_lock=True,
+            quiet=True,
+            share=False,
+            ssr_mode=False,
+            run_history=False,
+            show_error=False,
+            max_file_size=MAX_UPLOAD,
+            footer_links=["api"],
+            favicon_path=ICON,
+            theme=make_theme(),
+            css_paths=STYLE,
+            app_kwargs={"routes": media_routes(services)},
+        )
+    except OSError as error:
+        logger.error("cannot listen at %s:%d: %s; choose another --port", settings.host, settings.port, error)
+        return 1
+    # After the page is up: loading the model would slow its start on few cores.
+    services.engine.start()
+    logger.info("the app is at %s", app.local_url)
+    app.block_thread()
+    return 0
+
+
+def _port(text: str) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = 0
+    if not 1 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"found {text!r}, wanted a whole number from 1 to 65535")
+    return port
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""``python -m cacara``: set-up, search, embedding and evaluation from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cacara.errors import AudioError, CacaraError, QueryError
+from cacara.package_clients import Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from cacara.model import Cacara
+
+BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "sounds-v1.jsonl"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m cacara", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_setup(commands)
+    _add_search(commands)
+    _add_embed(commands)
+    _add_evaluate(commands)
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    try:
+        chosen.run(chosen)
+    except CacaraError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        return 130
+    return 0
+
+
+def setup(options: argparse.Namespace) -> None:
+    """Fetch all that the app needs, and embed the gallery."""
+    from cacara import setup as preparation
+    from cacara import sources
+
+    sources.remove_stale_partials()
+    retriever = preparation.prepare(options.model, options.gallery, "cpu", show_progress)
+    gallery = retriever.gallery
+    sys.stdout.write(f"ready: model {retriever.model.name} {retriever.model.version}, ")
+    sys.stdout.write(f"{len(gallery.clips)} sounds of {gallery.name}, cache {sources.cache_folder()}\n")
+    if gallery.notice:
+        sys.stdout.write(f"note: {gallery.notice}\n")
+
+
+def search(options: argparse.Namespace) -> None:
+    """Search the gallery by text or by a sound file."""
+    from cacara import audio
+    from cacara import setup as preparation
+
+    if (options.query is None) == (options.audio is None):
+        raise QueryError("give a query or --audio FILE, one of them")
+    recording = audio.load(options.audio) if options.audio else None
+    retriever = preparation.prepare(options.model, options.gallery, options.device, show_progress)
+    if recording is not None:
+        target = options.target or "text"
+        result = retriever.search_audio(recording.waveform, options.top, target, options.language)
+    else:
+        result = retriever.search_text(options.query, options.language, options.top, options.target or "audio")
+    hits = []
+    for hit in result.hits:
+        clip = retriever.clip(hit.clip_id)
+        hits.append(
+            {"rank": hit.rank, "clip_id": hit.clip_id, "score": round(hit.score, 6), "caption": hit.text}
+            | {"concept": clip.concept, "path": str(clip.path)}
+        )
+    query = options.query if recording is None else str(options.audio)
+    answer = {"query": query, "language": result.language, "model": result.model, "hits": hits}
+    if options.json:
+        sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+        return
+    for note in recording.notes if recording is not None else ():
+        sys.stderr.write(f"note: {note}\n")
+    sys.stdout.write(f"{query} · {result.language or 'language unknown'} ({result.language_source})\n")
+    for hit in result.hits:
+        sys.stdout.write(f"{hit.rank:3d}  {hit.score:6.3f}  {hit.clip_id:40s} {hit.text}\n")
+
+
+def embed(options: argparse.Namespace) -> None:
+    """Write embeddings of a text file's lines, or of a folder's sounds, as ``ids`` and ``embeddings``."""
+    import numpy as np
+
+    from cacara import checkpoint
+
+    if options.kind == "text":
+        texts = _text_inputs(options.input)
+        model = checkpoint.load(options.model, options.device, report=show_progress)
+        ids, embeddings = list(texts), model.encode_text(list(texts.values()), options.language)
+    else:
+        files = _audio_inputs(options.input)
+        model = checkpoint.load(options.model, options.device, report=show_progress)
+        ids, embeddings = _embed_files(model, files)
+    partial = options.output.with_name(f"{options.output.name}.{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        np.savez(file, ids=np.array(ids), embeddings=embeddings)
+    partial.replace(options.output)
+    sys.stdout.write(f"{options.output}: {embeddings.shape[0]} × {embeddings.shape[1]}\n")
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Report recall per language on a split of the frozen benchmark."""
+    from cacara import audio, benchmark, checkpoint, evaluation, sources
+    from cacara.evaluation_tables import to_markdown
+
+    keys = benchmark.required_sources(BENCHMARK, options.split)
+    resolved = benchmark.load(BENCHMARK, options.split, sources.fetch_all(sorted(keys), show_progress))
+    model = checkpoint.load(options.model, options.device, report=show_progress)
+    waveforms = [audio.load(clip.path, audio.GALLERY_LIMITS).waveform for clip in resolved.clips]
+    variants = {
+        model.name: model,
+        "untrained": model.variant("untrained"),
+        "projection": model.variant("projection"),
+    }
+
+    def tell(fraction: float, message: str) -> None:
+        show_progress(Progress("evaluate", message, fraction))
+
+    measured = evaluation.measure(variants, resolved, waveforms, shared_text=True, progress=tell)
+    report = evaluation.to_report(measured, resolved)
+    report |= {"model_version": model.version, "fingerprint": model.fingerprint}
+    if options.json:
+        evaluation.write_report(report, options.json)
+    sys.stdout.write(to_markdown(report))
+
+
+def show_progress(progress: Progress) -> None:
+    """Write one line of progress to standard error; on a terminal it replaces the last one."""
+    share = "" if progress.fraction is None else f" {progress.fraction:4.0%}"
+    line = f"{progress.subject}: {progress.stage}{share}"
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{line}" + ("\n" if progress.stage == "ready" else ""))
+    elif progress.fraction in (None, 0.0, 1.0):
+        sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def _embed_files(model: Cacara, files: dict[str, Path]) -> tuple[list[str], np.ndarray]:
+    """Return the names and embeddings of the sounds that can be read; the others are told."""
+    import numpy as np
+
+    from cacara import audio
+
+    ids: list[str] = []
+    embeddings: list[np.ndarray] = []
+    for name, path in files.items():
+        show_progress(Progress("sounds", "embed", len(embeddings) / len(files)))
+        try:
+            waveform = audio.load(path, audio.GALLERY_LIMITS).waveform
+        except AudioError as error:
+            sys.stderr.write(f"skipped {name}: {error}\n")
+            continue
+        ids.append(name)
+        embeddings.append(model.encode_audio([waveform])[0])
+    if not ids:
+        raise AudioError(f"none of the {len(files)} sounds can be read")
+    return ids, np.stack(embeddings)
+
+
+def _text_inputs(path: Path) -> dict[str, str]:
+    """Return the lines of a text file by their number, blank ones left out."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise QueryError(f"cannot read texts from {path}: {error}; wanted a UTF-8 file, one text a line") from error
+    texts = {str(number): line.strip() for number, line in enumerate(lines, start=1) if line.strip()}
+    if not texts:
+        raise QueryError(f"{path} holds no text; wanted one text a line")
+    return texts
+
+
+def _audio_inputs(path: Path) -> dict[str, Path]:
+    from cacara import gallery
+
+    if path.is_file():
+        return {path.name: path}
+    return {clip.clip_id: clip.path for clip in gallery.load_folder(path).clips}
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=(run.__doc__ or "").rstrip("."), description=run.__doc__)
+    parser.set_defaults(run=run)
+    parser.add_argument("--model", default="cacara", help="a bundled model's name or a model folder")
+    return parser
+
+
+def _add_setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "setup", setup)
+    parser.add_argument("--gallery", type=Path, metavar="DIR", help="a folder of sounds instead of the default gallery")
+
+
+def _add_search(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "search", search)
+    parser.add_argument("query", nargs="?", metavar="QUERY", help="what to search for, in any language")
+    parser.add_argument("--audio", type=Path, metavar="FILE", help="search by this sound instead")
+    parser.add_argument("--language", metavar="CODE", help="the query's language (default: detected)")
+    parser.add_argument("--target", choices=("audio", "text"), help="what to find (default: audio; text with --audio)")
+    parser.add_argument("--top", type=int, default=10, metavar="K", help="how many hits, 1 to 100")
+    parser.add_argument("--gallery", type=Path, metavar="DIR", help="a folder of sounds instead of the default gallery")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--json", action="store_true", help="write one JSON object")
+
+
+def _add_embed(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "embed", embed)
+    parser.add_argument("--kind", choices=("text", "audio"), required=True)
+    parser.add_argument("--input", type=Path, required=True, metavar="FILE_OR_DIR")
+    parser.add_argument("--language", metavar="CODE", help="the texts' language (default: detected)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--output", type=Path, required=True, metavar="X.npz")
+
+
+def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "evaluate", evaluate)
+    parser.add_argument("--split", choices=("dev", "test"), required=True)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the report as JSON")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

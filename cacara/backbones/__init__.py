@@ -1,0 +1,1 @@
+"""Frozen encoders with published weights, one a file."""

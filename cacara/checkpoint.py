@@ -1,0 +1,173 @@
+"""A model folder: written whole, read strictly."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_safetensors
+from safetensors.torch import save_file
+from torch import Tensor
+
+from cacara import devices
+from cacara.adapters import AudioHead, LanguageCentring
+from cacara.backbones import audio, text
+from cacara.config import ModelConfig
+from cacara.errors import CheckpointError
+from cacara.model import Cacara
+from cacara.package_clients import Report, silent
+
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+FILES = (CONFIG, WEIGHTS, CARD)
+DEFAULT_MODEL = "cacara"
+
+
+def bundled() -> dict[str, Path]:
+    """Return the checkpoints that ship with the package, by name."""
+    root = Path(__file__).parent / "bundled"
+    return {folder.name: folder for folder in sorted(root.glob("*")) if (folder / CONFIG).is_file()}
+
+
+def find(name_or_folder: str | Path) -> Path:
+    """Return the folder of a bundled name or of a path.
+
+    Raises:
+        CheckpointError: It is neither, or a file of the folder is missing.
+    """
+    names = bundled()
+    folder = names.get(str(name_or_folder), Path(name_or_folder))
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"no model {str(name_or_folder)!r}; wanted {', '.join(names) or 'a folder'} or a model folder"
+        )
+    if missing := [name for name in FILES if not (folder / name).is_file()]:
+        raise CheckpointError(f"the model folder {folder} lacks {', '.join(missing)}; wanted {', '.join(FILES)}")
+    return folder
+
+
+def load(
+    name_or_folder: str | Path = DEFAULT_MODEL,
+    device: str = "auto",
+    precision: str = "float32",
+    report: Report = silent,
+) -> Cacara:
+    """Load a model.
+
+    Args:
+        name_or_folder: The name of a bundled checkpoint, or a model folder.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: ``float32``, ``bfloat16`` or ``float16``, by autocast.
+        report: Told of the backbones' fetching.
+
+    Raises:
+        CheckpointError: The folder is missing, damaged, of another format version, or its weights do not fit.
+        DeviceError: No such device or precision.
+        SourceError: A backbone's weights cannot be fetched.
+    """
+    folder = find(name_or_folder)
+    config = read_config(folder)
+    target = devices.resolve(device)
+    devices.precision(precision, target)  # refuse a wrong name before the slow part
+    raw = (folder / WEIGHTS).read_bytes()
+    tensors = _parse(raw, folder)
+    text_tower = text.load(config.text, report)
+    audio_tower = audio.load(config.audio.backbone, config.audio.patch_pooling, report)
+    head = AudioHead(config.audio, audio_tower.features, audio_tower.classes, config.dimension)
+    centring = LanguageCentring(config.languages, config.dimension)
+    if text_tower.dimension != config.dimension:
+        raise CheckpointError(f"the text backbone is {text_tower.dimension} wide, config.json says {config.dimension}")
+    _fill(folder, tensors, head, centring, audio_tower)
+    digest = hashlib.sha256((folder / CONFIG).read_bytes() + raw).hexdigest()
+    return Cacara(config, text_tower, audio_tower, head, centring, digest[:12], target, precision)
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """Return a folder's config.
+
+    Raises:
+        CheckpointError: It cannot be read, or is of another format version.
+    """
+    try:
+        return ModelConfig.from_json(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+    except (OSError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{folder / CONFIG} cannot be read: {error}") from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder}: {error}") from error
+
+
+def save(
+    folder: Path,
+    config: ModelConfig,
+    head: AudioHead,
+    centring: LanguageCentring,
+    card: str,
+    audio_weights: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write a model folder beside its place, then put it there.
+
+    Args:
+        folder: Target; an older model folder there is replaced, anything else is left alone.
+        config: The model's config.
+        head: The trained audio head.
+        centring: The languages' means.
+        card: The model card, Markdown.
+        audio_weights: Tensors of the audio tower that training changed, under its state dict's names.
+
+    Raises:
+        CheckpointError: ``folder`` exists and is no model folder.
+    """
+    if folder.exists() and any(folder.iterdir()) and not (folder / CONFIG).is_file():
+        raise CheckpointError(f"{folder} exists and is no model folder; wanted a new or an older model's folder")
+    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    tensors = {
+        **{f"head.{name}": value for name, value in head.state_dict().items()},
+        **{f"centring.{name}": value for name, value in centring.state_dict().items()},
+        **{f"audio.{name}": value for name, value in (audio_weights or {}).items()},
+    }
+    contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    save_file(contiguous, partial / WEIGHTS, metadata={"format": "pt"})
+    (partial / CONFIG).write_text(json.dumps(config.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (partial / CARD).write_text(card, encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    partial.replace(folder)
+
+
+def _parse(raw: bytes, folder: Path) -> dict[str, Tensor]:
+    try:
+        return parse_safetensors(raw)
+    except (SafetensorError, ValueError) as error:
+        raise CheckpointError(
+            f"{folder / WEIGHTS} is damaged ({len(raw):,} bytes: {error}); copy it again, or train it anew"
+        ) from error
+
+
+def _fill(
+    folder: Path,
+    tensors: Mapping[str, Tensor],
+    head: AudioHead,
+    centring: LanguageCentring,
+    audio_tower: torch.nn.Module,
+) -> None:
+    """Put the tensors where they belong; not one may be missing, left over or of another shape."""
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+    try:
+        head.load_state_dict(part("head."), strict=True)
+        centring.load_state_dict(part("centring."), strict=True)
+        # Only the layers that training changed are in the folder; the others are the backbone's.
+        audio_tower.load_state_dict({**audio_tower.state_dict(), **part("audio.")}, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder / WEIGHTS} does not fit its config.json: {error}") from error
+    if left := [name for name in tensors if not name.startswith(("head.", "centring.", "audio."))]:
+        raise CheckpointError(f"{folder / WEIGHTS} holds tensors of no known part: {', '.join(left[:3])}")

@@ -1,0 +1,48 @@
+"""Where a model computes, and how precisely."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from cacara.errors import DeviceError
+
+if TYPE_CHECKING:
+    import torch
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def resolve(device: str = "auto") -> torch.device:
+    """Return the torch device for ``auto``, ``cpu``, ``cuda`` (also ``cuda:1``) or ``mps``.
+
+    Raises:
+        DeviceError: Unknown name, or this machine has no such device.
+    """
+    import torch
+
+    kind = device.split(":")[0]
+    if kind not in DEVICES:
+        raise DeviceError(f"unknown device {device!r}; wanted one of {', '.join(DEVICES)}")
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if kind == "auto":
+        kind = device = next(name for name in ("cuda", "mps", "cpu") if available[name])
+    if not available[kind]:
+        raise DeviceError(f"device {device!r} is not available here; use --device auto or cpu")
+    return torch.device(device)
+
+
+def precision(name: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """Return the autocast context of a precision; ``float32`` is no autocast at all.
+
+    Raises:
+        DeviceError: Unknown precision.
+    """
+    import torch
+
+    if name not in PRECISIONS:
+        raise DeviceError(f"unknown precision {name!r}; wanted one of {', '.join(PRECISIONS)}")
+    if name == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=getattr(torch, name))

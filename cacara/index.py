@@ -1,0 +1,96 @@
+"""Exact cosine search over embeddings that fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cacara.errors import QueryError
+
+_QUERIES_AT_ONCE = 256  # bounds the score matrix: 256 x 1M candidates x 4 bytes is 1 GB
+
+
+class ExactIndex:
+    """Embeddings with their ids, searched by cosine similarity; the result is exact and deterministic."""
+
+    def __init__(self, ids: Sequence[str], embeddings: ArrayLike) -> None:
+        """Normalise and keep the embeddings.
+
+        Args:
+            ids: A name for each row, in order.
+            embeddings: float ``[N, D]``, finite, no zero row; N may be 0.
+
+        Raises:
+            QueryError: Wrong shape, another number of ids than rows, NaN, or a row of zeros.
+        """
+        self._embeddings = _unit_rows(embeddings, "index embeddings")
+        self._ids = tuple(ids)
+        if len(self._ids) != len(self._embeddings):
+            raise QueryError(f"{len(self._ids)} ids for {len(self._embeddings)} embeddings; wanted one each")
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The rows' names; ``search`` returns positions in this tuple."""
+        return self._ids
+
+    @property
+    def dimension(self) -> int:
+        """Width D of an embedding."""
+        return int(self._embeddings.shape[1])
+
+    def search(self, queries: ArrayLike, top_k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the ``top_k`` nearest rows of each query, best first; equal scores by lower position.
+
+        Args:
+            queries: float ``[Q, D]``, finite, no zero row.
+            top_k: Hits wanted, at least 1; more than the index holds gives all it holds.
+
+        Returns:
+            scores: float32 ``[Q, k]``, cosine in [-1, 1].
+            positions: int64 ``[Q, k]``, rows of the index.
+
+        Raises:
+            QueryError: Wrong shape, NaN, a row of zeros, or ``top_k`` below 1.
+        """
+        unit = _unit_rows(queries, "queries")
+        if unit.shape[1] != self.dimension:
+            raise QueryError(f"queries have {unit.shape[1]} dimensions, the index has {self.dimension}")
+        if top_k < 1:
+            raise QueryError(f"top_k is {top_k}; wanted 1 or more")
+        k = min(top_k, len(self))
+        scores = np.empty((len(unit), k), dtype=np.float32)
+        positions = np.empty((len(unit), k), dtype=np.int64)
+        if k == 0:
+            return scores, positions
+        for start in range(0, len(unit), _QUERIES_AT_ONCE):
+            rows = slice(start, start + _QUERIES_AT_ONCE)
+            block = unit[rows] @ self._embeddings.T  # (Q, N)
+            for offset, row in enumerate(block):
+                best = _top(row, k)
+                positions[start + offset] = best
+                scores[start + offset] = row[best]
+        return np.clip(scores, -1.0, 1.0), positions
+
+
+def _top(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Return the positions of the ``k`` highest scores, best first, ties by position."""
+    kth = scores[np.argpartition(scores, len(scores) - k)[len(scores) - k]]
+    contenders = np.flatnonzero(scores >= kth)  # argpartition alone picks any of those that tie at the edge
+    return contenders[np.argsort(-scores[contenders], kind="stable")][:k]
+
+
+def _unit_rows(embeddings: ArrayLike, what: str) -> NDArray[np.float32]:
+    array = np.asarray(embeddings, dtype=np.float32)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise QueryError(f"{what} have shape {array.shape}; wanted [rows, dimensions]")
+    if not np.isfinite(array).all():
+        raise QueryError(f"{what} hold {int((~np.isfinite(array)).sum())} values that are not finite")
+    norms = np.linalg.norm(array, axis=1, keepdims=True)
+    if (norms == 0).any():
+        raise QueryError(f"{what} hold {int((norms == 0).sum())} rows of zeros, which have no direction")
+    return array / norms

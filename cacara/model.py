@@ -1,0 +1,178 @@
+"""The model that users meet: texts of any language and sounds in one space."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from cacara import devices
+from cacara import languages as language_codes
+from cacara.adapters import AudioHead, LanguageCentring
+from cacara.backbones.audio import AudioTower
+from cacara.backbones.text import TextTower
+from cacara.config import ModelConfig
+from cacara.errors import QueryError
+
+TEXTS_AT_ONCE = 64
+CLIPS_AT_ONCE = 16
+
+
+class Cacara:
+    """A frozen multilingual text tower and an audio tower aligned to it on English captions.
+
+    After "CACARA: Cross-Modal Alignment Leveraging a Text-Centric Approach" (arXiv 2512.00496): only the audio side
+    was trained, on English only; other languages follow because the text tower already holds them together.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        text: TextTower,
+        audio: AudioTower,
+        head: AudioHead,
+        centring: LanguageCentring,
+        fingerprint: str,
+        device: torch.device,
+        precision: str = "float32",
+    ) -> None:
+        """Put the parts together; ``checkpoint.load`` does it from a folder.
+
+        Args:
+            config: What the checkpoint says of itself.
+            text: The frozen text tower.
+            audio: The audio tower.
+            head: From the audio tower's output into the text space.
+            centring: The languages' means.
+            fingerprint: Hash of config and weights: equal fingerprints give equal embeddings.
+            device: Where to compute.
+            precision: One of ``devices.PRECISIONS``.
+        """
+        self.config = config
+        self.text = text.to(device).eval()
+        self.audio = audio.to(device).eval()
+        self.head = head.to(device).eval()
+        self.centring = centring.to(device).eval()
+        self.fingerprint = fingerprint
+        self.device = device
+        self.precision = precision
+
+    @property
+    def name(self) -> str:
+        """The model's name, e.g. ``cacara``."""
+        return self.config.name
+
+    @property
+    def version(self) -> str:
+        """The version of its weights."""
+        return self.config.version
+
+    @property
+    def dimension(self) -> int:
+        """Width of the shared space."""
+        return self.config.dimension
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Languages it has statistics for; it answers in others too."""
+        return self.config.languages
+
+    def encode_text(
+        self,
+        texts: Sequence[str],
+        languages: str | Sequence[str | None] | None = None,
+        *,
+        centre: bool | None = None,
+    ) -> np.ndarray:
+        """Embed texts.
+
+        Args:
+            texts: Any number of non-empty texts.
+            languages: One BCP-47 code for all, one a text, or None: then each text's language is detected,
+                and where the detector abstains the mean of all languages is used.
+            centre: Whether to centre by language; None does what the checkpoint says.
+
+        Returns:
+            float32 [texts, dimension], L2-normalised.
+
+        Raises:
+            QueryError: A text is blank, or there are not as many languages as texts.
+        """
+        if isinstance(texts, str):
+            raise QueryError("encode_text wants a list of texts, found a single string")
+        if blank := [position for position, text in enumerate(texts) if not text.strip()]:
+            raise QueryError(f"text {blank[0]} of {len(texts)} is blank; wanted some words")
+        known = self._languages_of(texts, languages)
+        embeddings = np.zeros((len(texts), self.dimension), np.float32)
+        # Texts of like length share a batch: less padding.
+        order = sorted(range(len(texts)), key=lambda position: len(texts[position]))
+        for start in range(0, len(order), TEXTS_AT_ONCE):
+            chosen = order[start : start + TEXTS_AT_ONCE]
+            tokens = self.text.tokenize([texts[position] for position in chosen])
+            with torch.inference_mode(), devices.precision(self.precision, self.device):
+                batch = self.text(**{name: value.to(self.device) for name, value in tokens.items()})
+                if self.config.centring if centre is None else centre:
+                    batch = self.centring(batch, [known[position] for position in chosen])
+            embeddings[chosen] = batch.float().cpu().numpy()
+        return embeddings
+
+    def encode_audio(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
+        """Embed sounds.
+
+        Args:
+            waveforms: float32 [samples] each, mono at 16 kHz; loudness does not matter.
+
+        Returns:
+            float32 [clips, dimension], L2-normalised.
+
+        Raises:
+            AudioError: A waveform is empty, not one-dimensional, or not finite.
+        """
+        parts = [np.zeros((0, self.dimension), np.float32)]
+        for start in range(0, len(waveforms), CLIPS_AT_ONCE):
+            with torch.inference_mode(), devices.precision(self.precision, self.device):
+                features, probabilities = self.audio(waveforms[start : start + CLIPS_AT_ONCE])
+                parts.append(self.head(features, probabilities).float().cpu().numpy())
+        return np.concatenate(parts)
+
+    def variant(self, name: str) -> Cacara:
+        """Return this model with one branch of the audio head alone, for comparison; towers are shared.
+
+        Args:
+            name: ``untrained`` (class anchor alone), ``projection`` (alone) or ``both``.
+
+        Raises:
+            QueryError: Unknown name.
+        """
+        ours = self.config.audio
+        shares = {
+            "untrained": (0.0, 1.0),
+            "projection": (1.0, 0.0),
+            "both": (ours.projection_weight, ours.anchor_weight),
+        }
+        if name not in shares:
+            raise QueryError(f"unknown variant {name!r}; wanted one of {', '.join(shares)}")
+        projection, anchor = shares[name]
+        audio_config = dataclasses.replace(ours, projection_weight=projection, anchor_weight=anchor)
+        head = AudioHead(audio_config, self.audio.features, self.audio.classes, self.dimension)
+        head.load_state_dict(self.head.state_dict())
+        return Cacara(
+            dataclasses.replace(self.config, audio=audio_config),
+            self.text,
+            self.audio,
+            head,
+            self.centring,
+            f"{self.fingerprint}-{name}",
+            self.device,
+            self.precision,
+        )
+
+    def _languages_of(self, texts: Sequence[str], given: str | Sequence[str | None] | None) -> list[str | None]:
+        if given is None:
+            return [language_codes.detect(text).language for text in texts]
+        known = [given] * len(texts) if isinstance(given, str) else list(given)
+        if len(known) != len(texts):
+            raise QueryError(f"{len(known)} languages for {len(texts)} texts; wanted as many, or one for all")
+        return [code if code is None else language_codes.normalise(code) for code in known]

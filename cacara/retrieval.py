@@ -1,0 +1,249 @@
+"""Search a gallery by text or by sound."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import unicodedata
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from cacara import audio, languages, sources
+from cacara.errors import AudioError, GalleryError, QueryError
+from cacara.gallery import Gallery
+from cacara.index import ExactIndex
+from cacara.manifest import Clip
+from cacara.model import Cacara
+from cacara.package_clients import Progress, Report, silent
+
+MAX_QUERY_CHARACTERS = 2_000
+MAX_HITS = 100
+
+TARGETS = ("audio", "text")
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Hit:
+    """One result.
+
+    Attributes:
+        rank: 1 for the best.
+        clip_id: The clip found, or the clip that the found text describes.
+        score: Cosine similarity, -1 to 1.
+        text: A description of the clip in the language of the search.
+    """
+
+    rank: int
+    clip_id: str
+    score: float
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchResult:
+    """What a search found and how.
+
+    Attributes:
+        hits: Best first.
+        language: The language that the query was taken to be in (of a sound: that of the descriptions), or None.
+        language_source: ``chosen``, ``detected``, ``unknown`` (the detector abstained) or ``audio``.
+        model: The name of the model that answered.
+        model_version: Its version.
+        notes: Sentences for the user, e.g. that only the beginning of a recording was used.
+    """
+
+    hits: tuple[Hit, ...]
+    language: str | None
+    language_source: str
+    model: str
+    model_version: str
+    notes: tuple[str, ...] = ()
+
+
+class Retriever:
+    """A gallery embedded by a model, ready to be searched; safe for use by several threads."""
+
+    def __init__(self, model: Cacara, gallery: Gallery, report: Report = silent) -> None:
+        """Embed the gallery, or read its embeddings when this model embedded these sounds before.
+
+        Args:
+            model: The model.
+            gallery: At least one clip.
+            report: Told of the progress.
+
+        Raises:
+            GalleryError: The gallery is empty, or none of its sounds can be read.
+        """
+        self.model = model
+        embeddings = _embed_clips(model, gallery, report)
+        clips = tuple(clip for clip in gallery.clips if clip.clip_id in embeddings)
+        if not clips:
+            raise GalleryError(f"none of the {len(gallery.clips)} sounds of gallery {gallery.name!r} can be read")
+        self.gallery = dataclasses.replace(gallery, clips=clips)
+        self._clips = {clip.clip_id: clip for clip in clips}
+        ids = [clip.clip_id for clip in clips]
+        self._sounds = ExactIndex(ids, np.stack([embeddings[clip_id] for clip_id in ids]))
+        self._texts: dict[str, ExactIndex] = {}
+
+    def clip(self, clip_id: str) -> Clip:
+        """Return a clip of the gallery.
+
+        Raises:
+            GalleryError: There is no such clip.
+        """
+        if clip_id not in self._clips:
+            raise GalleryError(f"no clip {clip_id!r:.100} in gallery {self.gallery.name!r}")
+        return self._clips[clip_id]
+
+    def search_text(
+        self, query: str, language: str | None = None, top_k: int = 10, target: str = "audio"
+    ) -> SearchResult:
+        """Return the sounds (or descriptions) that are nearest to a text.
+
+        Args:
+            query: 1 to 2,000 characters with at least one letter, digit or symbol.
+            language: BCP-47 code of the query; None detects it.
+            top_k: 1 to 100.
+            target: ``audio`` for sounds, ``text`` for descriptions.
+
+        Raises:
+            QueryError: The query, ``top_k`` or ``target`` is unfit.
+            LanguageError: ``language`` is no language code.
+        """
+        query = clean_query(query)
+        top_k = _checked_top_k(top_k)
+        chosen = languages.normalise(language) if language else None
+        found = chosen or languages.detect(query).language
+        embedding = self.model.encode_text([query], [found])
+        how = "chosen" if chosen else "detected" if found else "unknown"
+        hits = self._search(embedding, top_k, target, found or "en")
+        return SearchResult(hits, found, how, self.model.name, self.model.version)
+
+    def search_audio(
+        self, waveform: np.ndarray, top_k: int = 10, target: str = "audio", language: str | None = None
+    ) -> SearchResult:
+        """Return the sounds that resemble a sound, or the descriptions that fit it.
+
+        Args:
+            waveform: float32 [samples], mono at 16 kHz.
+            top_k: 1 to 100.
+            target: ``audio`` for sounds, ``text`` for descriptions.
+            language: BCP-47 code of the descriptions; None means English.
+
+        Raises:
+            AudioError: The sound is empty, silent or not finite.
+            QueryError: ``top_k`` or ``target`` is unfit.
+            LanguageError: ``language`` is no language code.
+        """
+        top_k = _checked_top_k(top_k)
+        words = languages.normalise(language) if language else "en"
+        audio.check_audible(waveform)
+        embedding = self.model.encode_audio([waveform])
+        hits = self._search(embedding, top_k, target, words)
+        return SearchResult(hits, words, "audio", self.model.name, self.model.version)
+
+    def _search(self, embedding: np.ndarray, top_k: int, target: str, language: str) -> tuple[Hit, ...]:
+        if target not in TARGETS:
+            raise QueryError(f"unknown target {target!r:.40}; wanted one of {', '.join(TARGETS)}")
+        index = self._sounds if target == "audio" else self._descriptions(language)
+        scores, positions = index.search(embedding, top_k)
+        ids = [index.ids[position] for position in positions[0]]
+        return tuple(
+            Hit(rank, clip_id, float(score), self._clips[clip_id].caption(language))
+            for rank, (clip_id, score) in enumerate(zip(ids, scores[0], strict=True), start=1)
+        )
+
+    def _descriptions(self, language: str) -> ExactIndex:
+        """Return the index over one description a wording, in ``language`` where there is one."""
+        if language not in self._texts:
+            first: dict[str, str] = {}
+            for clip in self.gallery.clips:
+                first.setdefault(clip.caption(language), clip.clip_id)
+            spoken = [self._spoken(self._clips[clip_id], language) for clip_id in first.values()]
+            self._texts[language] = ExactIndex(list(first.values()), self.model.encode_text(list(first), spoken))
+        return self._texts[language]
+
+    @staticmethod
+    def _spoken(clip: Clip, language: str) -> str | None:
+        """Return the language that ``clip.caption(language)`` is in."""
+        text = clip.caption(language)
+        return next((code for code, texts in clip.captions.items() if text in texts), None)
+
+
+def clean_query(query: str) -> str:
+    """Return a query trimmed and in NFC, without control and other unprintable characters.
+
+    Raises:
+        QueryError: It is not text, blank, too long, or only marks and spaces.
+    """
+    if not isinstance(query, str):
+        raise QueryError(f"the query is a {type(query).__name__}; wanted text")
+    if len(query) > MAX_QUERY_CHARACTERS:
+        raise QueryError(f"the query has {len(query):,} characters; wanted at most {MAX_QUERY_CHARACTERS:,}")
+    # Joiners (Cf) shape Persian, Hindi and emoji, so they stay; controls and lone surrogates go.
+    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in query)
+    cleaned = " ".join(unicodedata.normalize("NFC", kept).split())
+    if not any(unicodedata.category(character)[0] in "LNS" for character in cleaned):
+        raise QueryError("the query is empty; type a word for the sound you are looking for, in any language")
+    return cleaned
+
+
+def _checked_top_k(top_k: int) -> int:
+    if isinstance(top_k, bool) or int(top_k) != top_k or not 1 <= top_k <= MAX_HITS:
+        raise QueryError(f"top_k is {top_k!r:.40}; wanted a whole number from 1 to {MAX_HITS}")
+    return int(top_k)
+
+
+def _embed_clips(model: Cacara, gallery: Gallery, report: Report) -> Mapping[str, np.ndarray]:
+    """Return embeddings by clip id; sounds that cannot be read are left out and logged."""
+    known = _read_cache(model)
+    fresh: dict[str, np.ndarray] = {}
+    embeddings: dict[str, np.ndarray] = {}
+    for position, clip in enumerate(gallery.clips):
+        embedding = known.get(clip.sha256)
+        if embedding is None:
+            report(Progress(gallery.name, "embed", position / len(gallery.clips)))
+            try:
+                embedding = model.encode_audio([audio.load(clip.path, audio.GALLERY_LIMITS).waveform])[0]
+            except AudioError as error:
+                log.warning("left out of the gallery: %s: %s", clip.clip_id, error)
+                continue
+            fresh[clip.sha256] = embedding
+        embeddings[clip.clip_id] = embedding
+    if fresh:
+        _write_cache(model, {**known, **fresh})
+    report(Progress(gallery.name, "ready", 1.0))
+    return embeddings
+
+
+def _cache_path(model: Cacara) -> Path:
+    return sources.cache_folder() / "embeddings" / f"{model.name}-{model.fingerprint}.npz"
+
+
+def _read_cache(model: Cacara) -> dict[str, np.ndarray]:
+    path = _cache_path(model)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(zip(arrays["hashes"].tolist(), arrays["embeddings"], strict=True))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        log.warning("cached embeddings %s are unreadable and made anew: %s", path.name, error)
+        return {}
+
+
+def _write_cache(model: Cacara, embeddings: Mapping[str, np.ndarray]) -> None:
+    path = _cache_path(model)
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(partial, hashes=np.array(list(embeddings)), embeddings=np.stack(list(embeddings.values())))
+        partial.replace(path)
+    except OSError as error:  # a full or read-only disk costs time at the next start, nothing else
+        log.warning("embeddings are not cached: %s", error)

@@ -1,0 +1,64 @@
+"""Strings of others, read where they stand in a fetched source, so that none need be stored here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+_CONTENT_FOLDERS = {"tuxpaint": "usr/share/tuxpaint/stamps", "cldr": "package/annotations"}
+
+
+def content_folder(source: str, folder: Path) -> Path:
+    """Return the folder that ``member`` and ``reference`` are relative to.
+
+    A fetched package is unpacked with its outer folders; a system-wide install is found without them.
+    """
+    inner = folder / _CONTENT_FOLDERS.get(source, ".")
+    return inner if inner.is_dir() else folder
+
+
+class TuxPaintTexts:
+    """Descriptions of Tux Paint's stamps: ``animals/mammals/dogs/dog.txt#sw``, English is ``#en``.
+
+    A file's first line is English, the others are ``locale.utf8=text``; the locale stays as written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = content_folder("tuxpaint", folder)
+        self._files: dict[str, dict[str, str]] = {}
+
+    def __call__(self, reference: str) -> str:
+        """Return the text at ``reference``; KeyError or OSError when there is none."""
+        member, _, locale = reference.partition("#")
+        if member not in self._files:
+            self._files[member] = _read_stamp_texts(self._folder / member)
+        return self._files[member][locale]
+
+
+class CldrTexts:
+    """Emoji names of CLDR: ``sw/1F327`` or ``sw/1F408-200D-2B1B``, language folder and code points."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = content_folder("cldr", folder)
+        self._files: dict[str, dict[str, dict[str, list[str]]]] = {}
+
+    def __call__(self, reference: str) -> str:
+        """Return the name at ``reference``; KeyError or OSError when there is none."""
+        language, _, code_points = reference.partition("/")
+        if language not in self._files:
+            content = (self._folder / language / "annotations.json").read_text(encoding="utf-8")
+            self._files[language] = json.loads(content)["annotations"]["annotations"]
+        character = "".join(chr(int(point, 16)) for point in code_points.split("-"))
+        return self._files[language][character]["tts"][0].strip()
+
+
+TextReader = Callable[[str], str]
+TEXT_READERS: Mapping[str, Callable[[Path], TextReader]] = {"tuxpaint": TuxPaintTexts, "cldr": CldrTexts}
+
+
+def _read_stamp_texts(path: Path) -> dict[str, str]:
+    english, *others = path.read_text(encoding="utf-8-sig").split("\n")
+    pairs = (line.partition(".utf8=") for line in others)
+    texts = {"en": english, **{locale.strip(): text for locale, separator, text in pairs if separator}}
+    return {locale: text.strip() for locale, text in texts.items() if text.strip()}

@@ -1,0 +1,74 @@
+"""Tiny real models, and no network."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+VOCABULARY = ["<s>", "<pad>", "</s>", "<unk>", "query:", "dog", "cat", "hund", "katze", "a", "rain", "bird", "bell"]
+
+
+@pytest.fixture(scope="session")
+def tiny_text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer BertModel with a word tokenizer, saved as ``transformers`` saves models."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny-text")
+    words = Tokenizer(models.WordLevel({word: number for number, word in enumerate(VOCABULARY)}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    words.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=words, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>"
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(VOCABULARY),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        pad_token_id=1,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_text_folder: Path):
+    """The whole model at toy width: 32 dimensions, 7 classes, random weights from a seed."""
+    import torch
+
+    from cacara.adapters import AudioHead, LanguageCentring
+    from cacara.backbones import text
+    from cacara.backbones.audio import AudioTower
+    from cacara.backbones.yamnet import Yamnet, YamnetConfig
+    from cacara.config import AudioConfig, ModelConfig, TextConfig
+    from cacara.model import Cacara
+
+    torch.manual_seed(1)
+    text_config = TextConfig(str(tiny_text_folder), "query: ", 16)
+    audio_config = AudioConfig("yamnet", 16, 0.5, 0.5, 3, 1.0, "mean")
+    config = ModelConfig("tiny", "1", 32, text_config, audio_config, True, ("de", "en"), "Apache-2.0")
+    tower = AudioTower(Yamnet(YamnetConfig(8, ((16, 2), (24, 2)), 7)), "mean").eval()
+    head = AudioHead(audio_config, tower.features, tower.classes, config.dimension)
+    head.class_embeddings.copy_(torch.nn.functional.normalize(torch.randn(7, 32), dim=-1))
+    centring = LanguageCentring(config.languages, config.dimension)
+    centring.means.copy_(0.1 * torch.randn(2, 32))
+    return Cacara(config, text.load(text_config), tower, head, centring, "tiny", torch.device("cpu"))
+
+
+@pytest.fixture
+def noise() -> np.ndarray:
+    """Two seconds of noise, float32 at 16 kHz."""
+    return np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Everything that makes a checkpoint: data, losses, one loop, one file a method."""

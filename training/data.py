@@ -1,0 +1,84 @@
+"""Captioned clips as batches for the loop; English only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from cacara.errors import ManifestError
+from cacara.manifest import Clip
+from training.features import Features
+
+
+def require_english(clips: Sequence[Clip]) -> None:
+    """Refuse clips with a caption that is not declared English, or with none.
+
+    Raises:
+        ManifestError: Names the first such clip and how many there are.
+    """
+    wrong = [clip for clip in clips if not clip.captions or set(clip.captions) != {"en"}]
+    if wrong:
+        raise ManifestError(
+            f"{len(wrong)} clips have captions that are not declared English, first {wrong[0].clip_id} "
+            f"with {sorted(wrong[0].captions)}; emergent alignment trains on 'en' alone"
+        )
+
+
+class CaptionedFeatures:
+    """Clips as cached features, each with its phrasings' embeddings and a label for what sounds."""
+
+    def __init__(self, clips: Sequence[Clip], features: Features, embeddings: dict[str, np.ndarray]) -> None:
+        """Put the parts together.
+
+        Args:
+            clips: The clips that ``features.kept`` counts in.
+            features: Their views.
+            embeddings: Every caption's text embedding, float32 [dimension], L2-normalised.
+
+        Raises:
+            ManifestError: A caption is not declared English.
+        """
+        require_english(clips)
+        self._clips = [clips[position] for position in features.kept]
+        self._features = torch.from_numpy(features.features)
+        self._probabilities = torch.from_numpy(features.probabilities)
+        self._embeddings = embeddings
+        # Clips of one concept are positives of each other; one without a concept stands for itself.
+        self.labels = [clip.concept or clip.captions["en"][0] for clip in self._clips]
+        numbers = {label: number for number, label in enumerate(dict.fromkeys(self.labels))}
+        self._numbers = torch.tensor([numbers[label] for label in self.labels])
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self._clips)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Class probabilities of every clip's first view, float32 [clips, classes]."""
+        return self._probabilities[:, 0].numpy()
+
+    def batch(self, indices: Sequence[int], step: int, seed: int) -> dict[str, Any]:
+        """Return clips ``indices``, each in a view and a phrasing drawn for this step.
+
+        Returns:
+            ``features`` [N, features], ``probabilities`` [N, classes], ``texts`` [N, dimension] and ``positives``,
+            bool [N, N]: which texts name what a clip sounds like.
+        """
+        rng = np.random.default_rng([seed, step, 1])
+        rows = torch.tensor(list(indices))
+        views = torch.from_numpy(rng.integers(0, self._features.shape[1], len(rows)))
+        texts = [self._phrasing(index, rng) for index in indices]
+        numbers = self._numbers[rows]
+        return {
+            "features": self._features[rows, views],
+            "probabilities": self._probabilities[rows, views],
+            "texts": torch.from_numpy(np.stack(texts)),
+            "positives": numbers[:, None] == numbers[None, :],
+        }
+
+    def _phrasing(self, index: int, rng: np.random.Generator) -> np.ndarray:
+        phrasings = self._clips[index].captions["en"]
+        return self._embeddings[phrasings[rng.integers(len(phrasings))]]

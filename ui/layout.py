@@ -1,0 +1,116 @@
+"""The whole page: heading, preparation, one tab a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from ui import rendering, search_tab
+from ui.alerts import bind
+from ui.localised import Localised
+from ui.services import Services
+from ui.wording import FALLBACK, available, wording
+
+FOLDER = Path(__file__).parent
+STYLE = FOLDER / "style.css"
+ICON = FOLDER / "icon.svg"
+POLLING_SECONDS = 1.0
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+
+# The interface language: what was chosen here before, else the browser's.
+RECALL = """() => {
+    let chosen = null;
+    try { chosen = localStorage.getItem("cacara-interface"); } catch { /* storage is blocked */ }
+    return [chosen || navigator.language];
+}"""
+REMEMBER = """(code) => {
+    try { localStorage.setItem("cacara-interface", code); } catch { /* storage is blocked */ }
+    return [code];
+}"""
+
+
+class Preparation(NamedTuple):
+    """How far the preparation is, as the page shows it."""
+
+    panel: str
+    ended: bool
+    failed: bool
+    languages: list[tuple[str, str]]
+
+
+def preparation(services: Services, interface: str) -> Preparation:
+    """Return how far the preparation is."""
+    words = wording(interface)
+    status = services.engine.status
+    notice = services.engine.notice if status.phase == "ready" else ""
+    return Preparation(
+        rendering.preparation(status, words) + rendering.banner(notice),
+        status.phase in ("ready", "failed"),
+        status.phase == "failed",
+        search_tab.language_choices(services, words),
+    )
+
+
+def prepare_again(services: Services, interface: str) -> Preparation:
+    """Start the preparation anew after a failure, and return how far it is."""
+    services.engine.start()
+    return preparation(services, interface)
+
+
+def feedback_notice(services: Services, interface: str) -> str:
+    """Return why feedback is switched off, as HTML, or nothing when it is on."""
+    problem = services.feedback.problem()
+    return rendering.banner(wording(interface)("flags_off", reason=problem)) if problem else ""
+
+
+def create_app(services: Services) -> gr.Blocks:
+    """Return the app; it starts nothing and reads nothing until somebody opens it.
+
+    Args:
+        services: What every handler works with.
+    """
+    localised = Localised()
+    with gr.Blocks(title="CACARA Studio", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)) as app:
+        with gr.Row(elem_id="top"):
+            localised.make(
+                gr.HTML, {"value": rendering.heading}, elem_id="heading", scale=4, js_on_load=_script("heading.js")
+            )
+            interface = localised.make(
+                gr.Dropdown,
+                {"label": "interface", "value": lambda words: words.code},
+                choices=available(),
+                elem_id="interface",
+                scale=1,
+                min_width=160,
+            )
+        notice = gr.HTML(elem_id="notice")
+        panel = gr.HTML(elem_id="preparation")
+        retry = localised.make(gr.Button, {"value": "retry"}, visible=False, elem_id="retry")
+        with gr.Tabs(elem_id="tabs"), localised.make(gr.Tab, {"label": "search"}):
+            language = search_tab.build(services, localised, interface)
+        search_tab.publish(services)
+        timer = gr.Timer(POLLING_SECONDS)
+        shown: dict[str, Any] = {"inputs": interface, "outputs": [panel, timer, retry, language], **QUIET}
+        timer.tick(bind(preparation, services, present=_preparation_updates), **shown)
+        retry.click(bind(prepare_again, services, present=_preparation_updates), **shown)
+        # The page is shown in the visitor's language from the start, and in another when it is chosen.
+        outputs = localised.components
+
+        def speak(code: str) -> list[Any]:
+            return localised.updates(code)
+
+        off = {"fn": bind(feedback_notice, services), "inputs": interface, "outputs": notice, **QUIET}
+        # Unchecked, as the browser's own language need not be one of the choices.
+        app.load(speak, interface, outputs, js=RECALL, preprocess=False, **QUIET).then(**off)
+        interface.input(speak, interface, outputs, js=REMEMBER, **QUIET).then(**off)
+    return app
+
+
+def _script(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def _preparation_updates(now: Preparation) -> list[Any]:
+    return [now.panel, gr.Timer(active=not now.ended), gr.update(visible=now.failed), gr.update(choices=now.languages)]

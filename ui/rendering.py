@@ -1,0 +1,191 @@
+"""Answers as HTML. Every text that is not ours goes through ``html.escape`` here; knows no Gradio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ui.startup import Status
+    from ui.wording import Wording
+
+LABELS = (("relevant", "✓"), ("not_relevant", "✕"), ("unsure", "?"))
+"""What can be said of a result, each with a sign, so that no colour is needed to tell them apart."""
+
+
+def welcome(words: Wording) -> str:
+    """Return what stands where the results will be."""
+    return f'<div class="welcome"{_spoken(words)}><p>{_text(words("welcome"))}</p></div>'
+
+
+def problem(message: str) -> str:
+    """Return a message about what went wrong, in the place of the results."""
+    return f'<div class="problem" role="alert"><p dir="auto">{_text(message)}</p></div>'
+
+
+def banner(message: str) -> str:
+    """Return a line for the top of the page, or nothing for an empty message."""
+    return f'<p class="banner" role="status" dir="auto">{_text(message)}</p>' if message else ""
+
+
+def preparation(status: Status, words: Wording) -> str:
+    """Return how far the preparation is; nothing once it is ready."""
+    if status.phase == "ready":
+        return ""
+    if status.phase == "failed":
+        return (
+            f'<div class="preparation failed" role="alert"{_spoken(words)}><p>{_text(words("failed"))}</p>'
+            f'<p class="step" dir="auto">{_text(status.problem)}</p></div>'
+        )
+    value = "" if status.fraction is None else f' value="{status.fraction:.3f}"'
+    title = _text(words("preparing"))
+    return (
+        f'<div class="preparation"{_spoken(words)}><p>{title}</p>'
+        f'<progress{value} aria-label="{title}"></progress>'
+        f'<p class="step" dir="auto">{_text(status.progress)}</p></div>'
+    )
+
+
+def text_results(result: Mapping[str, Any], names: Mapping[str, str], words: Wording) -> str:
+    """Return the sounds found for a text.
+
+    Args:
+        result: What ``searching.search_text`` returns.
+        names: BCP-47 code to the language's name for itself.
+        words: The interface's language.
+    """
+    return _results(
+        words,
+        _understood(result, names, words),
+        _notes(result["notes"]),
+        _list("sounds", words("sounds"), result, words),
+    )
+
+
+def audio_results(result: Mapping[str, Any], words: Wording) -> str:
+    """Return the words and the sounds found for a recording.
+
+    Args:
+        result: What ``searching.search_audio`` returns.
+        words: The interface's language.
+    """
+    return _results(
+        words,
+        _notes(result["notes"]),
+        _list("words", words("words"), result["words"], words),
+        _list("sounds", words("similar"), result["sounds"], words),
+    )
+
+
+def examples(queries: Sequence[tuple[str, str]], words: Wording) -> str:
+    """Return example queries, each a (language, text), as buttons."""
+    buttons = "".join(
+        f'<button type="button" class="example" lang="{_text(code)}" dir="auto">{_text(text)}</button>'
+        for code, text in queries
+    )
+    return f'<div class="examples"{_spoken(words)}><span>{_text(words("examples"))}</span>{buttons}</div>'
+
+
+def heading(words: Wording) -> str:
+    """Return the name of the app and, in one sentence, what one can do with it."""
+    return f'<header{_spoken(words)}><h1>CACARA Studio</h1><p>{_text(words("tagline"))}</p></header>'
+
+
+def _results(words: Wording, *parts: str) -> str:
+    return (
+        f'<div class="results"{_spoken(words)} data-interface="{_text(words.code)}" '
+        f'data-undone="{_text(words("undone"))}" data-saved="{_text(words("saved"))}" '
+        f'data-broken="{_text(words("broken"))}">{"".join(parts)}</div>'
+    )
+
+
+def _understood(result: Mapping[str, Any], names: Mapping[str, str], words: Wording) -> str:
+    code = result["language"]
+    if code is None:
+        sentence = _text(words("unknown_language"))
+    else:
+        key = "chosen" if result["language_source"] == "chosen" else "detected"
+        name = f'<bdi lang="{_text(code)}">{_text(names.get(code, code))}</bdi>'
+        # The name is put in after escaping, as it is markup.
+        sentence = _text(words(key, language="\0")).replace("\0", name)
+    return (
+        f'<p class="understood" role="status">{sentence} '
+        f'<button type="button" class="link" data-action="language">{_text(words("change"))}</button></p>'
+    )
+
+
+def _notes(notes: Sequence[str]) -> str:
+    return "".join(f'<p class="note" role="status" dir="auto">{_text(note)}</p>' for note in notes)
+
+
+def _list(kind: str, title: str, found: Mapping[str, Any], words: Wording) -> str:
+    if not found["hits"]:
+        return f'<h2>{_text(title)}</h2><p class="note">{_text(words("no_hits"))}</p>'
+    cards = "".join(_card(kind, hit, words) for hit in found["hits"])
+    return (
+        f'<section class="{kind}" aria-label="{_text(title)}"><h2>{_text(title)}</h2>'
+        f'<ol data-search="{_text(found["search_id"])}">{cards}</ol></section>'
+    )
+
+
+def _card(kind: str, hit: Mapping[str, Any], words: Wording) -> str:
+    language = hit["caption_language"]
+    lang = f' lang="{_text(language)}"' if language else ""
+    caption = (
+        f'<p class="caption"><span class="rank" aria-label="{_text(words("rank", rank=hit["rank"]))}">{hit["rank"]}</span>'
+        f'<span{lang} dir="auto">{_text(hit["caption"])}</span></p>'
+    )
+    media = _picture(hit) if kind == "sounds" else ""
+    player = (
+        f'<audio controls preload="none" src="{_text(hit["sound"])}" aria-label="{_text(hit["caption"])}"></audio>'
+        if kind == "sounds"
+        else ""
+    )
+    origin = (
+        f'<p class="origin">{_text(words("source"))}: <bdi>{_text(hit["source"])}</bdi> · '
+        f"{_text(words('licence'))}: <bdi>{_text(hit['licence'])}</bdi></p>"
+        if kind == "sounds"
+        else ""
+    )
+    return (
+        f'<li class="card" data-clip="{_text(hit["clip_id"])}">{media}<div class="what">'
+        f"{caption}{player}{_score(hit['score'], words)}{_buttons(hit['caption'], words)}{origin}</div></li>"
+    )
+
+
+def _picture(hit: Mapping[str, Any]) -> str:
+    if hit["picture"] is None:
+        return '<div class="picture none" aria-hidden="true"></div>'
+    # The description stands beside it, so a reader need not hear it twice.
+    return f'<div class="picture"><img src="{_text(hit["picture"])}" alt="" loading="lazy"></div>'
+
+
+def _score(score: float, words: Wording) -> str:
+    filled = max(0.0, min(1.0, score))
+    return (
+        f'<p class="score"><span class="bar" aria-hidden="true"><span style="inline-size:{filled:.1%}"></span></span>'
+        f"<span>{_text(words('score'))} {score:.2f}</span></p>"
+    )
+
+
+def _buttons(caption: str, words: Wording) -> str:
+    question = _text(f"{words('question')} {caption}")
+    buttons = "".join(
+        f'<button type="button" data-label="{label}" aria-pressed="false">'
+        f'<span aria-hidden="true">{sign}</span> {_text(words(label))}</button>'
+        for label, sign in LABELS
+    )
+    return (
+        f'<div class="judge" role="group" aria-label="{question}">{buttons}'
+        f'<button type="button" class="link" data-action="undo" hidden>{_text(words("undo"))}</button>'
+        '<span class="verdict" role="status" dir="auto"></span></div>'
+    )
+
+
+def _spoken(words: Wording) -> str:
+    return f' lang="{_text(words.code)}" dir="{words.direction}"'
+
+
+def _text(value: object) -> str:
+    return escape(str(value), quote=True)

@@ -1,0 +1,90 @@
+// Runs once for the results component: `element` is its root, `server` calls bound Python functions.
+// Texts from the server are only ever set as textContent.
+
+const annotator = () => {
+  // A random token, so that a person can take back what is theirs without giving a name.
+  const key = "cacara-annotator";
+  let token = null;
+  try { token = localStorage.getItem(key); } catch { /* storage is blocked: a token for this page */ }
+  token = token || window.cacaraAnnotator;
+  if (!token) {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    token = "visitor-" + Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    window.cacaraAnnotator = token;
+    try { localStorage.setItem(key, token); } catch { /* as above */ }
+  }
+  return token;
+};
+
+// What this page has judged of each card, latest last: undoing shows the one before, as the database does.
+const judged = new WeakMap();
+
+const show = (card, text, isProblem = false) => {
+  const verdict = card.querySelector(".verdict");
+  verdict.textContent = text;
+  verdict.classList.toggle("wrong", isProblem);
+  const stack = judged.get(card) || [];
+  const label = stack.length ? stack[stack.length - 1].label : "";
+  card.dataset.state = label;
+  card.querySelectorAll("[data-label]").forEach((button) =>
+    button.setAttribute("aria-pressed", String(button.dataset.label === label)));
+  card.querySelector("[data-action=undo]").hidden = !stack.length;
+};
+
+const call = async (card, work, done) => {
+  const page = card.closest(".results").dataset;
+  if (card.hasAttribute("aria-busy")) return;
+  card.setAttribute("aria-busy", "true");
+  const answer = await work(page).catch(() => undefined);
+  card.removeAttribute("aria-busy");
+  if (!answer || answer.problem) show(card, answer ? answer.problem : page.broken, true);
+  else done(answer, page);
+};
+
+const judge = (card, label) => call(card, (page) => server.flag({
+  search_id: card.closest("[data-search]").dataset.search,
+  clip_id: card.dataset.clip,
+  label,
+  annotator: annotator(),
+  keep_recording: Boolean(document.querySelector("#consent input")?.checked),
+  interface: page.interface,
+}), (answer, page) => {
+  judged.set(card, [...(judged.get(card) || []), { id: answer.judgement_id, label }]);
+  show(card, page.saved);
+});
+
+const undo = (card) => call(card, () => server.undo({
+  judgement_id: judged.get(card).at(-1).id,
+  annotator: annotator(),
+}), (answer, page) => {
+  judged.set(card, judged.get(card).slice(0, -1));
+  show(card, page.undone);
+  const pressed = card.querySelector("[aria-pressed=true]") || card.querySelector("[data-label]");
+  pressed.focus(); // the undo button that had the focus is gone
+});
+
+element.addEventListener("click", (event) => {
+  const card = event.target.closest(".card");
+  const button = event.target.closest("button");
+  if (card && event.target.closest(".picture:not(.none)")) {
+    const player = card.querySelector("audio");
+    if (player.paused) player.play(); else player.pause();
+  } else if (!button) {
+    return;
+  } else if (button.dataset.action === "language") {
+    document.querySelector("#language input")?.focus();
+  } else if (button.dataset.action === "undo") {
+    undo(card);
+  } else if (button.dataset.label && button.getAttribute("aria-pressed") !== "true") {
+    judge(card, button.dataset.label);
+  }
+});
+
+// Media events do not bubble, but they can be captured: one sound at a time, and its card is marked.
+element.addEventListener("play", (event) => {
+  element.querySelectorAll("audio").forEach((other) => { if (other !== event.target) other.pause(); });
+  event.target.closest(".card")?.classList.add("playing");
+}, true);
+for (const name of ["pause", "ended"]) {
+  element.addEventListener(name, (event) => event.target.closest(".card")?.classList.remove("playing"), true);
+}

@@ -1,0 +1,68 @@
+"""What the handlers work with, built once by ``app.py`` and handed to every tab."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from feedback_db.records import FeedbackError
+from feedback_db.recordings import recordings_folder
+from feedback_db.store import Store
+from ui.searches import SearchMemory
+
+if TYPE_CHECKING:
+    from ui.startup import Engine
+
+OPENING_SECONDS = 5.0
+"""How long a flag waits for a locked database; a person is looking at the button meanwhile."""
+
+
+class Feedback:
+    """The feedback database, opened at the first use and again after a failure: search works without it."""
+
+    def __init__(self, database: Path) -> None:
+        """Remember where the database is; nothing is opened yet.
+
+        Args:
+            database: The SQLite file; made with its folder when it is first opened.
+        """
+        self.recordings = recordings_folder(database)
+        self._database = database
+        self._store: Store | None = None
+        self._lock = threading.Lock()
+
+    def store(self) -> Store:
+        """Return the open database.
+
+        Raises:
+            FeedbackError: It cannot be opened for writing; the text says why.
+        """
+        with self._lock:
+            if self._store is None:
+                self._store = Store(self._database, busy_timeout_seconds=OPENING_SECONDS)
+            return self._store
+
+    def problem(self) -> str:
+        """Return why feedback cannot be taken now, in one line, or the empty string."""
+        try:
+            self.store()
+        except FeedbackError as error:
+            return str(error)
+        return ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Services:
+    """Everything a handler may need.
+
+    Attributes:
+        engine: Model and gallery, prepared in the background.
+        feedback: Where judgements and consented recordings go.
+        searches: The lists this server has lately shown.
+    """
+
+    engine: Engine
+    feedback: Feedback
+    searches: SearchMemory = dataclasses.field(default_factory=SearchMemory)

@@ -1,0 +1,81 @@
+"""The interface's own words: one JSON table a language, English where a table has no word."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import types
+from collections.abc import Mapping
+from pathlib import Path
+
+STRINGS = Path(__file__).with_name("strings")
+FALLBACK = "en"
+RIGHT_TO_LEFT = frozenset({"ar"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Wording:
+    """The interface in one language.
+
+    Attributes:
+        code: Language (BCP-47), also the name of its table's file.
+        direction: ``ltr`` or ``rtl``.
+        table: Key to text, complete: what the language lacks is English.
+        missing: Keys that fell back to English.
+    """
+
+    code: str
+    direction: str
+    table: Mapping[str, str]
+    missing: frozenset[str]
+
+    def __call__(self, key: str, **values: object) -> str:
+        """Return the text of ``key`` with ``values`` put into its ``{places}``; plain text, not HTML.
+
+        Raises:
+            KeyError: There is no such text in any language.
+        """
+        text = self.table[key]
+        for place, value in values.items():
+            # Not str.format: a value is often what somebody typed, and may itself hold braces.
+            text = text.replace("{" + place + "}", str(value))
+        return text
+
+
+@functools.cache
+def wording(code: str) -> Wording:
+    """Return the interface in the language nearest to ``code``: ``pt`` and ``pt-PT`` give ``pt-BR``.
+
+    Args:
+        code: A language tag as browsers send it; one that is not there gives English.
+    """
+    found = _nearest(code)
+    english = _read(FALLBACK)
+    own = _read(found)
+    return Wording(
+        code=found,
+        direction="rtl" if found in RIGHT_TO_LEFT else "ltr",
+        table=types.MappingProxyType({**english, **own}),
+        missing=frozenset(set(english) - set(own)),
+    )
+
+
+def available() -> list[tuple[str, str]]:
+    """Return (the language's name for itself, code) of each interface language, English first."""
+    codes = sorted((path.stem for path in STRINGS.glob("*.json")), key=lambda code: (code != FALLBACK, code))
+    return [(_read(code)["language_name"], code) for code in codes]
+
+
+def _nearest(code: str) -> str:
+    codes = [found for _, found in available()]
+    wanted = code.replace("_", "-").lower()
+    for found in codes:
+        if found.lower() == wanted:
+            return found
+    base = wanted.split("-")[0]
+    return next((found for found in codes if found.lower().split("-")[0] == base), FALLBACK)
+
+
+def _read(code: str) -> dict[str, str]:
+    return json.loads((STRINGS / f"{code}.json").read_text(encoding="utf-8"))
