@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import gradio as gr
+
     from cacara.package_clients import Progress
     from cacara.retrieval import Retriever
+    from ui.services import Services
 
 REPOSITORY = Path(__file__).resolve().parent
 SPACE_DISK = Path("/data")
@@ -84,15 +87,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Before the first import of gradio and transformers; a model that is meant to come from the hub needs 0 here.
     for name, value in (("GRADIO_ANALYTICS_ENABLED", "False"), ("HF_HUB_OFFLINE", "1")):
         os.environ.setdefault(name, value)
-    return _serve(settings)
+    services = make_services(settings)
+    try:
+        page = start_server(services, settings.host, settings.port)
+    except OSError as error:
+        logger.error("cannot listen at %s:%d: %s; choose another --port", settings.host, settings.port, error)
+        return 1
+    # After the page is up: loading the model would slow its start on few cores.
+    services.engine.start()
+    logger.info("the app is at %s", page.local_url)
+    page.block_thread()
+    return 0
 
 
-def _serve(settings: Settings) -> int:
-    from ui.layout import ICON, STYLE, create_app
-    from ui.media import media_routes
+def make_services(settings: Settings) -> Services:
+    """Return what the handlers work with; nothing is loaded or opened yet."""
     from ui.services import Feedback, Services
     from ui.startup import Engine
-    from ui.theme import make_theme
 
     def prepare(report: Callable[[Progress], None]) -> Retriever:
         from cacara import setup
@@ -100,33 +111,37 @@ def _serve(settings: Settings) -> int:
         chosen = {} if settings.model is None else {"model": settings.model}
         return setup.prepare(**chosen, gallery_folder=settings.gallery, device=settings.device, report=report)
 
-    services = Services(Engine(prepare), Feedback(settings.database))
-    app = create_app(services).queue(max_size=WAITING_VISITORS, default_concurrency_limit=8)
-    try:
-        app.launch(
-            server_name=settings.host,
-            server_port=settings.port,
-            prevent_thread_lock=True,
-            quiet=True,
-            share=False,
-            ssr_mode=False,
-            run_history=False,
-            show_error=False,
-            max_file_size=MAX_UPLOAD,
-            footer_links=["api"],
-            favicon_path=ICON,
-            theme=make_theme(),
-            css_paths=STYLE,
-            app_kwargs={"routes": media_routes(services)},
-        )
-    except OSError as error:
-        logger.error("cannot listen at %s:%d: %s; choose another --port", settings.host, settings.port, error)
-        return 1
-    # After the page is up: loading the model would slow its start on few cores.
-    services.engine.start()
-    logger.info("the app is at %s", app.local_url)
-    app.block_thread()
-    return 0
+    return Services(Engine(prepare), Feedback(settings.database))
+
+
+def start_server(services: Services, host: str, port: int) -> gr.Blocks:
+    """Return the app, listening at an address; the preparation is not started.
+
+    Raises:
+        OSError: The port is taken, or the address is not this machine's.
+    """
+    from ui.layout import ICON, STYLE, create_app
+    from ui.media import media_routes
+    from ui.theme import make_theme
+
+    page = create_app(services).queue(max_size=WAITING_VISITORS, default_concurrency_limit=8)
+    page.launch(
+        server_name=host,
+        server_port=port,
+        prevent_thread_lock=True,
+        quiet=True,
+        share=False,
+        ssr_mode=False,
+        run_history=False,
+        show_error=False,
+        max_file_size=MAX_UPLOAD,
+        footer_links=["api"],
+        favicon_path=ICON,
+        theme=make_theme(),
+        css_paths=STYLE,
+        app_kwargs={"routes": media_routes(services)},
+    )
+    return page
 
 
 def _port(text: str) -> int:

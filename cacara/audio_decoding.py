@@ -1,8 +1,8 @@
 """Decoding of hostile sound files: an open file to a capped float32 mono waveform.
 
 FFmpeg (through PyAV) decodes while it reads, so neither a long nor a well-packed file costs memory. It gets
-an open file and no protocol, so a file cannot make it open another one. A malformed file can still crash FFmpeg
-or PyAV, which ends the whole process: `audio_isolation` is for what strangers send.
+an open file and no protocol, so a file cannot make it open another one. A malformed file can still crash
+FFmpeg or PyAV, which ends the whole process: `audio_isolation` is for what strangers send.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ def decode(file: BinaryIO, limits: AudioLimits) -> Recording:
     cut = waveform.size > room
     waveform = _checked(waveform[:most], tally, limits)
     seconds = waveform.size / SAMPLE_RATE_HZ
-    early = not cut and (tally.failed_last or declared > 1.02 * seconds + 0.2 or _lacks_bytes(head, size))
+    missing = not tally.failed and (declared > 1.02 * seconds + 0.2 or _lacks_bytes(head, size))
+    early = not cut and (tally.failed_last or missing)
     return Recording(waveform, seconds, cut, _notes(seconds, cut, early, tally.failed > 0))
 
 
@@ -287,7 +288,7 @@ def _checked(waveform: npt.NDArray[np.float32], tally: _Tally, limits: AudioLimi
     finite = np.isfinite(waveform)
     if not finite.all():
         raise AudioError(
-            f"{finite.argmin() / SAMPLE_RATE_HZ:.2f} seconds into the sound lies a sample that is infinite or "
+            f"the sample {finite.argmin() / SAMPLE_RATE_HZ:.2f} seconds into the sound is infinite or "
             "not a number (NaN); wanted finite samples: export it again"
         )
     if waveform.size < limits.min_seconds * SAMPLE_RATE_HZ:

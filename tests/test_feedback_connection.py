@@ -122,8 +122,8 @@ def test_a_locked_database_is_refused_and_nothing_is_stored(path):
         assert "is locked" in refusal(path, busy_timeout_seconds=0.1)
         assert store.history() == []
         other.execute("rollback")
-    store.add_judgement(judgement())
-    assert len(store.history()) == 1
+        store.add_judgement(judgement())
+        assert len(store.history()) == 1
 
 
 def test_many_threads_at_a_locked_database_do_not_wait_one_after_another(path):

@@ -65,9 +65,7 @@ def bind(
     # functools.partial would hide the name and the types, which Gradio reads to inject gr.Request and to
     # describe an endpoint; resolved here, as it does not resolve a return type written as a string.
     hints = typing.get_type_hints(handler)
-    shown = [
-        parameter.replace(annotation=hints.get(parameter.name, parameter.annotation)) for parameter in parameters
-    ]
+    shown = [parameter.replace(annotation=hints.get(parameter.name, parameter.annotation)) for parameter in parameters]
     if message:
         shown = [inspect.Parameter("sent", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
     returns = hints.get("return", inspect.Signature.empty)

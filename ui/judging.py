@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cacara.errors import QueryError
-from feedback_db.records import FeedbackError, Judgement
 from feedback_db.recordings import hash_file, save_recording
+from feedback_db.records import FeedbackError, Judgement
 from ui.searches import ShownSearch
 from ui.services import Services
 from ui.wording import FALLBACK, Wording, wording
@@ -22,6 +22,7 @@ def flag(
     """Store whether a shown result matches its query; rank, score and model are this server's own record.
 
     Args:
+        services: What the handlers work with.
         search_id: The ``search_id`` of the list that was shown.
         clip_id: A clip of that list.
         label: ``relevant``, ``not_relevant`` or ``unsure``.
@@ -65,6 +66,7 @@ def undo(services: Services, judgement_id: str, annotator: str) -> dict[str, str
     """Take back a judgement; what the same person had said before about that result counts again.
 
     Args:
+        services: What the handlers work with.
         judgement_id: What ``/flag`` returned.
         annotator: The same name or token that was sent with the flag.
 

@@ -11,7 +11,7 @@ from ui import rendering, search_tab
 from ui.alerts import bind
 from ui.localised import Localised
 from ui.services import Services
-from ui.wording import FALLBACK, available, wording
+from ui.wording import available, wording
 
 FOLDER = Path(__file__).parent
 STYLE = FOLDER / "style.css"

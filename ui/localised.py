@@ -6,19 +6,19 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import gradio as gr
-from gradio.components import Component
+from gradio.blocks import Block
 
 from ui.wording import FALLBACK, Wording, wording
 
 Words = str | Callable[[Wording], Any]
-Part = TypeVar("Part", bound=Component)
+Part = TypeVar("Part", bound=Block)
 
 
 class Localised:
     """The components of one app that have texts, and the texts' keys; filled while the app is built."""
 
     def __init__(self) -> None:
-        self._texts: list[tuple[Component, dict[str, Words]]] = []
+        self._texts: list[tuple[Block, dict[str, Words]]] = []
 
     def make(self, kind: Callable[..., Part], texts: dict[str, Words], **properties: Any) -> Part:  # noqa: ANN401
         """Make a component inside the current Gradio context; its texts follow the interface language.
@@ -33,7 +33,7 @@ class Localised:
         return part
 
     @property
-    def components(self) -> list[Component]:
+    def components(self) -> list[Block]:
         """Return the components in the order of ``updates``."""
         return [component for component, _ in self._texts]
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ui.startup import Status
     from ui.wording import Wording
+
+    Show = Callable[[Mapping[str, Any], Wording], str]
 
 LABELS = (("relevant", "✓"), ("not_relevant", "✕"), ("unsure", "?"))
 """What can be said of a result, each with a sign, so that no colour is needed to tell them apart."""
@@ -56,10 +58,11 @@ def text_results(result: Mapping[str, Any], names: Mapping[str, str], words: Wor
         words: The interface's language.
     """
     return _results(
+        "read",
         words,
         _understood(result, names, words),
         _notes(result["notes"]),
-        _list("sounds", words("sounds"), result, words),
+        _list("sounds", words("sounds"), result, words, _sound),
     )
 
 
@@ -71,10 +74,11 @@ def audio_results(result: Mapping[str, Any], words: Wording) -> str:
         words: The interface's language.
     """
     return _results(
+        "heard",
         words,
         _notes(result["notes"]),
-        _list("words", words("words"), result["words"], words),
-        _list("sounds", words("similar"), result["sounds"], words),
+        _list("words", words("words"), result["words"], words, _words),
+        _list("sounds", words("similar"), result["sounds"], words, _sound),
     )
 
 
@@ -89,12 +93,12 @@ def examples(queries: Sequence[tuple[str, str]], words: Wording) -> str:
 
 def heading(words: Wording) -> str:
     """Return the name of the app and, in one sentence, what one can do with it."""
-    return f'<header{_spoken(words)}><h1>CACARA Studio</h1><p>{_text(words("tagline"))}</p></header>'
+    return f"<header{_spoken(words)}><h1>CACARA Studio</h1><p>{_text(words('tagline'))}</p></header>"
 
 
-def _results(words: Wording, *parts: str) -> str:
+def _results(how: str, words: Wording, *parts: str) -> str:
     return (
-        f'<div class="results"{_spoken(words)} data-interface="{_text(words.code)}" '
+        f'<div class="results {how}"{_spoken(words)} data-interface="{_text(words.code)}" '
         f'data-undone="{_text(words("undone"))}" data-saved="{_text(words("saved"))}" '
         f'data-broken="{_text(words("broken"))}">{"".join(parts)}</div>'
     )
@@ -119,38 +123,38 @@ def _notes(notes: Sequence[str]) -> str:
     return "".join(f'<p class="note" role="status" dir="auto">{_text(note)}</p>' for note in notes)
 
 
-def _list(kind: str, title: str, found: Mapping[str, Any], words: Wording) -> str:
-    if not found["hits"]:
-        return f'<h2>{_text(title)}</h2><p class="note">{_text(words("no_hits"))}</p>'
-    cards = "".join(_card(kind, hit, words) for hit in found["hits"])
+def _list(kind: str, title: str, found: Mapping[str, Any], words: Wording, show: Show) -> str:
+    cards = "".join(
+        f'<li class="card" data-clip="{_text(hit["clip_id"])}">{show(hit, words)}</li>' for hit in found["hits"]
+    )
+    content = (
+        f'<ol data-search="{_text(found["search_id"])}">{cards}</ol>'
+        if cards
+        else f'<p class="note">{_text(words("no_hits"))}</p>'
+    )
+    return f'<section class="{kind}" aria-label="{_text(title)}"><h2>{_text(title)}</h2>{content}</section>'
+
+
+def _sound(hit: Mapping[str, Any], words: Wording) -> str:
     return (
-        f'<section class="{kind}" aria-label="{_text(title)}"><h2>{_text(title)}</h2>'
-        f'<ol data-search="{_text(found["search_id"])}">{cards}</ol></section>'
-    )
-
-
-def _card(kind: str, hit: Mapping[str, Any], words: Wording) -> str:
-    language = hit["caption_language"]
-    lang = f' lang="{_text(language)}"' if language else ""
-    caption = (
-        f'<p class="caption"><span class="rank" aria-label="{_text(words("rank", rank=hit["rank"]))}">{hit["rank"]}</span>'
-        f'<span{lang} dir="auto">{_text(hit["caption"])}</span></p>'
-    )
-    media = _picture(hit) if kind == "sounds" else ""
-    player = (
+        f"{_picture(hit)}{_caption(hit, words)}"
         f'<audio controls preload="none" src="{_text(hit["sound"])}" aria-label="{_text(hit["caption"])}"></audio>'
-        if kind == "sounds"
-        else ""
-    )
-    origin = (
+        f"{_score(hit['score'], words)}{_buttons(hit['caption'], words)}"
         f'<p class="origin">{_text(words("source"))}: <bdi>{_text(hit["source"])}</bdi> · '
         f"{_text(words('licence'))}: <bdi>{_text(hit['licence'])}</bdi></p>"
-        if kind == "sounds"
-        else ""
     )
+
+
+def _words(hit: Mapping[str, Any], words: Wording) -> str:
+    return f"{_caption(hit, words)}{_score(hit['score'], words)}{_buttons(hit['caption'], words)}"
+
+
+def _caption(hit: Mapping[str, Any], words: Wording) -> str:
+    lang = f' lang="{_text(hit["caption_language"])}"' if hit["caption_language"] else ""
     return (
-        f'<li class="card" data-clip="{_text(hit["clip_id"])}">{media}<div class="what">'
-        f"{caption}{player}{_score(hit['score'], words)}{_buttons(hit['caption'], words)}{origin}</div></li>"
+        f'<p class="caption"><span class="rank" aria-hidden="true">{hit["rank"]}</span>'
+        f'<span class="unseen">{_text(words("rank", rank=hit["rank"]))}: </span>'
+        f'<span{lang} dir="auto">{_text(hit["caption"])}</span></p>'
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
 import gradio as gr
 
 from cacara import languages
@@ -31,23 +33,21 @@ EXAMPLES = (
 """Things people ask for, in many languages and scripts; nothing is promised of their results."""
 
 SCRIPTS = Path(__file__).parent
-ONE_AT_A_TIME = {"concurrency_limit": 2, "concurrency_id": "model"}
+ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "model"}
 
 
 def show_text(services: Services, query: str, language: str, interface: str) -> str:
     """Return the sounds found for a text, as HTML."""
     words = wording(interface)
-    names = dict((code, name) for name, code in language_choices(services, words))
-    return rendering.text_results(search_text(services, query, language, TOP_K, interface), names, words)
+    found = search_text(services, query, language, TOP_K, interface)
+    names = {code: name for name, code in language_choices(services, words)}
+    return rendering.text_results(found, names, words)
 
 
 def show_audio(services: Services, recording: str | None, language: str, interface: str) -> str:
     """Return the words and sounds found for a recording, as HTML."""
-    if recording is None:
-        return rendering.welcome(wording(interface))
-    return rendering.audio_results(
-        search_audio(services, recording, language, TOP_K, interface), wording(interface)
-    )
+    found = search_audio(services, recording, language, TOP_K, interface)
+    return rendering.audio_results(found, wording(interface))
 
 
 def language_choices(services: Services, words: Wording) -> list[tuple[str, str]]:
@@ -108,7 +108,11 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> g
             )
             search_sound = localised.make(gr.Button, {"value": "search_sound"}, elem_id="search-sound")
             localised.make(
-                gr.Checkbox, {"label": "consent", "info": "consent_info"}, elem_id="consent", container=False
+                gr.Checkbox,
+                {"label": "consent", "info": "consent_info"},
+                elem_id="consent",
+                container=False,
+                interactive=True,
             )
     results = localised.make(
         gr.HTML,

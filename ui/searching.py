@@ -29,6 +29,7 @@ def search_text(
     """Find sounds by words in any language.
 
     Args:
+        services: What the handlers work with.
         query: 1 to 2,000 characters.
         language: BCP-47 code of the query, such as ``sw``; ``auto`` detects it.
         top_k: How many sounds, 1 to 100.
@@ -67,6 +68,7 @@ def search_audio(
     """Find words for a sound, and sounds that resemble it. The sound is not kept by this.
 
     Args:
+        services: What the handlers work with.
         recording: An uploaded sound file.
         language: BCP-47 code of the words; ``auto`` takes ``interface``.
         top_k: How many of each, 1 to 100.

@@ -7,8 +7,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feedback_db.records import FeedbackError
 from feedback_db.recordings import recordings_folder
+from feedback_db.records import FeedbackError
 from feedback_db.store import Store
 from ui.searches import SearchMemory
 

@@ -6,12 +6,12 @@ import gradio as gr
 
 # Blue, and in style.css orange against it: a pair that people with any colour blindness tell apart.
 INK = gr.themes.Color(
-    "#eef5fc", "#d9e9f8", "#b5d3f0", "#86b7e4", "#5598d5", "#2c7bc0", "#0b5cad", "#0a4e93", "#0a3f76", "#0a335e", "#06203d",
-    name="ink",
+    "#eef5fc", "#d9e9f8", "#b5d3f0", "#86b7e4", "#5598d5", "#2c7bc0",
+    "#0b5cad", "#0a4e93", "#0a3f76", "#0a335e", "#06203d", name="ink",
 )  # fmt: skip
 PAPER = gr.themes.Color(
-    "#fbfaf7", "#f5f3ee", "#e8e5dd", "#d5d1c7", "#a5a198", "#74716a", "#55534e", "#403f3b", "#292927", "#1d1e1f", "#141516",
-    name="paper",
+    "#fbfaf7", "#f5f3ee", "#e8e5dd", "#d5d1c7", "#a5a198", "#74716a",
+    "#55534e", "#403f3b", "#292927", "#1d1e1f", "#141516", name="paper",
 )  # fmt: skip
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Noto Sans", "Liberation Sans", "sans-serif")
@@ -27,7 +27,7 @@ def make_theme() -> gr.themes.Base:
         neutral_hue=PAPER,
         font=SANS,
         font_mono=MONO,
-        text_size=sizes.text_md,
+        text_size=sizes.text_lg,
         radius_size=sizes.radius_md,
     ).set(
         body_background_fill="*neutral_50",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from cacara import benchmark_file
@@ -19,45 +19,53 @@ MAX_MUSIC_PER_CONCEPT = 40  # drum kits alone have 700 sounds, more than all eff
 log = logging.getLogger(__name__)
 
 
-def collect(folders: Mapping[str, Path]) -> list[Clip]:
-    """Return the clips of all packages among ``folders``, captioned in English, sorted by id.
+def collect(folders: Mapping[str, Path], tables: Path = rules.TABLES) -> list[Clip]:
+    """Return the clips of all packages among ``folders``, sorted by id; see ``collect_recordings``."""
+    return sorted(collect_recordings(folders, tables).values(), key=lambda clip: clip.clip_id)
+
+
+def collect_recordings(folders: Mapping[str, Path], tables: Path = rules.TABLES) -> dict[str, Clip]:
+    """Return the recordings of all packages among ``folders`` by audio hash, captioned in English.
 
     Silent, very short and unreadable files and second copies of a recording are dropped; of a musical
     concept ``MAX_MUSIC_PER_CONCEPT`` are kept. Same folders, same clips.
 
     Args:
         folders: Source key to the folder it was fetched to; keys of other sources are ignored.
+        tables: The folder of the tables that say what sounds.
 
     Raises:
         ManifestError: A table of rules is malformed.
         SourceError: A folder does not hold the package it is given for.
     """
-    concepts = rules.load_concepts()
+    concepts = rules.load_concepts(tables)
     dropped: Counter[str] = Counter()
     kept: dict[str, Clip] = {}
     for key in sorted(set(folders) & set(PACKAGES)):
-        for clip in _matched(PACKAGES[key], folders[key], concepts):
+        table = rules.load_rules(key, concepts, tables)
+        for clip in _matched(PACKAGES[key], folders[key], table, concepts):
             try:
                 sound = measure(clip.path)
             except AudioError as error:
-                log.info("left out: %s", error)
-                dropped["unreadable"] += 1
+                log.debug("left out %s: %s", clip.clip_id, error)
+                dropped["short or unreadable"] += 1
                 continue
-            if not sound.usable:
-                dropped["silent or short"] += 1
+            if not sound.audible:
+                dropped["silent"] += 1
             elif sound.audio_hash in kept:
                 dropped["copy"] += 1
             else:
                 kept[sound.audio_hash] = clip
-    clips = _cap_music(sorted(kept.values(), key=lambda clip: clip.clip_id))
-    dropped["music above the cap"] = len(kept) - len(clips)
-    log.info("%d clips collected; dropped: %s", len(clips), dict(dropped))
-    return clips
+    capped = _cap_music(kept)
+    dropped["music above the cap"] = len(kept) - len(capped)
+    log.info("%d clips collected; dropped: %s", len(capped), dict(dropped))
+    return capped
 
 
-def _matched(package: Package, folder: Path, concepts: Mapping[str, rules.Concept]) -> Iterator[Clip]:
+def _matched(
+    package: Package, folder: Path, table: Sequence[rules.Rule], concepts: Mapping[str, rules.Concept]
+) -> Iterator[Clip]:
     """Yield a clip for every file of a package that a rule names, not yet listened to."""
-    table = rules.load_rules(package.key, concepts)
     licences = package.licences(folder)
     files = list(package.files(folder))
     stems = Counter(PurePosixPath(relative).stem for relative, _ in files)
@@ -79,15 +87,11 @@ def _matched(package: Package, folder: Path, concepts: Mapping[str, rules.Concep
         )
 
 
-def _cap_music(clips: list[Clip]) -> list[Clip]:
-    """Return ``clips`` with at most ``MAX_MUSIC_PER_CONCEPT`` of a musical concept, spread by hash."""
-    by_concept: defaultdict[str, list[Clip]] = defaultdict(list)
-    for clip in clips:
+def _cap_music(recordings: Mapping[str, Clip]) -> dict[str, Clip]:
+    """Return ``recordings`` with at most ``MAX_MUSIC_PER_CONCEPT`` of a musical concept, spread by hash."""
+    hashes: defaultdict[str | None, list[str]] = defaultdict(list)
+    for audio_hash, clip in recordings.items():
         if clip.kind == "music":
-            by_concept[clip.concept or ""].append(clip)
-    kept = {
-        clip.clip_id
-        for same in by_concept.values()
-        for clip in sorted(same, key=lambda clip: clip.sha256)[:MAX_MUSIC_PER_CONCEPT]
-    }
-    return [clip for clip in clips if clip.kind != "music" or clip.clip_id in kept]
+            hashes[clip.concept].append(audio_hash)
+    above = {audio_hash for same in hashes.values() for audio_hash in sorted(same)[MAX_MUSIC_PER_CONCEPT:]}
+    return {audio_hash: clip for audio_hash, clip in recordings.items() if audio_hash not in above}

@@ -7,21 +7,22 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from cacara.errors import AudioError
+from cacara import audio
 
-MIN_SECONDS = 0.1
 MIN_LEVEL_DBFS = -66.0
+# As a gallery's, but patient: a busy machine must not make a sound unusable.
+LIMITS = audio.AudioLimits(max_decode_seconds=600.0)
+_STEPS = 63  # 7 bits: a changed gain and the last bits of two decoders do not show
 
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What a decoded sound is like.
+    """What a decoded sound is like, of a long one its first seconds.
 
     Attributes:
         seconds: Its length.
-        level_dbfs: Root mean square of the mono mix, in dB below full scale; -inf for digital silence.
+        level_dbfs: Root mean square, in dB below full scale; -inf for digital silence.
         audio_hash: 64 hex digits, equal for the same samples whatever container, lossless format, gain
             or silence around them; different for different lossy encodings.
     """
@@ -31,28 +32,24 @@ class Measurement:
     audio_hash: str
 
     @property
-    def usable(self) -> bool:
-        """Whether it is long and loud enough to learn from."""
-        return self.seconds >= MIN_SECONDS and self.level_dbfs >= MIN_LEVEL_DBFS
+    def audible(self) -> bool:
+        """Whether it is loud enough to learn from."""
+        return self.level_dbfs >= MIN_LEVEL_DBFS
 
 
 def measure(path: Path) -> Measurement:
     """Return the measurement of a sound file.
 
     Raises:
-        AudioError: The file cannot be decoded.
+        AudioError: The file cannot be decoded, or is shorter than ``LIMITS`` wants.
     """
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise AudioError(f"{path} cannot be decoded: {error}") from error
-    mono = samples.mean(axis=1)  # [frames]
-    if not mono.size or not np.isfinite(mono).all():
-        raise AudioError(f"{path} has {mono.size} frames, not all finite; wanted some, finite")
-    peak = float(np.abs(mono).max())
-    level = 20 * float(np.log10(np.sqrt(np.mean(np.square(mono, dtype=np.float64))))) if peak else -np.inf
-    # 7 bits of the peak-normalised signal: decoders' last-bit differences and a changed gain do not show.
-    steps = np.round(mono * (63 / peak)).astype(np.int8) if peak else np.zeros(0, np.int8)
+    recording = audio.load(path, LIMITS)
+    waveform = recording.waveform
+    peak = float(np.abs(waveform).max(initial=0.0))
+    if not peak:
+        return Measurement(recording.seconds, -np.inf, hashlib.sha256().hexdigest())
+    level = 10 * float(np.log10(np.mean(np.square(waveform, dtype=np.float64))))
+    steps = np.round(waveform * (_STEPS / peak)).astype(np.int8)
     sounding = np.flatnonzero(steps)
-    steps = steps[sounding[0] : sounding[-1] + 1] if sounding.size else steps[:0]
-    return Measurement(mono.size / rate, level, hashlib.sha256(steps.tobytes()).hexdigest())
+    steps = steps[sounding[0] : sounding[-1] + 1]
+    return Measurement(recording.seconds, level, hashlib.sha256(steps.tobytes()).hexdigest())

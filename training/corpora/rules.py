@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from cacara.errors import ManifestError
 
-RULES_FOLDER = Path(__file__).parent / "rules"
+TABLES = Path(__file__).parent / "rules"
 LEFT_OUT = "-"
 MAX_CAPTIONS = 4
 
@@ -59,28 +59,28 @@ class Rule:
         )
 
 
-def load_concepts(folder: Path = RULES_FOLDER) -> Mapping[str, Concept]:
+def load_concepts(tables: Path = TABLES) -> Mapping[str, Concept]:
     """Return the concepts by name.
 
     Raises:
         ManifestError: A line is malformed, or a name stands twice.
     """
     concepts: dict[str, Concept] = {}
-    for where, (name, kind, phrasings) in read_table(folder / "concepts.tsv", columns=3):
+    for where, (name, kind, phrasings) in read_table(tables / "concepts.tsv", columns=3):
         if name in concepts or kind not in ("effect", "music"):
             raise ManifestError(f"{where}: concept {name!r} of kind {kind!r}; wanted a new name, effect or music")
         concepts[name] = Concept(name, kind, _split(phrasings))
     return concepts
 
 
-def load_rules(key: str, concepts: Mapping[str, Concept], folder: Path = RULES_FOLDER) -> tuple[Rule, ...]:
+def load_rules(key: str, concepts: Mapping[str, Concept], tables: Path = TABLES) -> tuple[Rule, ...]:
     """Return the rules of the package ``key``, in the order of its table.
 
     Raises:
         ManifestError: There is no table, a line is malformed, or it names an unknown concept.
     """
     rules = []
-    for where, (patterns, concept, phrasings) in read_table(folder / f"{key}.tsv", columns=3):
+    for where, (patterns, concept, phrasings) in read_table(tables / f"{key}.tsv", columns=3):
         if concept not in concepts and concept != LEFT_OUT:
             raise ManifestError(f"{where}: concept {concept!r} is not in concepts.tsv")
         rules.append(Rule(tuple(patterns.split()), concept, _split(phrasings)))

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import html.parser
+
+import pytest
+
+from ui import rendering
+from ui.startup import Status
+from ui.wording import available, wording
+
+HOSTILE = "\"><script>alert(1)</script>'<img src=x onerror=alert(2)>&amp;${1}{{value}}"
+ALLOWED = {
+    "div", "p", "section", "h1", "h2", "header", "ol", "li", "span", "bdi", "button", "audio", "img", "progress",
+}  # fmt: skip
+
+
+class Tags(html.parser.HTMLParser):
+    """Collects elements, attributes and text, as a browser would see them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.names.append(tag)
+        self.attributes.extend(attrs)
+        if tag not in ("img",):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def hit(**changes):
+    return {
+        "rank": 1,
+        "clip_id": "dog",
+        "score": 0.5,
+        "caption": "A dog.",
+        "caption_language": "en",
+        "concept": "dog",
+        "kind": "effect",
+        "source": "tuxpaint",
+        "licence": "GPL-2",
+        "sound": "media/sound?clip=dog",
+        "picture": "media/picture?clip=dog",
+    } | changes
+
+
+def found(**changes):
+    return {"language": "de", "language_source": "detected", "notes": [], "search_id": "s", "hits": [hit()]} | changes
+
+
+@pytest.mark.parametrize("code", [code for _, code in available()])
+def test_hostile_text_in_every_field_stays_text(code):
+    words = wording(code)
+    bad = hit(**dict.fromkeys(hit(), HOSTILE) | {"rank": 1, "score": 0.5})
+    answers = [
+        rendering.text_results(
+            found(language=HOSTILE, notes=[HOSTILE], search_id=HOSTILE, hits=[bad]), {HOSTILE: HOSTILE}, words
+        ),
+        rendering.audio_results(
+            {
+                "notes": [HOSTILE],
+                "words": {"search_id": HOSTILE, "hits": [bad]},
+                "sounds": {"search_id": "s", "hits": [bad]},
+            },
+            words,
+        ),
+        rendering.problem(HOSTILE),
+        rendering.banner(HOSTILE),
+        rendering.preparation(Status("failed", problem=HOSTILE), words),
+        rendering.preparation(Status("preparing", step=HOSTILE), words),
+        rendering.examples([(HOSTILE, HOSTILE)], words),
+    ]
+    for answer in answers:
+        tags = Tags(answer)
+        assert set(tags.names) <= ALLOWED
+        assert not tags.open
+        assert not [name for name, _ in tags.attributes if name.startswith("on")]
+        assert HOSTILE in tags.text
+
+
+def test_the_language_is_named_and_marked_and_can_be_changed():
+    tags = Tags(rendering.text_results(found(), {"de": "Deutsch"}, wording("en")))
+    assert "Detected: Deutsch Change" in tags.text
+    assert ("lang", "de") in tags.attributes
+    assert (
+        "Searched in: Deutsch"
+        in Tags(rendering.text_results(found(language_source="chosen"), {"de": "Deutsch"}, wording("en"))).text
+    )
+    unknown = found(language=None, language_source="unknown")
+    assert "not recognised" in Tags(rendering.text_results(unknown, {}, wording("en"))).text
+
+
+def test_a_card_has_words_player_score_origin_and_three_answers():
+    tags = Tags(rendering.text_results(found(), {}, wording("en")))
+    assert tags.names.count("audio") == 1
+    assert ("src", "media/sound?clip=dog") in tags.attributes
+    assert ("src", "media/picture?clip=dog") in tags.attributes
+    assert [value for name, value in tags.attributes if name == "data-label"] == [
+        "relevant",
+        "not_relevant",
+        "unsure",
+    ]
+    for text in ("A dog.", "Score 0.50", "Source: tuxpaint", "Licence: GPL-2", "Relevant"):
+        assert text in tags.text
+
+
+def test_words_have_no_player_and_no_picture():
+    tags = Tags(
+        rendering.audio_results(
+            {"notes": [], "words": found(), "sounds": {"search_id": "t", "hits": []}}, wording("en")
+        )
+    )
+    assert "audio" not in tags.names
+    assert "Nothing was found." in tags.text
+
+
+@pytest.mark.parametrize(("score", "width"), [(-0.2, "0.0%"), (0.123, "12.3%"), (1.0000001, "100.0%")])
+def test_the_bar_stays_inside_its_place(score, width):
+    assert f"inline-size:{width}" in rendering.text_results(found(hits=[hit(score=score)]), {}, wording("en"))
+
+
+def test_a_clip_without_a_picture_or_known_language_is_shown_all_the_same():
+    tags = Tags(rendering.text_results(found(hits=[hit(picture=None, caption_language=None)]), {}, wording("en")))
+    assert "img" not in tags.names
+    assert "A dog." in tags.text
+
+
+def test_the_preparation_vanishes_when_it_is_ready():
+    assert rendering.preparation(Status("ready"), wording("en")) == ""
+    assert 'value="0.500"' in rendering.preparation(Status("preparing", "a", 0.5), wording("en"))
+    assert "value=" not in rendering.preparation(Status("preparing", "a"), wording("en"))
+
+
+def test_arabic_is_marked_right_to_left():
+    assert 'lang="ar" dir="rtl"' in rendering.heading(wording("ar"))
