@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cacara import language_detection
@@ -130,6 +130,7 @@ _spelled_codes = st.builds(
 ).map(lambda text: text.rstrip("-_@."))
 
 
+@settings(deadline=None)  # the first example loads the data
 @given(st.one_of(st.text(max_size=80), _spelled_codes))
 def test_normalising_is_idempotent_and_refuses_only_with_a_language_error(text: str):
     try:
@@ -219,6 +220,7 @@ def test_text_without_letters_has_no_language_no_script_and_runs_left_to_right(t
     assert (script_of(text), direction_of(text)) == ("Zyyy", "ltr")
 
 
+@settings(deadline=None)  # the first example loads the data
 @given(st.text(max_size=60))
 def test_any_text_is_answered_with_a_normal_base_code_or_none(text: str):
     detection = detect(text)
@@ -244,14 +246,15 @@ def test_every_language_that_can_be_detected_is_spelled_as_normalise_spells_it()
         "".join(map(chr, range(0x4E00, 0x7510))),
     ],
 )
-def test_ten_thousand_characters_are_answered_fast(text: str):
+def test_ten_thousand_characters_are_answered_in_milliseconds(text: str):
     detect("warm up")
     seconds = []
     for _ in range(5):
         start = time.process_time()
         detect(text)
+        direction_of(text)
         seconds.append(time.process_time() - start)
-    assert min(seconds) < 0.005
+    assert min(seconds) < 0.01
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_a_clip_without_a_picture_or_known_language_is_shown_all_the_same():
 
 
 def test_the_preparation_vanishes_when_it_is_ready():
-    assert rendering.preparation(Status("ready"), wording("en")) == ""
+    assert Tags(rendering.preparation(Status("ready"), wording("en"))).text == ""
     assert 'value="0.500"' in rendering.preparation(Status("preparing", "a", 0.5), wording("en"))
     assert "value=" not in rendering.preparation(Status("preparing", "a"), wording("en"))
 

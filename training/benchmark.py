@@ -19,7 +19,7 @@ from cacara.benchmark_file import OWN, Rows, SoundRow, TextRow, file_hash, text_
 from cacara.errors import LanguageError, ManifestError
 from cacara.manifest import Clip
 from training.corpora import collect, rules
-from training.corpora.fingerprint import measure
+from training.corpora.fingerprint import COPY_SIMILARITY, Fingerprint, fingerprint
 
 NAME, VERSION = "sounds-v1", 1
 MAX_DEV_CLIPS_PER_CONCEPT = 5
@@ -101,7 +101,7 @@ def _stamp_sounds(stamps: Mapping[str, str], folder: Path) -> Iterator[SoundRow]
     root = source_texts.content_folder("tuxpaint", folder)
     for stamp, concept in stamps.items():
         member = f"{stamp}.ogg"
-        if not measure(root / member).audible:
+        if not fingerprint(root / member).audible:
             raise ManifestError(f"the stamp {stamp} is silent; mark it so in test.tsv")
         yield SoundRow("test", concept, f"tuxpaint/{stamp}", "tuxpaint", member, file_hash(root / member))
 
@@ -207,12 +207,13 @@ def _dev_texts(cldr: Path, tables: Path) -> list[TextRow]:
 
 def _refuse_shared_recordings(rows: Rows, folders: Mapping[str, Path]) -> None:
     """Raise if one recording stands for two concepts or in both splits: it could name neither."""
-    seen: dict[str, SoundRow] = {}
+    heard: list[tuple[SoundRow, Fingerprint]] = []
     for row in rows.sounds:
-        path = source_texts.content_folder(row.source, folders[row.source]) / row.member
-        twin = seen.setdefault(measure(path).audio_hash, row)
-        if (twin.concept, twin.split) != (row.concept, row.split):
-            raise ManifestError(f"{twin.clip_id} and {row.clip_id} are one recording; leave both out")
+        sound = fingerprint(source_texts.content_folder(row.source, folders[row.source]) / row.member)
+        for twin, other in heard:
+            if twin.concept != row.concept and sound.resembles(other, COPY_SIMILARITY):
+                raise ManifestError(f"{twin.clip_id} and {row.clip_id} are one recording; leave both out")
+        heard.append((row, sound))
 
 
 def _rules_told(tables: Path) -> Mapping[str, object]:

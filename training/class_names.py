@@ -12,15 +12,16 @@ from training.text_statistics import embed
 
 
 def phrasings(name: str) -> list[str]:
-    """Return the texts of one class: its names apart, without brackets.
+    """Return the texts of one class: its names apart, without brackets, each bare and as a sound.
 
     >>> phrasings("Chicken, rooster")
-    ['chicken', 'rooster']
+    ['chicken', 'rooster', 'the sound of chicken', 'the sound of rooster']
     """
     inside = re.findall(r"\(([^)]*)\)", name)
     outside = re.sub(r"\([^)]*\)", "", name)
     parts = [part.strip().lower() for text in (outside, *inside) for part in text.split(",")]
-    return [part for part in parts if part]
+    names = [part for part in parts if part]
+    return names + [f"the sound of {name}" for name in names]
 
 
 def class_embeddings(names: list[str], tower: TextTower, centring: LanguageCentring | None) -> np.ndarray:

@@ -103,7 +103,9 @@ def create_app(services: Services) -> gr.Blocks:
 
         off = {"fn": bind(feedback_notice, services), "inputs": interface, "outputs": notice, **QUIET}
         # Unchecked, as the browser's own language need not be one of the choices.
-        app.load(speak, interface, outputs, js=RECALL, preprocess=False, **QUIET).then(**off)
+        arrived = app.load(speak, interface, outputs, js=RECALL, preprocess=False, **QUIET)
+        arrived.then(bind(preparation, services, present=_preparation_updates), **shown)
+        arrived.then(**off)
         interface.input(speak, interface, outputs, js=REMEMBER, **QUIET).then(**off)
     return app
 

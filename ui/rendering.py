@@ -32,9 +32,9 @@ def banner(message: str) -> str:
 
 
 def preparation(status: Status, words: Wording) -> str:
-    """Return how far the preparation is; nothing once it is ready."""
+    """Return how far the preparation is; nothing to be seen once it is ready."""
     if status.phase == "ready":
-        return ""
+        return '<div class="prepared" hidden></div>'
     if status.phase == "failed":
         return (
             f'<div class="preparation failed" role="alert"{_spoken(words)}><p>{_text(words("failed"))}</p>'

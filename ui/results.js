@@ -63,6 +63,13 @@ const undo = (card) => call(card, () => server.undo({
   pressed.focus(); // the undo button that had the focus is gone
 });
 
+// On a phone the answer would come out of sight, below the questions.
+watch("value", () => {
+  if (element.getBoundingClientRect().top < 0.6 * window.innerHeight) return;
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  element.scrollIntoView({ behavior: still ? "auto" : "smooth" });
+});
+
 element.addEventListener("click", (event) => {
   const card = event.target.closest(".card");
   const button = event.target.closest("button");

@@ -114,9 +114,8 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> g
                 container=False,
                 interactive=True,
             )
-    results = localised.make(
-        gr.HTML,
-        {"value": rendering.welcome},
+    localised.make(gr.HTML, {"value": rendering.welcome}, elem_id="welcome")
+    results = gr.HTML(
         elem_id="results",
         js_on_load=_script("results.js"),
         server_functions=[bind(each, services, message=True, show=_as_problem) for each in (flag, undo)],

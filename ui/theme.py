@@ -45,6 +45,8 @@ def make_theme() -> gr.themes.Base:
         input_border_color="*neutral_400",
         input_border_color_dark="*neutral_500",
         input_border_width="1px",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
         button_primary_background_fill_dark="*primary_400",

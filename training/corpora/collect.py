@@ -11,7 +11,7 @@ from cacara import benchmark_file
 from cacara.errors import AudioError
 from cacara.manifest import Clip
 from training.corpora import rules
-from training.corpora.fingerprint import measure
+from training.corpora.fingerprint import DUPLICATE_SIMILARITY, Fingerprint, fingerprint
 from training.corpora.packages import PACKAGES, Package
 
 MAX_MUSIC_PER_CONCEPT = 40  # drum kits alone have 700 sounds, more than all effects
@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 def collect(folders: Mapping[str, Path], tables: Path = rules.TABLES) -> list[Clip]:
     """Return the clips of all packages among ``folders``, sorted by id; see ``collect_recordings``."""
-    return sorted(collect_recordings(folders, tables).values(), key=lambda clip: clip.clip_id)
+    return [clip for clip, _ in collect_recordings(folders, tables)]
 
 
-def collect_recordings(folders: Mapping[str, Path], tables: Path = rules.TABLES) -> dict[str, Clip]:
-    """Return the recordings of all packages among ``folders`` by audio hash, captioned in English.
+def collect_recordings(folders: Mapping[str, Path], tables: Path = rules.TABLES) -> list[tuple[Clip, Fingerprint]]:
+    """Return the clips of all packages among ``folders``, captioned in English, sorted by id, as they sound.
 
     Silent, very short and unreadable files and second copies of a recording are dropped; of a musical
     concept ``MAX_MUSIC_PER_CONCEPT`` are kept. Same folders, same clips.
@@ -40,26 +40,26 @@ def collect_recordings(folders: Mapping[str, Path], tables: Path = rules.TABLES)
     """
     concepts = rules.load_concepts(tables)
     dropped: Counter[str] = Counter()
-    kept: dict[str, Clip] = {}
+    kept: list[tuple[Clip, Fingerprint]] = []
     for key in sorted(set(folders) & set(PACKAGES)):
         table = rules.load_rules(key, concepts, tables)
         for clip in _matched(PACKAGES[key], folders[key], table, concepts):
             try:
-                sound = measure(clip.path)
+                sound = fingerprint(clip.path)
             except AudioError as error:
                 log.debug("left out %s: %s", clip.clip_id, error)
                 dropped["short or unreadable"] += 1
                 continue
             if not sound.audible:
                 dropped["silent"] += 1
-            elif sound.audio_hash in kept:
+            elif any(sound.resembles(other, DUPLICATE_SIMILARITY) for _, other in kept):
                 dropped["copy"] += 1
             else:
-                kept[sound.audio_hash] = clip
+                kept.append((clip, sound))
     capped = _cap_music(kept)
     dropped["music above the cap"] = len(kept) - len(capped)
     log.info("%d clips collected; dropped: %s", len(capped), dict(dropped))
-    return capped
+    return sorted(capped, key=lambda recording: recording[0].clip_id)
 
 
 def _matched(
@@ -87,11 +87,11 @@ def _matched(
         )
 
 
-def _cap_music(recordings: Mapping[str, Clip]) -> dict[str, Clip]:
+def _cap_music(recordings: Sequence[tuple[Clip, Fingerprint]]) -> list[tuple[Clip, Fingerprint]]:
     """Return ``recordings`` with at most ``MAX_MUSIC_PER_CONCEPT`` of a musical concept, spread by hash."""
     hashes: defaultdict[str | None, list[str]] = defaultdict(list)
-    for audio_hash, clip in recordings.items():
+    for clip, _ in recordings:
         if clip.kind == "music":
-            hashes[clip.concept].append(audio_hash)
-    above = {audio_hash for same in hashes.values() for audio_hash in sorted(same)[MAX_MUSIC_PER_CONCEPT:]}
-    return {audio_hash: clip for audio_hash, clip in recordings.items() if audio_hash not in above}
+            hashes[clip.concept].append(clip.sha256)
+    above = {sha256 for same in hashes.values() for sha256 in sorted(same)[MAX_MUSIC_PER_CONCEPT:]}
+    return [(clip, sound) for clip, sound in recordings if clip.sha256 not in above]

@@ -3,53 +3,85 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from cacara import audio
 
 MIN_LEVEL_DBFS = -66.0
 # As a gallery's, but patient: a busy machine must not make a sound unusable.
 LIMITS = audio.AudioLimits(max_decode_seconds=600.0)
-_STEPS = 63  # 7 bits: a changed gain and the last bits of two decoders do not show
+
+# Over 22 packages, encodings of one recording agree to 0.984 and more, and of the 260,000 pairs of a
+# benchmark's and another sound none but copies reaches 0.95.
+COPY_SIMILARITY = 0.98
+# Takes of one drum agree nearly as well; to drop one of two training clips they must be all but equal.
+DUPLICATE_SIMILARITY = 0.995
+
+_MIN_LENGTH_RATIO = 0.9
+_WINDOW, _HOP, _STEPS, _BANDS = 512, 128, 32, 20
+_FLOOR_DB = 60.0
+_ONSET = 0.02  # share of the peak below which a beginning or end counts as silence
 
 
-@dataclasses.dataclass(frozen=True)
-class Measurement:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fingerprint:
     """What a decoded sound is like, of a long one its first seconds.
 
     Attributes:
-        seconds: Its length.
         level_dbfs: Root mean square, in dB below full scale; -inf for digital silence.
-        audio_hash: 64 hex digits, equal for the same samples whatever container, lossless format, gain
-            or silence around them; different for different lossy encodings.
+        sounding_seconds: Its length without the silence around it.
+        shape: float32 [steps * bands], its spectrum over time in dB, centred, of length 1; gain, container
+            and encoding hardly change it. Zero for digital silence.
     """
 
-    seconds: float
     level_dbfs: float
-    audio_hash: str
+    sounding_seconds: float
+    shape: npt.NDArray[np.float32]
 
     @property
     def audible(self) -> bool:
         """Whether it is loud enough to learn from."""
         return self.level_dbfs >= MIN_LEVEL_DBFS
 
+    def resembles(self, other: Fingerprint, similarity: float) -> bool:
+        """Return whether both last about as long and the cosine of their shapes is ``similarity`` or more."""
+        shorter, longer = sorted((self.sounding_seconds, other.sounding_seconds))
+        return shorter >= _MIN_LENGTH_RATIO * longer and float(self.shape @ other.shape) >= similarity
 
-def measure(path: Path) -> Measurement:
-    """Return the measurement of a sound file.
+
+def fingerprint(path: Path) -> Fingerprint:
+    """Return the fingerprint of a sound file.
 
     Raises:
         AudioError: The file cannot be decoded, or is shorter than ``LIMITS`` wants.
     """
-    recording = audio.load(path, LIMITS)
-    waveform = recording.waveform
-    peak = float(np.abs(waveform).max(initial=0.0))
-    if not peak:
-        return Measurement(recording.seconds, -np.inf, hashlib.sha256().hexdigest())
+    waveform = audio.load(path, LIMITS).waveform
+    loudness = np.abs(waveform)
+    sounding = np.flatnonzero(loudness > _ONSET * loudness.max())
+    if not sounding.size:
+        return Fingerprint(-np.inf, 0.0, np.zeros(_STEPS * _BANDS, np.float32))
     level = 10 * float(np.log10(np.mean(np.square(waveform, dtype=np.float64))))
-    steps = np.round(waveform * (_STEPS / peak)).astype(np.int8)
-    sounding = np.flatnonzero(steps)
-    steps = steps[sounding[0] : sounding[-1] + 1]
-    return Measurement(recording.seconds, level, hashlib.sha256(steps.tobytes()).hexdigest())
+    trimmed = waveform[sounding[0] : sounding[-1] + 1]
+    return Fingerprint(level, trimmed.size / audio.SAMPLE_RATE_HZ, _shape(trimmed))
+
+
+def _shape(waveform: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return ``Fingerprint.shape`` of float32 [samples], of any length and gain."""
+    padded = np.pad(waveform, _WINDOW // 2)  # so that the window hides no beginning or end
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP] * np.hanning(_WINDOW)
+    power = np.abs(np.fft.rfft(frames)) ** 2  # [frames, bins]
+    edges = np.geomspace(3, _WINDOW // 2, _BANDS + 1).round().astype(int)  # from 94 Hz, all different
+    bands = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)  # [frames, bands]
+    borders = np.linspace(0, len(bands), _STEPS + 1).astype(int)
+    steps = np.stack(
+        [
+            bands[min(begin, len(bands) - 1) : max(end, begin + 1)].mean(axis=0)
+            for begin, end in zip(borders, borders[1:], strict=False)
+        ]
+    )  # [steps, bands]
+    decibels = 10 * np.log10(np.maximum(steps / steps.max(), 10 ** (-_FLOOR_DB / 10)))
+    centred = (decibels - decibels.mean()).ravel().astype(np.float32)
+    return centred / max(float(np.linalg.norm(centred)), 1e-9)

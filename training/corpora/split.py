@@ -11,7 +11,7 @@ from cacara import benchmark_file, source_texts
 from cacara.errors import ManifestError
 from cacara.manifest import Clip
 from training.corpora.collect import collect_recordings
-from training.corpora.fingerprint import measure
+from training.corpora.fingerprint import COPY_SIMILARITY, Fingerprint, fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +34,9 @@ def train_clips(
     """
     held_out = _HeldOut.read(benchmark_path, {**folders, **(benchmark_folders or {})})
     recordings = collect_recordings(folders)
-    clips = [clip for audio_hash, clip in recordings.items() if not held_out.faults(clip, audio_hash)]
+    clips = [clip for clip, sound in recordings if not held_out.faults(clip, sound)]
     log.info("%d of %d clips are for training", len(clips), len(recordings))
-    return sorted(clips, key=lambda clip: clip.clip_id)
+    return clips
 
 
 def check_leakage(clips: Sequence[Clip], benchmark_path: Path, folders: Mapping[str, Path]) -> None:
@@ -48,22 +48,22 @@ def check_leakage(clips: Sequence[Clip], benchmark_path: Path, folders: Mapping[
         folders: Source key to fetched folder, for all sources of the benchmark's sounds.
 
     Raises:
-        ManifestError: A clip is a test or dev sound (same file, or same samples in another file), is of a
-            dev concept, or has a caption in another language than English; or a source is not given.
+        ManifestError: A clip is a test or dev sound (same file, or the same recording in another file), is
+            of a dev concept, or has a caption in another language than English; or a source is not given.
         AudioError: A clip cannot be decoded.
     """
     held_out = _HeldOut.read(benchmark_path, folders)
-    faults = [fault for clip in clips for fault in held_out.faults(clip, measure(clip.path).audio_hash)]
+    faults = [fault for clip in clips for fault in held_out.faults(clip, fingerprint(clip.path))]
     if faults:
         raise ManifestError(f"{len(faults)} leaks into training, first: {faults[0]}")
 
 
 @dataclasses.dataclass(frozen=True)
 class _HeldOut:
-    """The benchmark's sounds as training must know them: sha256 and audio hash to clip id, dev concepts."""
+    """The benchmark as training must know it: its files, its recordings by clip id, its dev concepts."""
 
     id_of_file: Mapping[str, str]
-    id_of_recording: Mapping[str, str]
+    recordings: Mapping[str, Fingerprint]
     dev_concepts: frozenset[str]
 
     @classmethod
@@ -71,19 +71,19 @@ class _HeldOut:
         rows = benchmark_file.read(benchmark_path)
         if absent := sorted({row.source for row in rows.sounds} - set(folders)):
             raise ManifestError(f"the sounds of {rows.name} need the sources {', '.join(absent)}; fetch them first")
-        id_of_recording = {}
-        for row in rows.sounds:
-            path = source_texts.content_folder(row.source, folders[row.source]) / row.member
-            id_of_recording[measure(path).audio_hash] = row.clip_id
         return cls(
             {row.sha256: row.clip_id for row in rows.sounds},
-            id_of_recording,
+            {
+                row.clip_id: fingerprint(source_texts.content_folder(row.source, folders[row.source]) / row.member)
+                for row in rows.sounds
+            },
             frozenset(row.concept for row in rows.of_split("dev").sounds),
         )
 
-    def faults(self, clip: Clip, audio_hash: str) -> list[str]:
+    def faults(self, clip: Clip, sound: Fingerprint) -> list[str]:
+        copies = (name for name, held in self.recordings.items() if held.resembles(sound, COPY_SIMILARITY))
         faults = []
-        if twin := self.id_of_file.get(clip.sha256) or self.id_of_recording.get(audio_hash):
+        if twin := self.id_of_file.get(clip.sha256) or next(copies, None):
             faults.append(f"{clip.clip_id} is the benchmark's sound {twin}")
         if clip.concept in self.dev_concepts:
             faults.append(f"{clip.clip_id} is of the dev concept {clip.concept!r}")
