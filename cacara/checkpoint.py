@@ -134,6 +134,7 @@ def save(
     }
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     save_file(contiguous, partial / WEIGHTS, metadata={"format": "pt"})
+    (partial / WEIGHTS).chmod(0o644)  # safetensors writes files that only their owner can read
     (partial / CONFIG).write_text(json.dumps(config.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (partial / CARD).write_text(card, encoding="utf-8")
     if folder.exists():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +20,8 @@ from cacara.errors import QueryError
 
 TEXTS_AT_ONCE = 64
 CLIPS_AT_ONCE = 16
+TEXTS_REMEMBERED = 20_000
+"""Embeddings of the last texts are kept, 30 MB at most: people ask the same things in many ways."""
 
 
 class Cacara:
@@ -58,6 +62,8 @@ class Cacara:
         self.fingerprint = fingerprint
         self.device = device
         self.precision = precision
+        self._lock = threading.Lock()
+        self._remembered: dict[str, np.ndarray] = {}
 
     @property
     def name(self) -> str:
@@ -105,18 +111,29 @@ class Cacara:
         if blank := [position for position, text in enumerate(texts) if not text.strip()]:
             raise QueryError(f"text {blank[0]} of {len(texts)} is blank; wanted some words")
         known = self._languages_of(texts, languages)
-        embeddings = np.zeros((len(texts), self.dimension), np.float32)
+        raw = self._embed_texts(texts)
+        if not texts or not (self.config.centring if centre is None else centre):
+            return raw
+        with torch.inference_mode():
+            return self.centring(torch.from_numpy(raw).to(self.device), known).cpu().numpy()
+
+    def _embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the text tower's embeddings, float32 [texts, dimension]; each text goes through it once."""
+        with self._lock:
+            found = {text: self._remembered[text] for text in texts if text in self._remembered}
         # Texts of like length share a batch: less padding.
-        order = sorted(range(len(texts)), key=lambda position: len(texts[position]))
-        for start in range(0, len(order), TEXTS_AT_ONCE):
-            chosen = order[start : start + TEXTS_AT_ONCE]
-            tokens = self.text.tokenize([texts[position] for position in chosen])
+        fresh = sorted({text for text in texts if text not in found}, key=lambda text: (len(text), text))
+        for start in range(0, len(fresh), TEXTS_AT_ONCE):
+            chosen = fresh[start : start + TEXTS_AT_ONCE]
+            tokens = self.text.tokenize(chosen)
             with torch.inference_mode(), devices.precision(self.precision, self.device):
                 batch = self.text(**{name: value.to(self.device) for name, value in tokens.items()})
-                if self.config.centring if centre is None else centre:
-                    batch = self.centring(batch, [known[position] for position in chosen])
-            embeddings[chosen] = batch.float().cpu().numpy()
-        return embeddings
+            found.update(zip(chosen, batch.float().cpu().numpy(), strict=True))
+        with self._lock:
+            self._remembered.update((text, found[text]) for text in fresh)
+            for text in list(itertools.islice(self._remembered, max(0, len(self._remembered) - TEXTS_REMEMBERED))):
+                del self._remembered[text]
+        return np.stack([found[text] for text in texts]) if texts else np.zeros((0, self.dimension), np.float32)
 
     def encode_audio(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
         """Embed sounds.
