@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import logging
 import os
@@ -32,9 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_evaluate(commands)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # hits are in every script, whatever the system's encoding
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         chosen.run(chosen)
-    except CacaraError as error:
+    except (CacaraError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except KeyboardInterrupt:
@@ -96,6 +99,7 @@ def embed(options: argparse.Namespace) -> None:
 
     from cacara import checkpoint
 
+    _check_output(options.output)
     if options.kind == "text":
         texts = _text_inputs(options.input)
         model = checkpoint.load(options.model, options.device, report=show_progress)
@@ -116,6 +120,8 @@ def evaluate(options: argparse.Namespace) -> None:
     from cacara import audio, benchmark, checkpoint, evaluation, sources
     from cacara.evaluation_tables import to_markdown
 
+    if options.json:
+        _check_output(options.json)
     keys = benchmark.required_sources(BENCHMARK, options.split)
     resolved = benchmark.load(BENCHMARK, options.split, sources.fetch_all(sorted(keys), show_progress))
     model = checkpoint.load(options.model, options.device, report=show_progress)
@@ -173,13 +179,19 @@ def _embed_files(model: Cacara, files: dict[str, Path]) -> tuple[list[str], np.n
 def _text_inputs(path: Path) -> dict[str, str]:
     """Return the lines of a text file by their number, blank ones left out."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines would also split at U+2028
     except (OSError, UnicodeDecodeError) as error:
         raise QueryError(f"cannot read texts from {path}: {error}; wanted a UTF-8 file, one text a line") from error
     texts = {str(number): line.strip() for number, line in enumerate(lines, start=1) if line.strip()}
     if not texts:
         raise QueryError(f"{path} holds no text; wanted one text a line")
     return texts
+
+
+def _check_output(path: Path) -> None:
+    """Refuse a path that cannot be written before minutes of work."""
+    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+        raise CacaraError(f"cannot write {path}; wanted a file in a folder that exists and may be written")
 
 
 def _audio_inputs(path: Path) -> dict[str, Path]:

@@ -29,6 +29,7 @@ from cacara.benchmark_file import (
     text_hash,
 )
 from cacara.errors import ManifestError
+from cacara.gallery import SILENT_STAMPS
 from cacara.manifest import Clip
 from cacara.source_texts import TEXT_READERS, content_folder
 
@@ -36,8 +37,7 @@ TEST_TEXT_SOURCE = "tuxpaint"
 MIN_TEST_TEXTS = 60
 # (source, file stem): silent recordings, and two harbour clips that are lincity's, a training source
 REFUSED_SOUNDS = frozenset(
-    {("tuxpaint", stem) for stem in ("wombat", "iguana", "giraffe", "nandou")}
-    | {("gcompris", stem) for stem in ("harbor1", "harbor2")}
+    {("tuxpaint", stem) for stem in SILENT_STAMPS} | {("gcompris", stem) for stem in ("harbor1", "harbor2")}
 )
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?(-[a-z0-9]{5,8})*")
 

@@ -74,14 +74,13 @@ def load(
     config = read_config(folder)
     target = devices.resolve(device)
     devices.precision(precision, target)  # refuse a wrong name before the slow part
-    raw = (folder / WEIGHTS).read_bytes()
-    tensors = _parse(raw, folder)
+    raw, tensors = _read_weights(folder)
     text_tower = text.load(config.text, report)
+    if text_tower.dimension != config.dimension:
+        raise CheckpointError(f"the text backbone is {text_tower.dimension} wide, config.json says {config.dimension}")
     audio_tower = audio.load(config.audio.backbone, config.audio.patch_pooling, report)
     head = AudioHead(config.audio, audio_tower.features, audio_tower.classes, config.dimension)
     centring = LanguageCentring(config.languages, config.dimension)
-    if text_tower.dimension != config.dimension:
-        raise CheckpointError(f"the text backbone is {text_tower.dimension} wide, config.json says {config.dimension}")
     _fill(folder, tensors, head, centring, audio_tower)
     digest = hashlib.sha256((folder / CONFIG).read_bytes() + raw).hexdigest()
     return Cacara(config, text_tower, audio_tower, head, centring, digest[:12], target, precision)
@@ -95,10 +94,10 @@ def read_config(folder: Path) -> ModelConfig:
     """
     try:
         return ModelConfig.from_json(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{folder / CONFIG} cannot be read: {error}") from error
     except CheckpointError as error:
-        raise CheckpointError(f"{folder}: {error}") from error
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
 
 
 def save(
@@ -120,31 +119,50 @@ def save(
         audio_weights: Tensors of the audio tower that training changed, under its state dict's names.
 
     Raises:
-        CheckpointError: ``folder`` exists and is no model folder.
+        CheckpointError: ``folder`` exists and is no model folder, or cannot be written.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / CONFIG).is_file():
-        raise CheckpointError(f"{folder} exists and is no model folder; wanted a new or an older model's folder")
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    _refuse_what_is_no_model(folder)
     tensors = {
         **{f"head.{name}": value for name, value in head.state_dict().items()},
         **{f"centring.{name}": value for name, value in centring.state_dict().items()},
         **{f"audio.{name}": value for name, value in (audio_weights or {}).items()},
     }
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    save_file(contiguous, partial / WEIGHTS, metadata={"format": "pt"})
-    (partial / WEIGHTS).chmod(0o644)  # safetensors writes files that only their owner can read
-    (partial / CONFIG).write_text(json.dumps(config.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (partial / CARD).write_text(card, encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.replace(folder)
-
-
-def _parse(raw: bytes, folder: Path) -> dict[str, Tensor]:
+    partial, old = (folder.with_name(f"{folder.name}.{os.getpid()}.{state}") for state in ("partial", "old"))
     try:
-        return parse_safetensors(raw)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        save_file(contiguous, partial / WEIGHTS, metadata={"format": "pt"})
+        (partial / WEIGHTS).chmod(0o644)  # safetensors writes files that only their owner can read
+        described = json.dumps(config.to_json(), indent=1, ensure_ascii=False)
+        (partial / CONFIG).write_text(described + "\n", encoding="utf-8")
+        (partial / CARD).write_text(card, encoding="utf-8")
+        if folder.exists():
+            folder.replace(old)
+        partial.replace(folder)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"the model folder {folder} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _refuse_what_is_no_model(folder: Path) -> None:
+    if not folder.exists():
+        return
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else {folder.name}
+    if names and (CONFIG not in names or not names <= set(FILES)):
+        found = ", ".join(sorted(names - set(FILES))[:3]) or f"no {CONFIG}"
+        raise CheckpointError(f"{folder} is no model folder ({found}); wanted a new one, or one of {', '.join(FILES)}")
+
+
+def _read_weights(folder: Path) -> tuple[bytes, dict[str, Tensor]]:
+    try:
+        raw = (folder / WEIGHTS).read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{folder / WEIGHTS} cannot be read: {error.strerror or error}") from error
+    try:
+        return raw, parse_safetensors(raw)
     except (SafetensorError, ValueError) as error:
         raise CheckpointError(
             f"{folder / WEIGHTS} is damaged ({len(raw):,} bytes: {error}); copy it again, or train it anew"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +12,8 @@ from cacara.errors import CheckpointError
 
 FORMAT_VERSION = 1
 """Raised by one whenever an older reader could misread a newer folder."""
+
+_JSON_TYPES: Mapping[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +29,9 @@ class TextConfig:
     backbone: str
     prefix: str
     max_tokens: int
+
+    def __post_init__(self) -> None:
+        _at_least("max_tokens", self.max_tokens, 3)  # begin, end and one piece of a word
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +57,13 @@ class AudioConfig:
     patch_pooling: str
 
     def __post_init__(self) -> None:
-        if self.projection_weight < 0 or self.anchor_weight < 0 or self.projection_weight + self.anchor_weight == 0:
-            raise CheckpointError(
-                f"weights of projection {self.projection_weight} and anchor {self.anchor_weight}: "
-                "wanted two numbers from 0 up, not both 0"
-            )
+        _at_least("hidden", self.hidden, 1)
+        _at_least("projection_weight", self.projection_weight, 0)
+        _at_least("anchor_weight", self.anchor_weight, 0)
+        _at_least("anchor_top", self.anchor_top, 1)
+        _at_least("anchor_power", self.anchor_power, 0)
+        if self.projection_weight + self.anchor_weight == 0:
+            raise CheckpointError("projection_weight and anchor_weight are both 0; wanted one above 0")
         if self.patch_pooling not in ("mean", "max"):
             raise CheckpointError(f"patch_pooling is {self.patch_pooling!r}; wanted 'mean' or 'max'")
 
@@ -83,6 +92,11 @@ class ModelConfig:
     languages: tuple[str, ...]
     licence: str
 
+    def __post_init__(self) -> None:
+        _at_least("dimension", self.dimension, 1)
+        if not re.fullmatch(r"[\w.-]+", self.name):  # files are named after it
+            raise CheckpointError(f"name is {self.name!r:.80}; wanted letters, digits, '_', '.' and '-'")
+
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict, the inverse of ``from_json``."""
         return {
@@ -98,21 +112,45 @@ class ModelConfig:
         Raises:
             CheckpointError: Another format version; a field is missing, unknown or of the wrong type.
         """
+        if not isinstance(content, Mapping):
+            raise CheckpointError(f"it is {content!r:.80}; wanted an object of fields")
         version = content.get("format_version")
         if version != FORMAT_VERSION:
             raise CheckpointError(
                 f"format_version is {version!r}, this program reads {FORMAT_VERSION}; "
                 "update the program, or train the model anew with its recipe"
             )
-        values = {key: value for key, value in content.items() if key != "format_version"}
-        try:
-            return cls(
-                **{
-                    **values,
-                    "text": TextConfig(**values["text"]),
-                    "audio": AudioConfig(**values["audio"]),
-                    "languages": tuple(values["languages"]),
-                }
-            )
-        except (TypeError, KeyError) as error:
-            raise CheckpointError(f"config.json does not fit: {error}") from error
+        values = _typed(cls, {key: value for key, value in content.items() if key != "format_version"}, "")
+        languages = values["languages"]
+        if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
+            raise CheckpointError(f"languages is {languages!r:.80}; wanted a list of codes")
+        return cls(
+            **{
+                **values,
+                "text": TextConfig(**_typed(TextConfig, values["text"], "text.")),
+                "audio": AudioConfig(**_typed(AudioConfig, values["audio"], "audio.")),
+                "languages": tuple(languages),
+            }
+        )
+
+
+def _typed(kind: type, values: object, prefix: str) -> Mapping[str, Any]:
+    """Return ``values`` if they are exactly the fields of a dataclass, numbers and strings where they belong."""
+    if not isinstance(values, Mapping):
+        raise CheckpointError(f"{prefix[:-1]} is {values!r:.80}; wanted an object of fields")
+    types = {field.name: str(field.type) for field in dataclasses.fields(kind)}
+    if missing := [prefix + name for name in types if name not in values]:
+        raise CheckpointError(f"the fields {', '.join(missing)} are missing")
+    if unknown := [prefix + str(name) for name in values if name not in types]:
+        raise CheckpointError(f"the fields {', '.join(unknown)[:200]} are unknown; wanted {', '.join(types)}")
+    for name, wanted in types.items():
+        value = values[name]
+        accepted = _JSON_TYPES.get(wanted, (object,))
+        if not isinstance(value, accepted) or (isinstance(value, bool) and wanted in ("int", "float")):
+            raise CheckpointError(f"{prefix}{name} is {value!r:.80}; wanted a value of type {wanted}")
+    return values
+
+
+def _at_least(name: str, value: float, least: float) -> None:
+    if not (math.isfinite(value) and value >= least):
+        raise CheckpointError(f"{name} is {value}; wanted a number from {least} up")

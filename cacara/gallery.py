@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
+import io
 import json
 import logging
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from cacara import languages, sources
+from cacara import languages, source_texts, sources
 from cacara.errors import GalleryError, LanguageError, SourceError
 from cacara.manifest import Clip
 from cacara.package_clients import Report, silent
@@ -75,7 +77,7 @@ def load_default(report: Report = silent) -> Gallery:
         if not fallback:
             raise GalleryError(f"there are no sounds to search: {error}") from error
         return Gallery("fallback", tuple(fallback), f"Tux Paint's stamps could not be had ({error}).")
-    return Gallery("tuxpaint", tuple(stamps + animals))
+    return Gallery("tuxpaint", (*stamps, *_with_texts_of(stamps, animals)))
 
 
 def load_folder(folder: Path) -> Gallery:
@@ -88,7 +90,7 @@ def load_folder(folder: Path) -> Gallery:
     Raises:
         GalleryError: The folder is missing, holds no sounds or too many, or its captions are malformed.
     """
-    folder = folder.expanduser().absolute()
+    folder = Path(os.path.expanduser(folder)).absolute()
     if not folder.is_dir():
         raise GalleryError(f"no gallery at {folder}; wanted a folder of sounds ({', '.join(sorted(AUDIO_SUFFIXES))})")
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
@@ -97,48 +99,34 @@ def load_folder(folder: Path) -> Gallery:
     if len(files) > MAX_FOLDER_CLIPS:
         raise GalleryError(f"{folder} holds {len(files):,} sounds; wanted at most {MAX_FOLDER_CLIPS:,}")
     captions, concepts = _read_captions(folder)
+    title = _as_text(folder.name)
     clips = []
     for path in files:
-        name = path.relative_to(folder).as_posix()
-        texts = captions.get(name) or {"en": (re.sub(r"[\W_]+", " ", path.stem).strip() or path.name,)}
-        clips.append(_clip(name, path, texts, concepts.get(name), folder.name, "as the folder's owner says"))
-    return Gallery(folder.name, tuple(clips))
-
-
-def stamps_root(folder: Path) -> Path:
-    """Return the folder ``stamps`` of a Tux Paint package that was unpacked or installed at ``folder``."""
-    inside = folder / "usr" / "share" / "tuxpaint" / "stamps"
-    return inside if inside.is_dir() else folder
+        name = _as_text(path.relative_to(folder).as_posix())
+        texts = captions.get(name) or {"en": (re.sub(r"[\W_]+", " ", _as_text(path.stem)).strip() or name,)}
+        try:
+            clips.append(_clip(name, path, texts, concepts.get(name), title, "as the folder's owner says"))
+        except OSError as error:
+            log.warning("left out of the gallery: %s: %s", name, error)
+    if not clips:
+        raise GalleryError(f"none of the {len(files):,} sounds of {folder} can be read; wanted files that may be read")
+    return Gallery(title, tuple(clips))
 
 
 def tux_paint_clips(folder: Path) -> list[Clip]:
     """Return the stamps that have a sound, a description and some signal, sorted by name."""
-    root = stamps_root(folder)
+    root = source_texts.content_folder("tuxpaint", folder)
     clips = []
     for path in sorted(root.rglob("*.ogg")):
         text = path.with_suffix(".txt")
         name = path.relative_to(root).with_suffix("").as_posix()
         if _DESCRIPTION.search(path.stem) or path.stem in SILENT_STAMPS or name.startswith(SPOKEN_STAMPS):
             continue
-        texts = read_stamp_texts(text) if text.is_file() else {}
-        if "en" in texts:
-            captions = {language: (value,) for language, value in texts.items()}
-            clips.append(_clip(f"tuxpaint/{name}", path, captions, _noun(texts["en"]), "tuxpaint", "GPL-2"))
+        captions = _stamp_captions(text) if text.is_file() else {}
+        if "en" in captions:
+            concept = _noun(captions["en"][0])
+            clips.append(_clip(f"tuxpaint/{name}", path, captions, concept, "tuxpaint", "GPL-2"))
     return clips
-
-
-def read_stamp_texts(path: Path) -> dict[str, str]:
-    """Return a stamp's description by language: English on the first line, then ``locale.utf8=text``."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    texts = {"en": lines[0].strip()} if lines and lines[0].strip() else {}
-    for line in lines[1:]:
-        locale, separator, text = line.partition(".utf8=")
-        if separator and text.strip():
-            try:
-                texts.setdefault(languages.normalise(locale.strip()), text.strip())
-            except LanguageError:
-                continue
-    return texts
 
 
 def ovos_clips(folder: Path) -> list[Clip]:
@@ -148,7 +136,7 @@ def ovos_clips(folder: Path) -> list[Clip]:
         _clip(
             f"ovos/{path.stem}",
             path,
-            {"en": (f"A {path.stem}.",)},
+            {"en": (f"{'An' if path.stem[0] in 'aeiou' else 'A'} {path.stem}.",)},
             path.stem,
             "ovos",
             "see the package's CREDITS.md",
@@ -164,11 +152,32 @@ def _arcade_clips(report: Report) -> list[Clip]:
         log.warning("gallery without arcade: %s", error)
         return []
     clips = []
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() in AUDIO_SUFFIXES:
-            text = re.sub(r"[\W_\d]+", " ", path.stem).strip()
-            clips.append(_clip(f"arcade/{path.stem}", path, {"en": (text,)}, None, "arcade", "CC0 (Kenney)"))
+    # Some sounds lie there in several formats; the .wav is the last of a name.
+    files = {path.stem: path for path in sorted(root.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES}
+    for stem, path in files.items():
+        text = re.sub(r"[\W_\d]+|(?<=[a-z])(?=[A-Z])", " ", stem).strip().lower()  # "rockHit2" is "rock hit"
+        clips.append(_clip(f"arcade/{stem}", path, {"en": (text,)}, None, "arcade", "CC0 (Kenney)"))
     return clips
+
+
+def _with_texts_of(stamps: Iterable[Clip], animals: Iterable[Clip]) -> Iterator[Clip]:
+    """Yield the animals, each with the texts of the first stamp of its concept: they are in many languages."""
+    texts: dict[str | None, Mapping[str, tuple[str, ...]]] = {}
+    for stamp in stamps:
+        texts.setdefault(stamp.concept, stamp.captions)
+    for animal in animals:
+        yield dataclasses.replace(animal, captions=texts.get(animal.concept, animal.captions))
+
+
+def _stamp_captions(path: Path) -> dict[str, tuple[str, ...]]:
+    """Return a stamp's descriptions by BCP-47 language; locales that are no language are left out."""
+    captions: dict[str, tuple[str, ...]] = {}
+    for locale, text in source_texts.read_stamp_texts(path).items():
+        try:
+            captions.setdefault(languages.normalise(locale), (text,))
+        except LanguageError:
+            continue
+    return captions
 
 
 def _clip(
@@ -186,12 +195,18 @@ def _clip(
     return Clip(clip_id, path, digest, captions, concept, source, licence, image_path=picture)
 
 
+def _as_text(name: str) -> str:
+    """Return a file's name as valid Unicode; bytes that are no UTF-8 become their hex, so that names stay apart."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def _noun(description: str) -> str:
     """Return "dog" for "A dog."."""
     return re.sub(r"^(a|an|the)\s+", "", description.rstrip(".").lower())
 
 
 def _read_captions(folder: Path) -> tuple[dict[str, dict[str, tuple[str, ...]]], dict[str, str]]:
+    """Return texts by file and language, and concepts by file."""
     path = next((folder / name for name in CAPTION_FILES if (folder / name).is_file()), None)
     texts: dict[str, dict[str, tuple[str, ...]]] = {}
     concepts: dict[str, str] = {}
@@ -203,25 +218,54 @@ def _read_captions(folder: Path) -> tuple[dict[str, dict[str, tuple[str, ...]]],
         content = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise GalleryError(f"{path} cannot be read as UTF-8 text: {error}") from error
-    rows = csv.DictReader(content.splitlines()) if path.suffix == ".csv" else map(_json_row, content.splitlines())
-    for number, row in enumerate(rows, start=2 if path.suffix == ".csv" else 1):
-        if row is None:
-            raise GalleryError(f"{path.name}, line {number}: not a JSON object")
+    for number, row in _csv_rows(path, content) if path.suffix == ".csv" else _json_rows(path, content):
         try:
-            name, text = str(row["file"]), str(row["text"]).strip()
-            language = languages.normalise(str(row.get("language") or "en"))
-        except (KeyError, LanguageError) as error:
-            raise GalleryError(f"{path.name}, line {number}: {error}; wanted file, language, text") from error
+            name, text = _cell(row, "file"), _cell(row, "text").strip()
+            language = languages.normalise(_cell(row, "language", "en"))
+            concept = _cell(row, "concept", "")
+        except (ValueError, LanguageError) as error:
+            raise _malformed(path, number, error) from error
         if text:
-            texts.setdefault(name, {})[language] = (*texts[name].get(language, ()), text)
-        if row.get("concept"):
-            concepts[name] = str(row["concept"])
+            said = texts.setdefault(name, {})
+            said[language] = (*said.get(language, ()), text)
+        if concept:
+            concepts[name] = concept
     return texts, concepts
 
 
-def _json_row(line: str) -> dict[str, object] | None:
+def _csv_rows(path: Path, content: str) -> Iterator[tuple[int, Mapping[str, object]]]:
+    reader = csv.DictReader(io.StringIO(content, newline=""), restkey="", strict=True)
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    return row if isinstance(row, dict) else None
+        for row in reader:
+            if "" in row:
+                raise csv.Error("more columns than the header names (a text with a comma stands in quotes)")
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise _malformed(path, reader.reader.line_num, error) from error
+
+
+def _json_rows(path: Path, content: str) -> Iterator[tuple[int, Mapping[str, object]]]:
+    for number, line in enumerate(content.split("\n"), start=1):  # a text may hold what splitlines would split at
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise _malformed(path, number, error) from error
+        if not isinstance(row, dict):
+            raise _malformed(path, number, f"{line:.80} is not a JSON object")
+        yield number, row
+
+
+def _cell(row: Mapping[str, object], column: str, default: str | None = None) -> str:
+    value = row.get(column)
+    if value in (None, "") and default is not None:
+        return default
+    if not isinstance(value, str):
+        raise ValueError(f"{column} is missing" if value is None else f"{column} is {value!r:.80}, not a string")
+    value.encode()  # JSON may spell half of a surrogate pair: no text, and no database or tokenizer takes it
+    return value
+
+
+def _malformed(path: Path, line: int, why: object) -> GalleryError:
+    return GalleryError(f"{path.name}, line {line}: {why}; wanted file, language and text")

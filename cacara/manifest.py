@@ -71,6 +71,8 @@ class Clip:
         Raises:
             ManifestError: A field is missing, unknown, or of the wrong type.
         """
+        if not isinstance(row, Mapping):
+            raise ManifestError(f"a clip is {row!r:.80}; wanted an object of fields")
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(row) - known):
             raise ManifestError(f"clip has unknown fields {unknown}; wanted {sorted(known)}")
@@ -110,7 +112,7 @@ def read_clips(path: Path) -> list[Clip]:
             continue
         try:
             clips.append(Clip.from_json(json.loads(line)))
-        except (json.JSONDecodeError, ManifestError, AttributeError) as error:
+        except (json.JSONDecodeError, RecursionError, ManifestError) as error:
             raise ManifestError(f"{path}, line {number}: {error}") from error
     return clips
 
@@ -118,7 +120,8 @@ def read_clips(path: Path) -> list[Clip]:
 def write_clips(clips: Iterable[Clip], path: Path) -> None:
     """Write clips as JSONL, beside the target first, then in its place."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("w", encoding="utf-8") as file:
+    # A path may hold bytes that are no UTF-8, which Python keeps as surrogates: JSON can spell them, UTF-8 cannot.
+    with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
         for clip in clips:
             file.write(json.dumps(clip.to_json(), ensure_ascii=False, sort_keys=True) + "\n")
     partial.replace(path)
@@ -141,6 +144,6 @@ def find_problems(clips: Sequence[Clip]) -> list[str]:
             for language, texts in clip.captions.items()
             if not texts or any(not text.strip() for text in texts)
         )
-        if not clip.path.is_file():
+        if not os.path.isfile(clip.path):  # Path.is_file raises on a name that is too long
             problems.append(f"{clip.clip_id}: no file at {clip.path}")
     return problems

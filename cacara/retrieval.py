@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
+import numbers
 import os
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,6 +27,12 @@ MAX_QUERY_CHARACTERS = 2_000
 MAX_HITS = 100
 
 TARGETS = ("audio", "text")
+
+# Embeddings, isolates, overrides and their ends: they order letters on a screen and say nothing.
+_DIRECTIONS = frozenset("LRE RLE PDF LRO RLO LRI RLI FSI PDI".split())
+
+# What numpy and zipfile raise at a damaged file.
+_UNREADABLE = (OSError, ValueError, LookupError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +98,7 @@ class Retriever:
         self._clips = {clip.clip_id: clip for clip in clips}
         ids = [clip.clip_id for clip in clips]
         self._sounds = ExactIndex(ids, np.stack([embeddings[clip_id] for clip_id in ids]))
+        self._languages = frozenset(self.gallery.languages)
         self._texts: dict[str, ExactIndex] = {}
 
     def clip(self, clip_id: str) -> Clip:
@@ -143,8 +153,8 @@ class Retriever:
         """
         top_k = _checked_top_k(top_k)
         words = languages.normalise(language) if language else "en"
+        embedding = self.model.encode_audio([waveform])  # first, as it tells what is no sound from what is silent
         audio.check_audible(waveform)
-        embedding = self.model.encode_audio([waveform])
         hits = self._search(embedding, top_k, target, words)
         return SearchResult(hits, words, "audio", self.model.name, self.model.version)
 
@@ -161,6 +171,8 @@ class Retriever:
 
     def _descriptions(self, language: str) -> ExactIndex:
         """Return the index over one description a wording, in ``language`` where there is one."""
+        # A language without descriptions shares an index: whatever codes are asked for, there are few.
+        language = next((code for code in (language, language.split("-")[0]) if code in self._languages), "en")
         if language not in self._texts:
             first: dict[str, str] = {}
             for clip in self.gallery.clips:
@@ -171,13 +183,13 @@ class Retriever:
 
     @staticmethod
     def _spoken(clip: Clip, language: str) -> str | None:
-        """Return the language that ``clip.caption(language)`` is in."""
-        text = clip.caption(language)
-        return next((code for code, texts in clip.captions.items() if text in texts), None)
+        """Return the language that ``clip.caption(language)`` is in; several may share a wording."""
+        codes = (language, language.split("-")[0], "en", *clip.captions)
+        return next((code for code in codes if clip.captions.get(code)), None)
 
 
 def clean_query(query: str) -> str:
-    """Return a query trimmed and in NFC, without control and other unprintable characters.
+    """Return a query trimmed and in NFC, without control, direction and other unprintable characters.
 
     Raises:
         QueryError: It is not text, blank, too long, or only marks and spaces.
@@ -187,7 +199,11 @@ def clean_query(query: str) -> str:
     if len(query) > MAX_QUERY_CHARACTERS:
         raise QueryError(f"the query has {len(query):,} characters; wanted at most {MAX_QUERY_CHARACTERS:,}")
     # Joiners (Cf) shape Persian, Hindi and emoji, so they stay; controls and lone surrogates go.
-    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in query)
+    kept = "".join(
+        " " if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") else character
+        for character in query
+        if unicodedata.bidirectional(character) not in _DIRECTIONS
+    )
     cleaned = " ".join(unicodedata.normalize("NFC", kept).split())
     if not any(unicodedata.category(character)[0] in "LNS" for character in cleaned):
         raise QueryError("the query is empty; type a word for the sound you are looking for, in any language")
@@ -195,7 +211,8 @@ def clean_query(query: str) -> str:
 
 
 def _checked_top_k(top_k: int) -> int:
-    if isinstance(top_k, bool) or int(top_k) != top_k or not 1 <= top_k <= MAX_HITS:
+    known = isinstance(top_k, numbers.Real) and not isinstance(top_k, bool)
+    if not known or not 1 <= top_k <= MAX_HITS or top_k != int(top_k):
         raise QueryError(f"top_k is {top_k!r:.40}; wanted a whole number from 1 to {MAX_HITS}")
     return int(top_k)
 
@@ -223,17 +240,22 @@ def _embed_clips(model: Cacara, gallery: Gallery, report: Report) -> Mapping[str
 
 
 def _cache_path(model: Cacara) -> Path:
-    return sources.cache_folder() / "embeddings" / f"{model.name}-{model.fingerprint}.npz"
+    precision = "" if model.precision == "float32" else f"-{model.precision}"
+    return sources.cache_folder() / "embeddings" / f"{model.name}-{model.fingerprint}{precision}.npz"
 
 
 def _read_cache(model: Cacara) -> dict[str, np.ndarray]:
     path = _cache_path(model)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(zip(arrays["hashes"].tolist(), arrays["embeddings"], strict=True))
+        with path.open("rb") as file:  # numpy itself leaves a damaged archive open
+            arrays = np.load(file, allow_pickle=False)
+            hashes, embeddings = arrays["hashes"], arrays["embeddings"].astype(np.float32, copy=False)
+        if embeddings.shape != (hashes.size, model.dimension) or not np.isfinite(embeddings).all():
+            raise ValueError(f"they have the shape {embeddings.shape}, or are not finite")
+        return dict(zip(hashes.tolist(), embeddings, strict=True))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         log.warning("cached embeddings %s are unreadable and made anew: %s", path.name, error)
         return {}
 
@@ -247,3 +269,5 @@ def _write_cache(model: Cacara, embeddings: Mapping[str, np.ndarray]) -> None:
         partial.replace(path)
     except OSError as error:  # a full or read-only disk costs time at the next start, nothing else
         log.warning("embeddings are not cached: %s", error)
+        with contextlib.suppress(OSError):
+            partial.unlink()

@@ -18,6 +18,17 @@ def content_folder(source: str, folder: Path) -> Path:
     return inner if inner.is_dir() else folder
 
 
+def read_stamp_texts(path: Path) -> dict[str, str]:
+    """Return a stamp's descriptions by locale as written: English first, then ``locale.utf8=text``; no blank ones.
+
+    Bytes that are no UTF-8 become U+FFFD: one odd letter in a package is no reason to do without all its sounds.
+    """
+    english, *others = path.read_text(encoding="utf-8-sig", errors="replace").split("\n")
+    pairs = (line.partition(".utf8=") for line in others)
+    texts = {"en": english, **{locale.strip(): text for locale, separator, text in pairs if separator}}
+    return {locale: text.strip() for locale, text in texts.items() if text.strip()}
+
+
 class TuxPaintTexts:
     """Descriptions of Tux Paint's stamps: ``animals/mammals/dogs/dog.txt#sw``, English is ``#en``.
 
@@ -32,7 +43,7 @@ class TuxPaintTexts:
         """Return the text at ``reference``; KeyError or OSError when there is none."""
         member, _, locale = reference.partition("#")
         if member not in self._files:
-            self._files[member] = _read_stamp_texts(self._folder / member)
+            self._files[member] = read_stamp_texts(self._folder / member)
         return self._files[member][locale]
 
 
@@ -55,10 +66,3 @@ class CldrTexts:
 
 TextReader = Callable[[str], str]
 TEXT_READERS: Mapping[str, Callable[[Path], TextReader]] = {"tuxpaint": TuxPaintTexts, "cldr": CldrTexts}
-
-
-def _read_stamp_texts(path: Path) -> dict[str, str]:
-    english, *others = path.read_text(encoding="utf-8-sig").split("\n")
-    pairs = (line.partition(".utf8=") for line in others)
-    texts = {"en": english, **{locale.strip(): text for locale, separator, text in pairs if separator}}
-    return {locale: text.strip() for locale, text in texts.items() if text.strip()}

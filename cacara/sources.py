@@ -304,6 +304,15 @@ _TABLE = (
         "GPL-2+",
     ),
     _deb(
+        "musescore",
+        "musescore3-common",
+        "3.2.3+dfsg2-16",
+        "f5b60f12d83ee5a1aab794d76039d57e09d9cd9907f5e2c0705c40d919174627",
+        3.8,
+        "GPL-2",
+        "names of instruments in 50 languages: translation pairs",
+    ),
+    _deb(
         "freeciv",
         "freeciv-data",
         "3.0.6-1+deb12u1",

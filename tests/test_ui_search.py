@@ -13,7 +13,7 @@ from cacara.errors import AudioError, CacaraError, QueryError
 from feedback_db.records import FeedbackError
 from ui import search_tab
 from ui.judging import flag, undo
-from ui.searching import described, search_audio, search_text
+from ui.searching import described, nearest_language, search_audio, search_text
 from ui.wording import wording
 
 ME = "visitor-1"
@@ -63,6 +63,13 @@ def test_the_language_of_a_shared_wording_is_the_wanted_one(services):
     assert described(clip, "ar") == ("كلب.", "ar")
     assert described(clip, "de-AT") == ("Ein Hund.", "de")
     assert described(clip, "sw") == ("A dog.", "en")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given"), [("zh", "zh-Hans"), ("zh-Hant", "zh-Hant"), ("pt-PT", "pt"), ("pt", "pt"), ("sw", "sw")]
+)
+def test_a_language_is_answered_by_its_nearest_relative(wanted, given):
+    assert nearest_language(wanted, ["zh-Hant", "zh-Hans", "pt-BR", "pt", "en"]) == given
 
 
 @pytest.mark.parametrize("query", ["", "   ", "\n\t", "\u200d\u0301", "x" * 10_000, None, 7, ["dog"]])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from argparse import ArgumentError
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from jsonargparse import ActionConfigFile, ArgumentParser
@@ -12,6 +13,7 @@ from jsonargparse import ActionConfigFile, ArgumentParser
 from cacara.errors import CacaraError
 from training.emergent_alignment import EmergentAlignmentOptions
 from training.emergent_alignment import train as train_emergent_alignment
+from training.run_folder import RunError
 
 BENCHMARK = Path("benchmarks/sounds-v1.jsonl")
 
@@ -40,28 +42,41 @@ def benchmark(output: Path = BENCHMARK) -> None:
     sys.stdout.write(f"{output}\n")
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"emergent_alignment": emergent_alignment, "benchmark": benchmark}
+COMMANDS: Mapping[str, Callable[..., None]] = {"emergent_alignment": emergent_alignment, "benchmark": benchmark}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return the exit code."""
-    parser = ArgumentParser(prog="python -m training", description=__doc__)
+    """Run one command; return the exit code: 1 when it failed, 2 when it was called wrongly."""
+    parser = _parser()
+    try:
+        chosen = parser.parse_args(arguments)
+        values = parser.instantiate(chosen)[chosen.subcommand]
+    except (ArgumentError, RunError) as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}; python -m training COMMAND --help lists all flags\n")
+        return 2
+    values.pop("recipe", None)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("accelerate").setLevel(logging.WARNING)
+    try:
+        COMMANDS[chosen.subcommand](**values)
+    except (CacaraError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        return 130
+    return 0
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="python -m training", description=__doc__, exit_on_error=False)
     commands = parser.add_subcommands()
     for name, function in COMMANDS.items():
         command = ArgumentParser(description=(function.__doc__ or "").splitlines()[0])
         command.add_argument("--recipe", action=ActionConfigFile, help="YAML file with the options")
         command.add_function_arguments(function)
         commands.add_subcommand(name, command)
-    chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    values = parser.instantiate_classes(chosen)[chosen.subcommand]
-    values.pop("recipe", None)
-    try:
-        COMMANDS[chosen.subcommand](**values)
-    except CacaraError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    return 0
+    return parser
 
 
 if __name__ == "__main__":

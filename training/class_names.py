@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from cacara.adapters import LanguageCentring
+from cacara.backbones import yamnet_weights
 from cacara.backbones.text import TextTower
 from training.text_statistics import embed
+
+CLASS_NAMES: Mapping[str, Callable[[], list[str]]] = {
+    "yamnet": lambda: yamnet_weights.class_names(yamnet_weights.prepare())
+}
+"""The class names of each audio backbone, in the order of its outputs."""
 
 
 def phrasings(name: str) -> list[str]:

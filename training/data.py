@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from cacara.errors import ManifestError
 from cacara.manifest import Clip
@@ -19,11 +19,11 @@ def require_english(clips: Sequence[Clip]) -> None:
     Raises:
         ManifestError: Names the first such clip and how many there are.
     """
-    wrong = [clip for clip in clips if not clip.captions or set(clip.captions) != {"en"}]
+    wrong = [clip for clip in clips if set(clip.captions) != {"en"} or not clip.captions["en"]]
     if wrong:
         raise ManifestError(
-            f"{len(wrong)} clips have captions that are not declared English, first {wrong[0].clip_id} "
-            f"with {sorted(wrong[0].captions)}; emergent alignment trains on 'en' alone"
+            f"{len(wrong)} clips do not have English captions alone, first {wrong[0].clip_id}, "
+            f"whose captions are in {sorted(wrong[0].captions)}; emergent alignment trains on 'en' alone"
         )
 
 
@@ -47,9 +47,9 @@ class CaptionedFeatures:
         self._probabilities = torch.from_numpy(features.probabilities)
         self._embeddings = embeddings
         # Clips of one concept are positives of each other; one without a concept stands for itself.
-        self.labels = [clip.concept or clip.captions["en"][0] for clip in self._clips]
-        numbers = {label: number for number, label in enumerate(dict.fromkeys(self.labels))}
-        self._numbers = torch.tensor([numbers[label] for label in self.labels])
+        names = [clip.concept or clip.captions["en"][0] for clip in self._clips]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        self._labels = torch.tensor([numbers[name] for name in names])
 
     def __len__(self) -> int:
         """Return the number of clips."""
@@ -60,23 +60,22 @@ class CaptionedFeatures:
         """Class probabilities of every clip's first view, float32 [clips, classes]."""
         return self._probabilities[:, 0].numpy()
 
-    def batch(self, indices: Sequence[int], step: int, seed: int) -> dict[str, Any]:
+    def batch(self, indices: Sequence[int], step: int, seed: int) -> dict[str, Tensor]:
         """Return clips ``indices``, each in a view and a phrasing drawn for this step.
 
         Returns:
-            ``features`` [N, features], ``probabilities`` [N, classes], ``texts`` [N, dimension] and ``positives``,
-            bool [N, N]: which texts name what a clip sounds like.
+            ``features`` [N, features], ``probabilities`` [N, classes], ``texts`` [N, dimension], all float32, and
+            ``labels``, int64 [N]: where two are equal, the one's text names the other's sound too.
         """
         rng = np.random.default_rng([seed, step, 1])
         rows = torch.tensor(list(indices))
         views = torch.from_numpy(rng.integers(0, self._features.shape[1], len(rows)))
         texts = [self._phrasing(index, rng) for index in indices]
-        numbers = self._numbers[rows]
         return {
             "features": self._features[rows, views],
             "probabilities": self._probabilities[rows, views],
             "texts": torch.from_numpy(np.stack(texts)),
-            "positives": numbers[:, None] == numbers[None, :],
+            "labels": self._labels[rows],
         }
 
     def _phrasing(self, index: int, rng: np.random.Generator) -> np.ndarray:

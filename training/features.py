@@ -8,19 +8,18 @@ another clip in the background.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from cacara import audio, sources
+from cacara import audio
 from cacara.backbones.audio import AudioTower
-from cacara.errors import AudioError
+from cacara.errors import AudioError, ManifestError
 from cacara.manifest import Clip
+from training import cached_arrays
+from training.run_folder import RunError
 
 FORMAT = 1
 SPEEDS = (0.88, 0.94, 1.0, 1.06, 1.12)
@@ -42,6 +41,11 @@ class ViewOptions:
     views: int = 4
     max_seconds: float = 10.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("views", "max_seconds"):
+            if getattr(self, name) <= 0:
+                raise RunError(f"views.{name} is {getattr(self, name)}; wanted more than 0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,14 +70,21 @@ def compute(clips: Sequence[Clip], tower: AudioTower, options: ViewOptions) -> F
         clips: Training clips; those that cannot be read are left out and logged.
         tower: The frozen audio tower.
         options: How to make views.
+
+    Raises:
+        ManifestError: None of the clips can be read.
     """
-    path = _cache_path(clips, tower, options)
-    if path.is_file():
-        with np.load(path, allow_pickle=False) as arrays:
-            return Features(arrays["features"], arrays["probabilities"], tuple(arrays["kept"].tolist()))
+    hashes = [clip.sha256 for clip in clips]
+    key = [FORMAT, dataclasses.asdict(options), tower.patch_pooling, cached_arrays.weights_hash(tower), hashes]
+    arrays = cached_arrays.get("features", key, lambda: _compute(clips, tower, options))
+    return Features(arrays["features"], arrays["probabilities"], tuple(arrays["kept"].tolist()))
+
+
+def _compute(clips: Sequence[Clip], tower: AudioTower, options: ViewOptions) -> dict[str, np.ndarray]:
     waveforms = _read(clips, options)
-    kept = tuple(position for position, waveform in enumerate(waveforms) if waveform is not None)
     sounds = [waveform for waveform in waveforms if waveform is not None]
+    if not sounds:
+        raise ManifestError(f"none of {len(clips)} training clips can be read; wanted one or more")
     features, probabilities = [], []
     for number, waveform in enumerate(sounds):
         rng = np.random.default_rng([options.seed, number])
@@ -85,19 +96,8 @@ def compute(clips: Sequence[Clip], tower: AudioTower, options: ViewOptions) -> F
         probabilities.append(classes.numpy())
         if number % 100 == 0:
             log.info("features of clip %d of %d", number, len(sounds))
-    result = Features(np.stack(features), np.stack(probabilities), kept)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npz")
-    np.savez(partial, features=result.features, probabilities=result.probabilities, kept=np.array(kept))
-    partial.replace(path)
-    return result
-
-
-def _cache_path(clips: Sequence[Clip], tower: AudioTower, options: ViewOptions) -> Path:
-    digest = hashlib.sha256(repr((FORMAT, options, tower.patch_pooling, tower.features)).encode())
-    for clip in clips:
-        digest.update(clip.sha256.encode())
-    return sources.cache_folder() / "training" / f"features-{digest.hexdigest()[:16]}.npz"
+    kept = [position for position, waveform in enumerate(waveforms) if waveform is not None]
+    return {"features": np.stack(features), "probabilities": np.stack(probabilities), "kept": np.array(kept)}
 
 
 def _read(clips: Sequence[Clip], options: ViewOptions) -> list[np.ndarray | None]:

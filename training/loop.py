@@ -1,4 +1,8 @@
-"""The one training loop; a method is a module whose ``forward(batch)`` returns named losses."""
+"""The one training loop; a method is a module whose ``forward(batch)`` returns named losses.
+
+On several processes (``torchrun --nproc-per-node 2 -m training …``) every process prepares the same batch and computes
+its share of the rows. What a loss compares over the whole batch the method gathers itself: ``losses.gather``.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,22 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
+
+from cacara import devices
+from training.run_folder import METRICS, STATES, RunError, replace_text
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+GRADIENT_NORM = 1.0
+BETAS = (0.9, 0.98)
+PARTIAL = ".partial"
 
 log = logging.getLogger(__name__)
 
@@ -39,17 +53,52 @@ class LoopOptions:
     warmup_share: float = 0.1
     seed: int = 0
     checkpoint_every: int = 200
-    precision: str = "no"
+    precision: Literal["no", "bf16", "fp16"] = "no"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "learning_rate", "checkpoint_every"):
+            if getattr(self, name) <= 0:
+                raise RunError(f"loop.{name} is {getattr(self, name)}; wanted more than 0")
+        if not 0 <= self.warmup_share <= 1:
+            raise RunError(f"loop.warmup_share is {self.warmup_share}; wanted 0 to 1")
 
 
 class Batches(Protocol):
     """Training data: batches that depend on nothing but the step, so that resuming is exact."""
 
-    def batch(self, indices: Sequence[int], step: int, seed: int) -> dict[str, Any]:
-        """Return the items ``indices`` as one batch."""
+    def batch(self, indices: Sequence[int], step: int, seed: int) -> dict[str, Tensor]:
+        """Return the items ``indices`` as one batch, a row of every tensor each, the same on every process."""
 
     def __len__(self) -> int:
-        """Return the number of items."""
+        """Return the number of items, 1 or more."""
+
+
+def start(options: LoopOptions) -> Accelerator:
+    """Return the accelerator of this process, all random generators seeded.
+
+    Args:
+        options: How long and how fast.
+
+    Raises:
+        RunError: The batch cannot be split evenly, or the device knows no such precision.
+    """
+    from accelerate import Accelerator
+    from accelerate.utils import set_seed
+
+    try:
+        accelerator = Accelerator(
+            mixed_precision=options.precision,
+            cpu=devices.resolve().type == "cpu",  # else two processes of torchrun would not know of each other
+            step_scheduler_with_optimizer=False,  # accelerate would move the schedule once a process
+        )
+    except ValueError as error:
+        raise RunError(f"loop.precision {options.precision!r} does not work here: {error}") from error
+    if options.batch_size % accelerator.num_processes:
+        raise RunError(
+            f"loop.batch_size is {options.batch_size}; wanted a multiple of the {accelerator.num_processes} processes"
+        )
+    set_seed(options.seed, device_specific=True)
+    return accelerator
 
 
 def train(method: nn.Module, data: Batches, options: LoopOptions, output: Path) -> None:
@@ -60,33 +109,31 @@ def train(method: nn.Module, data: Batches, options: LoopOptions, output: Path) 
         data: The batches.
         options: How long and how fast.
         output: Folder for ``metrics.jsonl`` and the states.
-    """
-    from accelerate import Accelerator
-    from accelerate.utils import set_seed
 
-    set_seed(options.seed)
-    accelerator = Accelerator(mixed_precision=options.precision)
+    Raises:
+        RunError: As ``start`` raises it, or the loss is no longer a number.
+    """
+    accelerator = start(options)
     trained = [parameter for parameter in method.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(
-        trained, lr=options.learning_rate, weight_decay=options.weight_decay, betas=(0.9, 0.98)
-    )
+    optimizer = torch.optim.AdamW(trained, lr=options.learning_rate, weight_decay=options.weight_decay, betas=BETAS)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, options))
     wrapped, optimizer, schedule = accelerator.prepare(method, optimizer, schedule)
     output.mkdir(parents=True, exist_ok=True)
-    start = _resume(accelerator, output)
+    begin = _resume(accelerator, output)
     wrapped.train()
-    share = options.batch_size // accelerator.num_processes
-    for step in range(start, options.steps):
-        indices = _indices(len(data), options, step)
-        mine = indices[accelerator.process_index * share : (accelerator.process_index + 1) * share]
-        losses = wrapped(data.batch(mine, step, options.seed))
+    size = options.batch_size // accelerator.num_processes
+    share = slice(accelerator.process_index * size, (accelerator.process_index + 1) * size)
+    for step in range(begin, options.steps):
+        batch = data.batch(_indices(len(data), options, step), step, options.seed)
+        losses = wrapped({name: value[share].to(accelerator.device) for name, value in batch.items()})
+        values = _values(accelerator, losses, step)
         accelerator.backward(losses["loss"])
-        accelerator.clip_grad_norm_(trained, 1.0)
+        accelerator.clip_grad_norm_(trained, GRADIENT_NORM)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
         if accelerator.is_main_process:
-            _record(output, step, losses, options)
+            _record(output, step, values, options)
         if (step + 1) % options.checkpoint_every == 0 and step + 1 < options.steps:
             _save_state(accelerator, output, step + 1)
     accelerator.wait_for_everyone()
@@ -94,10 +141,10 @@ def train(method: nn.Module, data: Batches, options: LoopOptions, output: Path) 
 
 def _indices(items: int, options: LoopOptions, step: int) -> list[int]:
     """Return the step's items: a shuffled pass over the data, then another, whatever happened before."""
-    start = step * options.batch_size
+    first = step * options.batch_size
     chosen: list[int] = []
     while len(chosen) < options.batch_size:
-        epoch, offset = divmod(start + len(chosen), items)
+        epoch, offset = divmod(first + len(chosen), items)
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
         order = torch.randperm(items, generator=generator)[offset:].tolist()
         chosen += order[: options.batch_size - len(chosen)]
@@ -111,18 +158,30 @@ def _rate(step: int, options: LoopOptions) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, options.steps - warmup)))
 
 
-def _record(output: Path, step: int, losses: dict[str, Tensor], options: LoopOptions) -> None:
-    row = {"step": step + 1, **{name: round(float(value.detach()), 6) for name, value in losses.items()}}
-    with (output / "metrics.jsonl").open("a", encoding="utf-8") as file:
+def _values(accelerator: Accelerator, losses: Mapping[str, Tensor], step: int) -> dict[str, float]:
+    """Return the losses' means over all processes; stop before a bad one spoils the weights."""
+    means = accelerator.reduce({name: value.detach().float() for name, value in losses.items()}, "mean")
+    values = {name: float(value) for name, value in means.items()}
+    if not math.isfinite(values["loss"]):
+        raise RunError(f"the loss of step {step + 1} is {values['loss']}; lower the learning rate or the precision")
+    return values
+
+
+def _record(output: Path, step: int, values: Mapping[str, float], options: LoopOptions) -> None:
+    row = {"step": step + 1, **{name: round(value, 6) for name, value in values.items()}}
+    with (output / METRICS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
     if (step + 1) % max(1, options.steps // 20) == 0:
-        log.info("step %d of %d: loss %.4f", step + 1, options.steps, row["loss"])
+        log.info("step %d of %d: loss %.4f", step + 1, options.steps, values["loss"])
 
 
-def _save_state(accelerator: Any, output: Path, step: int) -> None:  # noqa: ANN401
+def _save_state(accelerator: Accelerator, output: Path, step: int) -> None:
     """Write a resumable state beside its place, then put it there; only the newest is kept."""
     folder = output / f"step-{step:06d}"
-    partial = output / f"step-{step:06d}.partial"
+    partial = folder.with_suffix(PARTIAL)
+    if accelerator.is_main_process:
+        shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed while writing it
+    accelerator.wait_for_everyone()
     accelerator.save_state(str(partial))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
@@ -133,18 +192,22 @@ def _save_state(accelerator: Any, output: Path, step: int) -> None:  # noqa: ANN
 
 
 def _states(output: Path) -> list[Path]:
-    return sorted(path for path in output.glob("step-*") if path.suffix != ".partial")
+    return sorted((path for path in output.glob(STATES) if path.suffix != PARTIAL), key=_step_of)
 
 
-def _resume(accelerator: Any, output: Path) -> int:  # noqa: ANN401
+def _step_of(state: Path) -> int:
+    return int(state.name.split("-")[1])
+
+
+def _resume(accelerator: Accelerator, output: Path) -> int:
     """Load the newest state and cut the metrics back to it; return the step to go on with."""
     states = _states(output)
-    metrics = output / "metrics.jsonl"
-    start = 0
+    metrics = output / METRICS
+    begin = 0
     if states:
         accelerator.load_state(str(states[-1]))
-        start = int(states[-1].name.split("-")[1])
-        log.info("resuming at step %d", start)
+        begin = _step_of(states[-1])
+        log.info("resuming at step %d", begin)
     if accelerator.is_main_process and metrics.exists():
-        metrics.write_text("".join(metrics.read_text(encoding="utf-8").splitlines(True)[:start]), encoding="utf-8")
-    return start
+        replace_text(metrics, "".join(metrics.read_text(encoding="utf-8").splitlines(True)[:begin]))
+    return begin

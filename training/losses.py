@@ -1,9 +1,45 @@
-"""Losses over batches of embeddings."""
+"""Losses over batches of embeddings.
+
+A contrastive loss compares every item of a batch with every other. On several processes each holds a share of the
+batch alone, so a method brings the shares together with ``gather`` first: then N processes learn what one would.
+``accelerate``'s own gather lets no gradient pass, and gradient accumulation would not bring shares together either.
+"""
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
 from torch.nn import functional
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, share: Tensor) -> Tensor:  # noqa: ANN401
+        ctx.rows = len(share)
+        shares = [torch.empty_like(share) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(shares, share.contiguous())
+        return torch.cat(shares)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401
+        # Every process has computed the whole loss. Their sum is N times its gradient; DDP's mean over processes,
+        # of which each knows its own share's part only, takes the N away again.
+        whole = gradients[0].clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(whole)
+        return whole[distributed.get_rank() * ctx.rows :][: ctx.rows]
+
+
+def gather(share: Tensor) -> Tensor:
+    """Return the whole batch's rows, with gradients to all shares; of a single process its own.
+
+    Args:
+        share: [N / processes, ...], of the same length on every process.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
+        return share
+    return _Gather.apply(share)
 
 
 def contrastive(first: Tensor, second: Tensor, positives: Tensor, temperature: float) -> Tensor:
@@ -13,23 +49,25 @@ def contrastive(first: Tensor, second: Tensor, positives: Tensor, temperature: f
     one positive a row it is the usual symmetric cross-entropy.
 
     Args:
-        first: float32 [N, D], L2-normalised.
-        second: float32 [M, D], L2-normalised.
+        first: [N, D], L2-normalised; of the whole batch, see ``gather``.
+        second: [M, D], L2-normalised.
         positives: bool [N, M]; a row or column without any is left out.
         temperature: Divides the cosines.
 
     Returns:
-        A scalar.
+        A scalar, float32; 0 when nothing has a positive.
     """
-    logits = first @ second.T / temperature
-    return 0.5 * (_one_way(logits, positives) + _one_way(logits.T, positives.T))
+    with torch.autocast(first.device.type, enabled=False):  # cosines over a small temperature want all their digits
+        logits = first.float() @ second.float().T / temperature
+        return 0.5 * (_one_way(logits, positives) + _one_way(logits.T, positives.T))
 
 
 def _one_way(logits: Tensor, positives: Tensor) -> Tensor:
     has_positive = positives.any(1)
     targets = positives[has_positive].float()
     targets = targets / targets.sum(1, keepdim=True)
-    return -(targets * functional.log_softmax(logits[has_positive], dim=1)).sum(1).mean()
+    rows = -(targets * functional.log_softmax(logits[has_positive], dim=1)).sum(1)
+    return rows.sum() / max(1, len(rows))
 
 
 def distillation(student: Tensor, teacher: Tensor) -> Tensor:

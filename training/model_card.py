@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from cacara import sources
+from cacara.adapters import AudioHead
+from cacara.benchmark_file import Rows, rows_hash
 from cacara.config import ModelConfig
 from cacara.manifest import Clip
 
@@ -27,10 +28,12 @@ Sounds in the space of a frozen multilingual text encoder, aligned on English ca
 alignment after CACARA, arXiv 2512.00496). Texts of the encoder's other languages retrieve sounds without having
 been trained.
 
-- **Text tower**: multilingual-e5-small (MIT), frozen and not in this folder.
-- **Audio tower**: YAMNet (Apache-2.0), frozen and not in this folder.
+- **Text tower**: {text}, frozen and not in this folder.
+- **Audio tower**: {audio}, frozen and not in this folder.
 - **In this folder**: the audio head ({parameters:,} trained parameters and the embeddings of {classes} AudioSet class
   names) and the centres of {languages} languages, measured on CLDR emoji names outside the benchmark.
+
+The licences of the packaged towers stand in the project's NOTICE.
 
 ## Made by
 
@@ -39,7 +42,7 @@ been trained.
 ## Data
 
 {clips} clips with {captions} English captions; no other language, and no sound of the benchmark
-(sounds-v1, hash {benchmark}), was trained on.
+({benchmark}), was trained on.
 
 | source | package | clips | licences of the clips |
 |---|---|---|---|
@@ -55,26 +58,18 @@ been trained.
 
 ## Limits
 
-The class anchor knows AudioSet's 521 classes, and the training sounds are mostly effects of games: rare sounds and
-long scenes are found badly. The text encoder knows bare nouns of small languages badly. A score is a cosine,
-not a probability.
+The class anchor knows {classes} classes of AudioSet, and the training sounds are mostly effects of games: rare sounds
+and long scenes are found badly. The text encoder knows bare nouns of small languages badly. A score is a cosine, not
+a probability.
 """
-
-_REASON = (
-    "Whether weights are a derivative work of the sounds they were trained on is not settled. {licence} is a licence "
-    "under which a work may combine all the sources above (GPL-2+, GPL-3+, LGPL, MPL-2.0, CC0, and CC-BY-SA-3.0 by way "
-    "of 4.0), so nobody has to rely on an answer; packages under GPL-2 alone and Artistic-1.0, which do not combine "
-    "with it, were left out of the training."
-)
 
 
 def render(
     config: ModelConfig,
     options: EmergentAlignmentOptions,
     clips: Sequence[Clip],
-    benchmark_hash: str,
-    parameters: int,
-    classes: int,
+    benchmark: Rows,
+    head: AudioHead,
 ) -> str:
     """Return the card as Markdown.
 
@@ -82,29 +77,31 @@ def render(
         config: The model's config.
         options: What it was trained with.
         clips: What it was trained on.
-        benchmark_hash: Of the benchmark that was kept out.
-        parameters: Number of trained parameters.
-        classes: Number of classes of the anchor.
+        benchmark: What was kept out.
+        head: The trained part.
     """
-    counts = Counter(clip.source for clip in clips)
-    rows = []
-    for key, count in sorted(counts.items()):
-        row = sources.source(key)
-        licences = ", ".join(sorted({clip.licence for clip in clips if clip.source == key}))
-        rows.append(f"| {key} | {row.package} {row.version} ({row.client}) | {count} | {licences} |")
     return _TEXT.format(
-        **{
-            field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.name != "languages"
-        },
+        name=config.name,
+        version=config.version,
         licence_tag=config.licence.lower(),
+        licence_reason=options.licence_reason,
+        text=config.text.backbone,
+        audio=config.audio.backbone,
+        parameters=sum(parameter.numel() for parameter in head.projection.parameters()),
+        classes=len(head.class_weights),
         languages=len(config.languages),
-        parameters=parameters,
-        classes=classes,
         recipe=options.recipe,
         seed=options.loop.seed,
         clips=len(clips),
         captions=len({caption for clip in clips for caption in clip.captions["en"]}),
-        benchmark=benchmark_hash,
-        table="\n".join(rows),
-        licence_reason=_REASON.format(licence=config.licence),
+        benchmark=f"{benchmark.name}, hash {rows_hash(benchmark)}",
+        table="\n".join(_table(clips)),
     )
+
+
+def _table(clips: Sequence[Clip]) -> Iterator[str]:
+    """Yield a line of Markdown for every source of the clips."""
+    for key, count in sorted(Counter(clip.source for clip in clips).items()):
+        row = sources.source(key)
+        licences = ", ".join(sorted({clip.licence for clip in clips if clip.source == key}))
+        yield f"| {key} | {row.package} {row.version} ({row.client}) | {count} | {licences} |"

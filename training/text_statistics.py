@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 import json
 import logging
-import os
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -13,14 +12,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cacara import languages, sources
+from cacara import languages, source_texts
 from cacara.adapters import LanguageCentring
 from cacara.backbones.text import TextTower
 from cacara.benchmark_file import text_hash
-from cacara.errors import LanguageError
+from cacara.errors import LanguageError, SourceError
+from training import cached_arrays
 
+FORMAT = 1
 NAMES_A_LANGUAGE = 300
+MIN_NAMES = 100
 BATCH = 128
+REGIONAL = re.compile(r"-([A-Z]{2}|\d{3})$")
+KEPT_REGIONS = ("pt-PT",)
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +32,18 @@ log = logging.getLogger(__name__)
 def cldr_names(folder: Path) -> dict[str, dict[str, str]]:
     """Return the emoji names of the CLDR package: language to symbol to name, in its own order.
 
-    Regional variants that repeat their base language are left out.
+    Regional variants that repeat their base language are left out, and languages with fewer than ``MIN_NAMES``.
+
+    Args:
+        folder: Where the source ``cldr`` was fetched to.
+
+    Raises:
+        SourceError: The folder holds no names.
     """
     names: dict[str, dict[str, str]] = {}
-    for path in sorted((folder / "package" / "annotations").glob("*/annotations.json")):
+    for path in sorted(source_texts.content_folder("cldr", folder).glob("*/annotations.json")):
         code = path.parent.name
-        if re.search(r"-([A-Z]{2}|\d{3})$", code) and code not in ("pt-PT",):
+        if REGIONAL.search(code) and code not in KEPT_REGIONS:
             continue
         try:
             language = languages.normalise(code)
@@ -41,8 +51,10 @@ def cldr_names(folder: Path) -> dict[str, dict[str, str]]:
             continue
         rows = json.loads(path.read_text(encoding="utf-8"))["annotations"].get("annotations", {})
         found = {symbol: entry["tts"][0].strip() for symbol, entry in rows.items() if entry.get("tts")}
-        if len(found) >= 100:
+        if len(found) >= MIN_NAMES:
             names[language] = found
+    if not names:
+        raise SourceError(f"no language of {folder} has {MIN_NAMES} names; wanted CLDR's package of annotations")
     return names
 
 
@@ -73,20 +85,16 @@ def cached_centres(
     tower: TextTower, names: dict[str, dict[str, str]], benchmark_hashes: Collection[str]
 ) -> LanguageCentring:
     """Return ``language_centres``, from the cache when the same names went through the same tower before."""
-    key = json.dumps([tower.config.backbone, tower.config.prefix, NAMES_A_LANGUAGE, names, sorted(benchmark_hashes)])
-    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-    path = sources.cache_folder() / "training" / f"centres-{digest}.npz"
-    if path.is_file():
-        centring = LanguageCentring(sorted(names), tower.dimension)
-        with np.load(path, allow_pickle=False) as arrays:
-            centring.means.copy_(torch.from_numpy(arrays["means"]))
-            centring.global_mean.copy_(torch.from_numpy(arrays["global_mean"]))
-        return centring
-    centring = language_centres(tower, names, benchmark_hashes)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npz")
-    np.savez(partial, means=centring.means.numpy(), global_mean=centring.global_mean.numpy())
-    partial.replace(path)
+
+    def compute() -> dict[str, np.ndarray]:
+        computed = language_centres(tower, names, benchmark_hashes)
+        return {"means": computed.means.numpy(), "global_mean": computed.global_mean.numpy()}
+
+    config, weights = dataclasses.asdict(tower.config), cached_arrays.weights_hash(tower)
+    key = [FORMAT, config, weights, NAMES_A_LANGUAGE, names, sorted(benchmark_hashes)]
+    arrays = cached_arrays.get("centres", key, compute)
+    centring = LanguageCentring(sorted(names), tower.dimension)
+    centring.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     return centring
 
 

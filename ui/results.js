@@ -67,7 +67,8 @@ const undo = (card) => call(card, () => server.undo({
 watch("value", () => {
   if (element.getBoundingClientRect().top < 0.6 * window.innerHeight) return;
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  element.scrollIntoView({ behavior: still ? "auto" : "smooth" });
+  const block = element.querySelector(".results") ? "start" : "nearest";
+  element.scrollIntoView({ behavior: still ? "auto" : "smooth", block });
 });
 
 element.addEventListener("click", (event) => {

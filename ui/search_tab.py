@@ -17,18 +17,18 @@ from ui.services import Services
 from ui.wording import FALLBACK, Wording, wording
 
 EXAMPLES = (
-    ("en", "a door creaks"),
     ("de", "der Hund bellt"),
     ("sw", "mbwa"),
     ("ko", "개"),
     ("ar", "قطة"),
-    ("zh-Hans", "雷"),
-    ("pt-BR", "um galo canta"),
-    ("hi", "घंटी"),
-    ("ru", "лошадь"),
-    ("ja", "汽車"),
-    ("el", "βάτραχος"),
-    ("fr", "un avion décolle"),
+    ("zh", "雷"),
+    ("en", "a fire engine"),
+    ("ru", "корова"),
+    ("ja", "猫が鳴く"),
+    ("pt", "um violino"),
+    ("hi", "बिल्ली"),
+    ("fr", "feux d’artifice"),
+    ("he", "כלב נובח"),
 )
 """Things people ask for, in many languages and scripts; nothing is promised of their results."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,7 @@ def search_audio(
     path = Path(recording)
     sha256 = hash_file(path)
     heard = audio.load(path)
-    spoken = _language(language) or words.code
+    spoken = nearest_language(_language(language) or words.code, retriever.gallery.languages)
     answer: dict[str, Any] = {}
     for name, target in (("words", "text"), ("sounds", "audio")):
         result = retriever.search_audio(heard.waveform, _count(top_k), target, spoken)
@@ -99,10 +99,19 @@ def search_audio(
     return answer | {"notes": [*heard.notes, *answer["notes"]], "seconds": round(heard.seconds, 3)}
 
 
+def nearest_language(wanted: str, known: Iterable[str]) -> str:
+    """Return the known language nearest to ``wanted``, as ``zh-Hans`` for ``zh``; ``wanted`` where none is related."""
+    known = sorted(known)
+    base = wanted.split("-")[0]
+    siblings = [code for code in known if code.split("-")[0] == base]
+    return next((code for code in (wanted, base, *siblings) if code in known), wanted)
+
+
 def described(clip: Clip, language: str) -> tuple[str, str | None]:
     """Return a clip's description in ``language``, or the nearest there is, and the language it is in."""
+    language = nearest_language(language, clip.captions)
     text = clip.caption(language)
-    tried = (language, language.split("-")[0], "en", *clip.captions)
+    tried = (language, "en", *clip.captions)
     return text, next((code for code in tried if text in clip.captions.get(code, ())), None)
 
 

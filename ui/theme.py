@@ -58,4 +58,6 @@ def make_theme() -> gr.themes.Base:
         button_secondary_border_color="*neutral_400",
         button_secondary_border_color_dark="*neutral_500",
         button_border_width="1px",
+        button_large_text_size="*text_md",
+        button_large_text_weight="600",
     )

