@@ -122,6 +122,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
     if options.json:
         _check_output(options.json)
+    checkpoint.find(options.model)  # a wrong name fails before minutes of fetching
     keys = benchmark.required_sources(BENCHMARK, options.split)
     resolved = benchmark.load(BENCHMARK, options.split, sources.fetch_all(sorted(keys), show_progress))
     model = checkpoint.load(options.model, options.device, report=show_progress)

@@ -5,7 +5,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cacara.config import FORMAT_VERSION, AudioConfig, ModelConfig, TextConfig
@@ -31,6 +31,7 @@ configs = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(configs)
 def test_a_config_comes_back_from_json_as_it_was(config):
     assert ModelConfig.from_json(json.loads(json.dumps(config.to_json()))) == config

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cacara.errors import ManifestError
@@ -32,6 +32,7 @@ clips = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(clips, max_size=5))
 @example([dataclasses.replace(DOG, captions={"en": ("one\u2028two", "next\x85line", "\r\n", "\x1e\x00", '"\\u2028"')})])
 @example([dataclasses.replace(DOG, clip_id="\u2029", concept="", licence="\ufeff")])
@@ -121,6 +122,7 @@ def test_every_problem_is_found_and_a_sound_list_has_none(tmp_path):
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(clips, max_size=3))
 @example([dataclasses.replace(DOG, path=Path("/sounds/" + "x" * 5000))])
 def test_the_search_for_problems_never_fails(found):

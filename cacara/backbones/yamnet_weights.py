@@ -59,7 +59,7 @@ def read(folder: Path) -> dict[str, np.ndarray]:
             (variables / "variables.data-00000-of-00001").read_bytes(),
         )
         return _rename(tensors)
-    except (OSError, ValueError, KeyError, IndexError, struct.error) as error:
+    except (OSError, ValueError, OverflowError, LookupError, struct.error) as error:
         raise SourceError(f"YAMNet's weights in {folder.name} cannot be read: {error}") from error
 
 

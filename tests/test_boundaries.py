@@ -1,0 +1,139 @@
+"""The tree's own rules: who may import whom, where SQL stands, and how long a file may be."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+ALLOWED = {
+    "app": {"ui", "cacara", "feedback_db"},
+    "ui": {"cacara", "feedback_db"},
+    "training": {"cacara", "feedback_db"},
+    "cacara": set(),
+    "feedback_db": set(),
+}
+OURS = {*ALLOWED, "tests"}
+PRODUCT = sorted(
+    [REPOSITORY / "app.py", *(path for package in ALLOWED for path in (REPOSITORY / package).rglob("*.py"))]
+)
+TESTS = sorted((REPOSITORY / "tests").rglob("*.py"))
+SQL_FILES = {f"feedback_db/{name}.py" for name in ("store", "migrations", "connection")}
+SQL = re.compile(
+    r"\b(select\b.+\bfrom|insert (or \w+ )?into|update \w+ set|delete from|begin immediate|pragma \w+"
+    r"|(create|drop|alter) (temp |unique |virtual )?(table|index|view|trigger))\b",
+    re.IGNORECASE | re.DOTALL,
+)
+MAX_LINES = 400
+
+
+def name(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+def nodes(path: Path) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def imported(path: Path) -> set[str]:
+    """Return the top-level names of all that a file imports, also in functions and under TYPE_CHECKING."""
+    found = set()
+    for node in nodes(path):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name(path)} imports relatively"
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_imports_follow_the_arrows(package):
+    files = [path for path in PRODUCT if name(path).removesuffix(".py").partition("/")[0] == package]
+    assert files
+    wrong = {name(path): above for path in files if (above := (imported(path) & OURS) - {package} - ALLOWED[package])}
+    assert wrong == {}
+
+
+def test_the_import_rule_sees_every_kind_of_import(tmp_path):
+    text = "import ui.layout as a\ndef f():\n    from training import loop\nif TYPE_CHECKING:\n    import app, os\n"
+    (tmp_path / "made.py").write_text(text)
+    assert imported(tmp_path / "made.py") & OURS == {"ui", "training", "app"}
+
+
+def test_sql_stands_in_three_files_only():
+    wrong = []
+    for path in PRODUCT:
+        if name(path) in SQL_FILES:
+            continue
+        for node in nodes(path):
+            if isinstance(node, ast.Attribute) and node.attr in ("execute", "executemany", "executescript"):
+                wrong.append(f"{name(path)}:{node.lineno} .{node.attr}")
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.search(node.value):
+                wrong.append(f"{name(path)}:{node.lineno} {node.value[:60]!r}")
+    assert wrong == []
+
+
+def test_the_sql_rule_sees_sql_and_no_prose():
+    assert all(any(SQL.search(text) for text in _strings(REPOSITORY / file)) for file in SQL_FILES)
+    for prose in ("Select a sound, then flag it", "update the program", "insert a coin", "created a table of sounds"):
+        assert not SQL.search(prose)
+    for statement in ("select 1 from x", "INSERT INTO x values (1)", "update x set y = 1", "pragma journal_mode"):
+        assert SQL.search(statement)
+
+
+def _strings(path: Path) -> list[str]:
+    return [node.value for node in nodes(path) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+def test_nothing_prints():
+    wrong = [
+        f"{name(path)}:{node.lineno}"
+        for path in PRODUCT
+        for node in nodes(path)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert wrong == []
+
+
+def test_no_file_is_longer_than_a_reader_holds():
+    lengths = {name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in PRODUCT + TESTS}
+    assert {file: length for file, length in lengths.items() if length > MAX_LINES} == {}
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        "cacara, cacara.errors, cacara.manifest, cacara.sources, cacara.config, cacara.languages, cacara.gallery",
+        "cacara.__main__, app",
+        "feedback_db.store, feedback_db.records, feedback_db.recordings",
+        "ui.services, ui.rendering, ui.searches",
+    ],
+)
+def test_light_modules_import_nothing_heavy(modules):
+    heavy = ["torch", "transformers", "gradio", "av", "accelerate", "sentencepiece"]
+    code = f"import sys, {modules}\nsys.stdout.write(' '.join(set({heavy}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
+def test_the_feedback_database_knows_no_model():
+    for path in PRODUCT:
+        if name(path).startswith("feedback_db/"):
+            assert not imported(path) & {"torch", "transformers", "numpy", "gradio"}, name(path)
+
+
+def test_a_package_does_nothing_when_it_is_imported():
+    """An ``__init__`` holds a docstring, imports and ``__all__``."""
+    for path in PRODUCT:
+        if path.name == "__init__.py":
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                plain = isinstance(node, ast.Import | ast.ImportFrom | ast.Assign)
+                docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+                assert plain or docstring, f"{name(path)}:{node.lineno}"
