@@ -28,8 +28,8 @@ MAX_CAPTION_BYTES = 64 << 20
 SILENT_STAMPS = frozenset({"wombat", "iguana", "giraffe", "nandou"})
 """Tux Paint's stamps whose sound file holds silence."""
 
-SPOKEN_STAMPS = "symbols/"
-"""Tux Paint's digits and signs, whose sounds are their spoken names."""
+SPOKEN_STAMPS = ("symbols/", "seasonal/hanukkah/dreydl-", "space/apollo_lander")
+"""Tux Paint's stamps whose sound is speech: digits and signs by name, a rule of a game, a radio message."""
 
 _DESCRIPTION = re.compile(r"_desc(_[a-z]{2,3}(_[A-Z]{2})?(@\w+)?)?$")
 
@@ -77,7 +77,7 @@ def load_default(report: Report = silent) -> Gallery:
         if not fallback:
             raise GalleryError(f"there are no sounds to search: {error}") from error
         return Gallery("fallback", tuple(fallback), f"Tux Paint's stamps could not be had ({error}).")
-    return Gallery("tuxpaint", (*stamps, *_with_texts_of(stamps, animals)))
+    return Gallery("tuxpaint", (*stamps, *_with_stamps_of(stamps, animals)))
 
 
 def load_folder(folder: Path) -> Gallery:
@@ -160,13 +160,14 @@ def _arcade_clips(report: Report) -> list[Clip]:
     return clips
 
 
-def _with_texts_of(stamps: Iterable[Clip], animals: Iterable[Clip]) -> Iterator[Clip]:
-    """Yield the animals, each with the texts of the first stamp of its concept: they are in many languages."""
-    texts: dict[str | None, Mapping[str, tuple[str, ...]]] = {}
+def _with_stamps_of(stamps: Iterable[Clip], animals: Iterable[Clip]) -> Iterator[Clip]:
+    """Yield the animals, each with the texts, in many languages, and the picture of the first stamp of its concept."""
+    first: dict[str | None, Clip] = {}
     for stamp in stamps:
-        texts.setdefault(stamp.concept, stamp.captions)
+        first.setdefault(stamp.concept, stamp)
     for animal in animals:
-        yield dataclasses.replace(animal, captions=texts.get(animal.concept, animal.captions))
+        stamp = first.get(animal.concept, animal)
+        yield dataclasses.replace(animal, captions=stamp.captions, image_path=stamp.image_path)
 
 
 def _stamp_captions(path: Path) -> dict[str, tuple[str, ...]]:

