@@ -84,8 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = read_settings(sys.argv[1:] if arguments is None else arguments, os.environ)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    # Before the first import of gradio and transformers; a model that is meant to come from the hub needs 0 here.
-    for name, value in (("GRADIO_ANALYTICS_ENABLED", "False"), ("HF_HUB_OFFLINE", "1")):
+    # Before the first import of gradio, transformers and torch. A model that is meant to come from the hub needs 0
+    # for HF_HUB_OFFLINE. Idle OpenMP threads that spin, as they do by default, slow each other down when several
+    # requests or programs share a few cores.
+    defaults = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    for name, value in defaults.items():
         os.environ.setdefault(name, value)
     services = make_services(settings)
     try:

@@ -186,9 +186,7 @@ def test_a_malformed_line_is_named(tmp_path, line, message):
     assert len(find_problems(path)) == 1
 
 
-@pytest.mark.parametrize(
-    "content", ["", '{"row": "sound"}', '{"benchmark": "b", "version": "1", "rules": {}}']
-)
+@pytest.mark.parametrize("content", ["", '{"row": "sound"}', '{"benchmark": "b", "version": "1", "rules": {}}'])
 def test_a_file_without_a_header_is_refused(tmp_path, content):
     path = tmp_path / "bad.jsonl"
     path.write_text(content)

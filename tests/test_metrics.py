@@ -15,9 +15,7 @@ def ranked_problems(draw):
     shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 8)))
     scores = draw(hnp.arrays(np.float32, shape, elements=st.sampled_from([-1.0, 0.0, 0.25, 0.5])))
     relevant = draw(hnp.arrays(np.bool_, shape))
-    relevant[
-        np.arange(shape[0]), draw(hnp.arrays(np.int64, shape[0], elements=st.integers(0, shape[1] - 1)))
-    ] = True
+    relevant[np.arange(shape[0]), draw(hnp.arrays(np.int64, shape[0], elements=st.integers(0, shape[1] - 1)))] = True
     return scores, relevant
 
 
@@ -105,13 +103,8 @@ def test_chance_with_several_positives_equals_a_simulation(k):
     generator = np.random.default_rng(5)
     relevant = np.arange(12) < np.array([[1], [2], [4], [10]])
     trials = 4000
-    found = [
-        recall_at_k(ranks_of_first_relevant(generator.random(relevant.shape), relevant), k)
-        for _ in range(trials)
-    ]
-    assert chance_recall_at_k(relevant, k) == pytest.approx(
-        np.mean(found), abs=4 * np.std(found) / trials**0.5
-    )
+    found = [recall_at_k(ranks_of_first_relevant(generator.random(relevant.shape), relevant), k) for _ in range(trials)]
+    assert chance_recall_at_k(relevant, k) == pytest.approx(np.mean(found), abs=4 * np.std(found) / trials**0.5)
 
 
 def slow_bootstrap_means(values, groups, strata, samples, seed):
