@@ -6,6 +6,7 @@ import asyncio
 import csv
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,12 +58,16 @@ def make_services(model, folder: Path) -> Services:
 
 
 def in_event_loop(make: Callable[[], Made]) -> Made:
-    """Return what ``make`` returns, made inside an event loop: outside one, gr.Blocks makes two and leaks one."""
+    """Return what ``make`` returns, made inside an event loop: outside one, gr.Blocks makes two and leaks one.
+
+    In a thread of its own, as the browser tests leave a loop running in this one.
+    """
 
     async def run() -> Made:
         return make()
 
-    return asyncio.run(run())
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(run())).result()
 
 
 def test_the_database_is_made_at_the_first_use_not_before(tmp_path):
