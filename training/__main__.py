@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from argparse import ArgumentError
@@ -42,7 +43,29 @@ def benchmark(output: Path = BENCHMARK) -> None:
     sys.stdout.write(f"{output}\n")
 
 
-COMMANDS: Mapping[str, Callable[..., None]] = {"emergent_alignment": emergent_alignment, "benchmark": benchmark}
+def prepare(
+    output: Path, benchmark: Path = BENCHMARK, packages: list[str] | None = None, licences: list[str] | None = None
+) -> None:
+    """Write the training data as manifests, with a report of what is in them.
+
+    Args:
+        output: The folder for ``clips.jsonl``, ``pairs-strict.jsonl``, ``pairs-studio.jsonl`` and ``report.json``.
+        benchmark: The frozen benchmark, which is kept out.
+        packages: Sources of sounds; all when not given (2.5 GB).
+        licences: Keep only clips under these, e.g. ``[CC0-1.0]`` for a model without conditions.
+    """
+    from training import prepare as preparation
+    from training.corpora.packages import PACKAGES
+
+    report = preparation.prepare(output, benchmark, packages or sorted(PACKAGES), licences or ())
+    sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+
+
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "prepare": prepare,
+    "emergent_alignment": emergent_alignment,
+    "benchmark": benchmark,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_training_emergent_alignment import noise, world  # noqa: F401  (a fixture)
+
+from cacara import sources
+from cacara.errors import ManifestError
+from cacara.manifest import Clip, read_clips
+from training import prepare
+from training.translations import Translation
+
+
+def clip(name: str, licence: str, concept: str = "rain") -> Clip:
+    return Clip(f"a/{name}", Path(name), "0" * 64, {"en": ("rain", f"rain {name}")}, concept, "minetest", licence)
+
+
+def test_the_licence_filter_keeps_exactly_those_named():
+    clips = [clip("1", "CC0-1.0"), clip("2", "GPL-2+"), clip("3", "CC0-1.0")]
+    assert [kept.clip_id for kept in prepare.with_licences(clips, ["CC0-1.0"])] == ["a/1", "a/3"]
+    assert prepare.with_licences(clips, []) == clips
+    with pytest.raises(ManifestError, match=r"no clip is under MIT; there are CC0-1\.0, GPL-2\+"):
+        prepare.with_licences(clips, ["MIT"])
+
+
+def test_the_report_counts_what_is_there():
+    report = prepare.describe_clips([clip("1", "CC0-1.0"), clip("2", "GPL-2+", "wind")])
+    assert report["count"] == 2 and report["concepts"] == 2 and report["captions"] == 3
+    assert report["licence"] == {"CC0-1.0": 1, "GPL-2+": 1} and report["source"] == {"minetest": 2}
+    pairs = [
+        Translation("a", "de", "x", "cldr"),
+        Translation("a", "sw", "y", "cldr"),
+        Translation("b", "de", "z", "cldr"),
+    ]
+    assert prepare.describe_pairs(pairs)["english"] == 2
+    assert prepare.describe_pairs(pairs)["language"] == {"de": 2, "sw": 1}
+
+
+def test_an_unknown_package_is_told_before_anything_is_fetched(tmp_path):
+    with pytest.raises(ManifestError, match="unknown packages nothing; wanted some of arcade"):
+        prepare.prepare(tmp_path / "out", Path("benchmarks/sounds-v1.jsonl"), ["nothing"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_packages_give_the_same_manifests_without_the_benchmark(world, tmp_path):  # noqa: F811
+    for key in ("tuxpaint", "gcompris", "musescore"):
+        version = sources.source(key).version.replace(":", "_").replace("~", "_")
+        (sources.cache_folder() / "sources" / f"{key}-{version}").mkdir()
+    noise(world.sounds / "wolf.wav", 50)  # the held-out recording under another name
+    reports = [prepare.prepare(tmp_path / name, world.benchmark, ["simutrans"]) for name in ("a", "b")]
+    assert reports[0] == reports[1]
+    clips = read_clips(tmp_path / "a" / "clips.jsonl")
+    assert len(clips) == reports[0]["clips"]["count"] > 0
+    assert "wolf" not in {clip.path.stem for clip in clips}
+    assert reports[0]["pairs"]["strict"]["count"] < reports[0]["pairs"]["studio"]["count"] == 120
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == ["clips.jsonl", "pairs-strict.jsonl", "pairs-studio.jsonl", "report.json"]
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()

