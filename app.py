@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import dataclasses
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,6 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     defaults = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    if "GRADIO_TEMP_DIR" not in os.environ:
+        # Gradio's own choice is one folder for all users of a machine: the second user's uploads would fail there, and
+        # the first's be readable. It removes what it put there after an hour; this folder goes with the app.
+        uploads = tempfile.TemporaryDirectory(prefix="cacara-uploads-", ignore_cleanup_errors=True)
+        atexit.register(uploads.cleanup)
+        os.environ["GRADIO_TEMP_DIR"] = uploads.name
     services = make_services(settings)
     try:
         page = start_server(services, settings.host, settings.port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as app.py sets it
+os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="cacara-tests-"))  # a folder of this user's
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 VOCABULARY = ["<s>", "<pad>", "</s>", "<unk>", "query:", "dog", "cat", "hund", "katze", "a", "rain", "bird", "bell"]
