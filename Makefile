@@ -12,19 +12,26 @@ export PYTHONUTF8 := 1
 
 .PHONY: demo test setup lint clean
 
-demo: setup
+demo: $(VENV)/.fetched
 	@$(BIN)/python app.py
 
 setup: $(VENV)/.installed
 	@$(BIN)/python -m cacara setup
+	@touch $(VENV)/.fetched
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m cacara setup
+	@touch $(VENV)/.fetched
 	@sh tests/browser/install_chromium.sh
 	@$(BIN)/python -m pytest
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+
+# Once; whatever goes missing from the cache later, the app fetches itself.
+$(VENV)/.fetched: $(VENV)/.installed
+	@$(BIN)/python -m cacara setup
+	@touch $@
 
 $(VENV)/.installed: requirements.txt
 	@sh install.sh "$(PYTHON)" $(VENV) requirements.txt
