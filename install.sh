@@ -17,6 +17,8 @@ printf 'installing %s (some 7 GB at the first time; the log is %s/install.log)\n
 start=$(date +%s)
 "$venv/bin/pip" install --no-input --disable-pip-version-check --progress-bar off -r "$requirements" >"$venv/install.log" 2>&1 &
 pip=$!
+# A background command ignores Ctrl-C, so it has to be ended here.
+trap 'kill "$pip" 2>/dev/null; exit 130' INT TERM
 while kill -0 "$pip" 2>/dev/null; do
     sleep 5
     if [ -t 1 ]; then printf '\r%ss  %.70s\033[K' "$(($(date +%s) - start))" "$(tail -n 1 "$venv/install.log" | tr -d '\r')"; fi
