@@ -8,10 +8,12 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cacara import classification_commands, coverage_commands, evaluation_commands
+from cacara.command_line import add_command, require_writable, show_progress
 from cacara.errors import AudioError, CacaraError, QueryError
 from cacara.package_clients import Progress
 
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cacara.model import Cacara
-
-BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "sounds-v1.jsonl"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_setup(commands)
     _add_search(commands)
     _add_embed(commands)
-    _add_evaluate(commands)
+    evaluation_commands.add(commands)
+    classification_commands.add(commands)
+    coverage_commands.add(commands)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     if isinstance(sys.stdout, io.TextIOWrapper):  # hits are in every script, whatever the system's encoding
@@ -55,23 +57,27 @@ def setup(options: argparse.Namespace) -> None:
     retriever = preparation.prepare(options.model, options.gallery, "cpu", show_progress)
     gallery = retriever.gallery
     sys.stdout.write(f"ready: model {retriever.model.name} {retriever.model.version}, ")
-    sys.stdout.write(f"{len(gallery.clips)} sounds of {gallery.name}, cache {sources.cache_folder()}\n")
+    pictures = f" and {len(gallery.pictures)} pictures" if retriever.sees else ""
+    sys.stdout.write(f"{len(gallery.clips)} sounds{pictures} of {gallery.name}, cache {sources.cache_folder()}\n")
     if gallery.notice:
         sys.stdout.write(f"note: {gallery.notice}\n")
 
 
 def search(options: argparse.Namespace) -> None:
-    """Search the gallery by text or by a sound file."""
-    from cacara import audio
+    """Search the gallery by text, by a sound file or by a picture."""
+    from cacara import audio, images
     from cacara import setup as preparation
 
-    if (options.query is None) == (options.audio is None):
-        raise QueryError("give a query or --audio FILE, one of them")
+    if sum(given is not None for given in (options.query, options.audio, options.image)) != 1:
+        raise QueryError("give a query, --audio FILE or --image FILE, one of them")
     recording = audio.load(options.audio) if options.audio else None
+    pixels = images.load(options.image) if options.image else None
     retriever = preparation.prepare(options.model, options.gallery, options.device, show_progress)
     if recording is not None:
         target = options.target or "text"
         result = retriever.search_audio(recording.waveform, options.top, target, options.language)
+    elif pixels is not None:
+        result = retriever.search_image(pixels, options.top, options.target or "audio", options.language)
     else:
         result = retriever.search_text(options.query, options.language, options.top, options.target or "audio")
     hits = []
@@ -81,7 +87,7 @@ def search(options: argparse.Namespace) -> None:
             {"rank": hit.rank, "clip_id": hit.clip_id, "score": round(hit.score, 6), "caption": hit.text}
             | {"concept": clip.concept, "path": str(clip.path)}
         )
-    query = options.query if recording is None else str(options.audio)
+    query = str(options.query or options.audio or options.image)
     answer = {"query": query, "language": result.language, "model": result.model, "hits": hits}
     if options.json:
         sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
@@ -99,7 +105,7 @@ def embed(options: argparse.Namespace) -> None:
 
     from cacara import checkpoint
 
-    _check_output(options.output)
+    require_writable(options.output)
     if options.kind == "text":
         texts = _text_inputs(options.input)
         model = checkpoint.load(options.model, options.device, report=show_progress)
@@ -113,46 +119,6 @@ def embed(options: argparse.Namespace) -> None:
         np.savez(file, ids=np.array(ids), embeddings=embeddings)
     partial.replace(options.output)
     sys.stdout.write(f"{options.output}: {embeddings.shape[0]} × {embeddings.shape[1]}\n")
-
-
-def evaluate(options: argparse.Namespace) -> None:
-    """Report recall per language on a split of the frozen benchmark."""
-    from cacara import audio, benchmark, checkpoint, evaluation, sources
-    from cacara.evaluation_tables import to_markdown
-
-    if options.json:
-        _check_output(options.json)
-    checkpoint.find(options.model)  # a wrong name fails before minutes of fetching
-    keys = benchmark.required_sources(BENCHMARK, options.split)
-    resolved = benchmark.load(BENCHMARK, options.split, sources.fetch_all(sorted(keys), show_progress))
-    model = checkpoint.load(options.model, options.device, report=show_progress)
-    waveforms = [audio.load(clip.path, audio.GALLERY_LIMITS).waveform for clip in resolved.clips]
-    variants = {
-        model.name: model,
-        "untrained": model.variant("untrained"),
-        "projection": model.variant("projection"),
-    }
-
-    def tell(fraction: float, message: str) -> None:
-        show_progress(Progress("evaluate", message, fraction))
-
-    measured = evaluation.measure(variants, resolved, waveforms, shared_text=True, progress=tell)
-    report = evaluation.to_report(measured, resolved)
-    report |= {"model_version": model.version, "fingerprint": model.fingerprint}
-    if options.json:
-        evaluation.write_report(report, options.json)
-    sys.stdout.write(to_markdown(report))
-
-
-def show_progress(progress: Progress) -> None:
-    """Write one line of progress to standard error; on a terminal it replaces the last one."""
-    share = "" if progress.fraction is None else f" {progress.fraction:4.0%}"
-    line = f"{progress.subject}: {progress.stage}{share}"
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{line}" + ("\n" if progress.stage == "ready" else ""))
-    elif progress.fraction in (None, 0.0, 1.0):
-        sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
 
 
 def _embed_files(model: Cacara, files: dict[str, Path]) -> tuple[list[str], np.ndarray]:
@@ -189,12 +155,6 @@ def _text_inputs(path: Path) -> dict[str, str]:
     return texts
 
 
-def _check_output(path: Path) -> None:
-    """Refuse a path that cannot be written before minutes of work."""
-    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
-        raise CacaraError(f"cannot write {path}; wanted a file in a folder that exists and may be written")
-
-
 def _audio_inputs(path: Path) -> dict[str, Path]:
     from cacara import gallery
 
@@ -203,28 +163,20 @@ def _audio_inputs(path: Path) -> dict[str, Path]:
     return {clip.clip_id: clip.path for clip in gallery.load_folder(path).clips}
 
 
-def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    run: Callable[[argparse.Namespace], None],
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=(run.__doc__ or "").rstrip("."), description=run.__doc__)
-    parser.set_defaults(run=run)
-    parser.add_argument("--model", default="cacara", help="a bundled model's name or a model folder")
-    return parser
-
-
 def _add_setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "setup", setup)
+    parser = add_command(commands, "setup", setup)
     parser.add_argument("--gallery", type=Path, metavar="DIR", help="a folder of sounds instead of the default gallery")
 
 
 def _add_search(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "search", search)
+    parser = add_command(commands, "search", search)
     parser.add_argument("query", nargs="?", metavar="QUERY", help="what to search for, in any language")
     parser.add_argument("--audio", type=Path, metavar="FILE", help="search by this sound instead")
     parser.add_argument("--language", metavar="CODE", help="the query's language (default: detected)")
-    parser.add_argument("--target", choices=("audio", "text"), help="what to find (default: audio; text with --audio)")
+    parser.add_argument("--image", type=Path, metavar="FILE", help="search by this picture instead")
+    parser.add_argument(
+        "--target", choices=("audio", "text", "image"), help="what to find (default: audio; text with --audio)"
+    )
     parser.add_argument("--top", type=int, default=10, metavar="K", help="how many hits, 1 to 100")
     parser.add_argument("--gallery", type=Path, metavar="DIR", help="a folder of sounds instead of the default gallery")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
@@ -232,19 +184,12 @@ def _add_search(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _add_embed(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "embed", embed)
+    parser = add_command(commands, "embed", embed)
     parser.add_argument("--kind", choices=("text", "audio"), required=True)
     parser.add_argument("--input", type=Path, required=True, metavar="FILE_OR_DIR")
     parser.add_argument("--language", metavar="CODE", help="the texts' language (default: detected)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--output", type=Path, required=True, metavar="X.npz")
-
-
-def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "evaluate", evaluate)
-    parser.add_argument("--split", choices=("dev", "test"), required=True)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the report as JSON")
 
 
 if __name__ == "__main__":

@@ -8,42 +8,41 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara.config import AudioConfig
+from cacara.config import AudioConfig, ImageConfig
+from cacara.errors import CheckpointError
 
 
-class AudioHead(nn.Module):
-    """A clip's features and class posterior to its embedding in the text space.
+class AnchoredHead(nn.Module):
+    """What a classifier makes of something, its features and class posterior, to an embedding in the text space.
 
     The embedding is a weighted sum of two unit vectors, normalised again:
 
-    * the projection, an MLP on the features, trained on sounds and English captions;
+    * the projection, an MLP on the features, trained on English captions;
     * the class anchor, ``Σ_c w_c p_c^γ e_c`` over the most probable classes, where ``e_c`` is the text
       tower's embedding of the class's English name and ``w_c`` damps classes that say little
-      ("Inside, small room"). It needs no training and knows 521 classes.
+      ("Inside, small room"). It needs no training and knows all the classes of the classifier.
     """
 
     class_embeddings: Tensor
     class_weights: Tensor
 
-    def __init__(self, config: AudioConfig, features: int, classes: int, dimension: int) -> None:
+    def __init__(self, config: AudioConfig | ImageConfig, features: int, classes: int, dimension: int) -> None:
         super().__init__()
+        if config.anchor_weight and not classes:
+            raise CheckpointError(f"anchor_weight is {config.anchor_weight}, but the tower knows no classes; wanted 0")
         self.config = config
-        self.projection = nn.Sequential(
-            nn.LayerNorm(features),
-            nn.Linear(features, config.hidden),
-            nn.GELU(),
-            nn.Dropout(0.3),
-            nn.Linear(config.hidden, dimension),
+        self.projection = (
+            _perceptron(features, config.hidden, dimension) if config.hidden else nn.Linear(features, dimension)
         )
         self.register_buffer("class_embeddings", torch.zeros(classes, dimension))
         self.register_buffer("class_weights", torch.ones(classes))
 
     def forward(self, features: Tensor, probabilities: Tensor) -> Tensor:
-        """Return embeddings, float32 [clips, dimension], L2-normalised.
+        """Return embeddings, float32 [items, dimension], L2-normalised.
 
         Args:
-            features: float32 [clips, features].
-            probabilities: float32 [clips, classes], each in [0, 1].
+            features: float32 [items, features].
+            probabilities: float32 [items, classes], each in [0, 1].
         """
         embedding = torch.zeros(len(features), self.class_embeddings.shape[1], device=features.device)
         if self.config.projection_weight:
@@ -54,11 +53,25 @@ class AudioHead(nn.Module):
         return functional.normalize(embedding, dim=-1)
 
     def anchor(self, probabilities: Tensor) -> Tensor:
-        """Return the class anchors, float32 [clips, dimension], L2-normalised."""
+        """Return the class anchors, float32 [items, dimension], L2-normalised."""
         weighted = probabilities.clamp(min=1e-9) ** self.config.anchor_power * self.class_weights
         top = weighted.topk(min(self.config.anchor_top, weighted.shape[1]), dim=-1)
         sparse = torch.zeros_like(weighted).scatter(-1, top.indices, top.values)
         return functional.normalize(sparse @ self.class_embeddings, dim=-1)
+
+
+def _perceptron(features: int, hidden: int, dimension: int) -> nn.Module:
+    return nn.Sequential(
+        nn.LayerNorm(features), nn.Linear(features, hidden), nn.GELU(), nn.Dropout(0.3), nn.Linear(hidden, dimension)
+    )
+
+
+class AudioHead(AnchoredHead):
+    """A clip's way into the text space: YAMNet's features, and AudioSet's classes as the anchor."""
+
+
+class ImageHead(AnchoredHead):
+    """A picture's way into the text space: EfficientNet's features, and ImageNet's classes as the anchor."""
 
 
 class LanguageCentring(nn.Module):

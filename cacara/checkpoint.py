@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -15,17 +16,22 @@ from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cacara import devices
-from cacara.adapters import AudioHead, LanguageCentring
-from cacara.backbones import audio, text
-from cacara.config import ModelConfig
+from cacara import devices, lora
+from cacara.adapters import AudioHead, ImageHead, LanguageCentring
+from cacara.backbones import audio, image, text
+from cacara.config import ImageConfig, ModelConfig
 from cacara.errors import CheckpointError
+from cacara.image_encoder import ImageEncoder
 from cacara.model import Cacara
 from cacara.package_clients import Report, silent
+from cacara.seen_texts import SEEN, SeenTexts
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 FILES = (CONFIG, WEIGHTS, CARD)
+OPTIONAL_FILES = (SEEN,)
 DEFAULT_MODEL = "cacara"
+IMAGE_HEAD = "image_head."
+"""What the names of the image head's tensors begin with."""
 
 
 def bundled() -> dict[str, Path]:
@@ -81,9 +87,19 @@ def load(
     audio_tower = audio.load(config.audio.backbone, config.audio.patch_pooling, report)
     head = AudioHead(config.audio, audio_tower.features, audio_tower.classes, config.dimension)
     centring = LanguageCentring(config.languages, config.dimension)
-    _fill(folder, tensors, head, centring, audio_tower)
+    images = _image_encoder(config, report)
+    text_map = torch.nn.Linear(config.dimension, config.dimension) if config.text_map else None
+    _fill(folder, tensors, head, centring, audio_tower, images, text_map)
     digest = hashlib.sha256((folder / CONFIG).read_bytes() + raw).hexdigest()
-    return Cacara(config, text_tower, audio_tower, head, centring, digest[:12], target, precision)
+    return Cacara(config, text_tower, audio_tower, head, centring, digest[:12], target, precision, images, text_map)
+
+
+def _image_encoder(config: ModelConfig, report: Report) -> ImageEncoder | None:
+    """Return the image part, its head still empty, or None for a model without one."""
+    if config.image is None:
+        return None
+    tower = image.load(config.image.backbone, report)
+    return ImageEncoder(tower, ImageHead(config.image, tower.features, tower.classes, config.dimension))
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -107,6 +123,9 @@ def save(
     centring: LanguageCentring,
     card: str,
     audio_weights: Mapping[str, Tensor] | None = None,
+    seen: SeenTexts | None = None,
+    audio_lora: Mapping[str, Tensor] | None = None,
+    text_map: torch.nn.Linear | None = None,
 ) -> None:
     """Write a model folder beside its place, then put it there.
 
@@ -117,16 +136,46 @@ def save(
         centring: The languages' means.
         card: The model card, Markdown.
         audio_weights: Tensors of the audio tower that training changed, under its state dict's names.
+        seen: What of the benchmark the training saw; None says nothing about it.
+        audio_lora: Low-rank updates of the audio tower, as ``lora.state`` returns them; merged when it is loaded.
+        text_map: The trained layer behind the text tower, of a model whose config says that it has one.
 
     Raises:
         CheckpointError: ``folder`` exists and is no model folder, or cannot be written.
     """
-    _refuse_what_is_no_model(folder)
     tensors = {
         **{f"head.{name}": value for name, value in head.state_dict().items()},
         **{f"centring.{name}": value for name, value in centring.state_dict().items()},
         **{f"audio.{name}": value for name, value in (audio_weights or {}).items()},
+        **{f"audio_lora.{name}": value for name, value in (audio_lora or {}).items()},
+        **{f"text_map.{name}": value for name, value in (text_map.state_dict() if text_map else {}).items()},
     }
+    _write(folder, config, tensors, card, None if seen is None else json.dumps(seen.to_json(), indent=1) + "\n")
+
+
+def add_images(base: Path, folder: Path, image_config: ImageConfig, head: ImageHead, card: str) -> None:
+    """Write a model folder that is another one with pictures beside; all other tensors stay as they are, bit by bit.
+
+    Args:
+        base: The folder of a model of the same text space; its image head, if it has one, is replaced.
+        folder: Target; an older model folder there is replaced, anything else is left alone.
+        image_config: The image part's config.
+        head: The trained image head; stored in half precision.
+        card: The model card, Markdown.
+
+    Raises:
+        CheckpointError: ``base`` is no model folder, or ``folder`` is something else or cannot be written.
+    """
+    config = dataclasses.replace(read_config(find(base)), image=image_config)
+    _, tensors = _read_weights(base)
+    kept = {name: value for name, value in tensors.items() if not name.startswith(IMAGE_HEAD)}
+    added = {f"{IMAGE_HEAD}{name}": value.half() for name, value in head.state_dict().items()}
+    seen = base / SEEN
+    _write(folder, config, kept | added, card, seen.read_text(encoding="utf-8") if seen.is_file() else None)
+
+
+def _write(folder: Path, config: ModelConfig, tensors: Mapping[str, Tensor], card: str, seen: str | None) -> None:
+    _refuse_what_is_no_model(folder)
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     partial, old = (folder.with_name(f"{folder.name}.{os.getpid()}.{state}") for state in ("partial", "old"))
     try:
@@ -137,6 +186,8 @@ def save(
         described = json.dumps(config.to_json(), indent=1, ensure_ascii=False)
         (partial / CONFIG).write_text(described + "\n", encoding="utf-8")
         (partial / CARD).write_text(card, encoding="utf-8")
+        if seen is not None:
+            (partial / SEEN).write_text(seen, encoding="utf-8")
         if folder.exists():
             folder.replace(old)
         partial.replace(folder)
@@ -151,8 +202,8 @@ def _refuse_what_is_no_model(folder: Path) -> None:
     if not folder.exists():
         return
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else {folder.name}
-    if names and (CONFIG not in names or not names <= set(FILES)):
-        found = ", ".join(sorted(names - set(FILES))[:3]) or f"no {CONFIG}"
+    if names and (CONFIG not in names or not names <= {*FILES, *OPTIONAL_FILES}):
+        found = ", ".join(sorted(names - {*FILES, *OPTIONAL_FILES})[:3]) or f"no {CONFIG}"
         raise CheckpointError(f"{folder} is no model folder ({found}); wanted a new one, or one of {', '.join(FILES)}")
 
 
@@ -175,6 +226,8 @@ def _fill(
     head: AudioHead,
     centring: LanguageCentring,
     audio_tower: torch.nn.Module,
+    images: ImageEncoder | None = None,
+    text_map: torch.nn.Linear | None = None,
 ) -> None:
     """Put the tensors where they belong; not one may be missing, left over or of another shape."""
 
@@ -184,9 +237,16 @@ def _fill(
     try:
         head.load_state_dict(part("head."), strict=True)
         centring.load_state_dict(part("centring."), strict=True)
+        if text_map is not None:
+            text_map.load_state_dict(part("text_map."), strict=True)
+        if images is not None:
+            images.head.load_state_dict(part(IMAGE_HEAD), strict=True)
         # Only the layers that training changed are in the folder; the others are the backbone's.
         audio_tower.load_state_dict({**audio_tower.state_dict(), **part("audio.")}, strict=True)
-    except RuntimeError as error:
+        lora.merge(audio_tower, part("audio_lora."))
+    except (RuntimeError, LookupError, ValueError) as error:
         raise CheckpointError(f"{folder / WEIGHTS} does not fit its config.json: {error}") from error
-    if left := [name for name in tensors if not name.startswith(("head.", "centring.", "audio."))]:
+    parts = ["head.", "centring.", "audio.", "audio_lora."]
+    parts += [prefix for prefix, there in ((IMAGE_HEAD, images), ("text_map.", text_map)) if there is not None]
+    if left := [name for name in tensors if not name.startswith(tuple(parts))]:
         raise CheckpointError(f"{folder / WEIGHTS} holds tensors of no known part: {', '.join(left[:3])}")

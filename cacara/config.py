@@ -40,7 +40,7 @@ class AudioConfig:
 
     Attributes:
         backbone: A name of ``backbones.audio.BACKBONES``.
-        hidden: Width of the projection's hidden layer.
+        hidden: Width of the projection's hidden layer; 0 for a projection that is one linear layer.
         projection_weight: Share of the trained projection in the embedding, 0 to 1.
         anchor_weight: Share of the class anchor (class posterior × class-name embeddings), 0 to 1.
         anchor_top: How many of the most probable classes form the anchor.
@@ -57,7 +57,7 @@ class AudioConfig:
     patch_pooling: str
 
     def __post_init__(self) -> None:
-        _at_least("hidden", self.hidden, 1)
+        _at_least("hidden", self.hidden, 0)
         _at_least("projection_weight", self.projection_weight, 0)
         _at_least("anchor_weight", self.anchor_weight, 0)
         _at_least("anchor_top", self.anchor_top, 1)
@@ -66,6 +66,36 @@ class AudioConfig:
             raise CheckpointError("projection_weight and anchor_weight are both 0; wanted one above 0")
         if self.patch_pooling not in ("mean", "max"):
             raise CheckpointError(f"patch_pooling is {self.patch_pooling!r}; wanted 'mean' or 'max'")
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageConfig:
+    """The image tower and its way into the text space.
+
+    Attributes:
+        backbone: A name of ``backbones.image.BACKBONES``.
+        hidden: Width of the projection's hidden layer.
+        projection_weight: Share of the trained projection in the embedding, 0 to 1.
+        anchor_weight: Share of the class anchor (class posterior × class-name embeddings), 0 to 1.
+        anchor_top: How many of the most probable classes form the anchor.
+        anchor_power: Exponent on the class probabilities; below 1 flattens them.
+    """
+
+    backbone: str
+    hidden: int
+    projection_weight: float
+    anchor_weight: float
+    anchor_top: int
+    anchor_power: float
+
+    def __post_init__(self) -> None:
+        _at_least("hidden", self.hidden, 1)
+        _at_least("projection_weight", self.projection_weight, 0)
+        _at_least("anchor_weight", self.anchor_weight, 0)
+        _at_least("anchor_top", self.anchor_top, 1)
+        _at_least("anchor_power", self.anchor_power, 0)
+        if self.projection_weight + self.anchor_weight == 0:
+            raise CheckpointError("projection_weight and anchor_weight are both 0; wanted one above 0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +111,8 @@ class ModelConfig:
         centring: Whether texts are centred by their language's mean unless a caller says otherwise.
         languages: Languages whose mean the checkpoint holds, in the order of its rows.
         licence: Of the trained weights; the model card gives the reason.
+        image: The image tower; None for a model that knows no pictures, and then absent from the JSON.
+        text_map: True for a model with a trained linear layer behind the text tower; else None, and then absent.
     """
 
     name: str
@@ -91,6 +123,8 @@ class ModelConfig:
     centring: bool
     languages: tuple[str, ...]
     licence: str
+    image: ImageConfig | None = None
+    text_map: bool | None = None
 
     def __post_init__(self) -> None:
         _at_least("dimension", self.dimension, 1)
@@ -101,7 +135,7 @@ class ModelConfig:
         """Return a JSON-ready dict, the inverse of ``from_json``."""
         return {
             "format_version": FORMAT_VERSION,
-            **dataclasses.asdict(self),
+            **_without_none(dataclasses.asdict(self)),
             "languages": list(self.languages),
         }
 
@@ -124,31 +158,48 @@ class ModelConfig:
         languages = values["languages"]
         if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
             raise CheckpointError(f"languages is {languages!r:.80}; wanted a list of codes")
+        image = values.get("image")
         return cls(
             **{
                 **values,
                 "text": TextConfig(**_typed(TextConfig, values["text"], "text.")),
                 "audio": AudioConfig(**_typed(AudioConfig, values["audio"], "audio.")),
+                "image": image and ImageConfig(**_typed(ImageConfig, image, "image.")),
                 "languages": tuple(languages),
             }
         )
 
 
 def _typed(kind: type, values: object, prefix: str) -> Mapping[str, Any]:
-    """Return ``values`` if they are exactly the fields of a dataclass, numbers and strings where they belong."""
+    """Return ``values`` if they are exactly the fields of a dataclass, numbers and strings where they belong.
+
+    Fields with a default may be missing.
+    """
     if not isinstance(values, Mapping):
         raise CheckpointError(f"{prefix[:-1]} is {values!r:.80}; wanted an object of fields")
     types = {field.name: str(field.type) for field in dataclasses.fields(kind)}
-    if missing := [prefix + name for name in types if name not in values]:
+    optional = {field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING}
+    if missing := [prefix + name for name in types if name not in values and name not in optional]:
         raise CheckpointError(f"the fields {', '.join(missing)} are missing")
     if unknown := [prefix + str(name) for name in values if name not in types]:
         raise CheckpointError(f"the fields {', '.join(unknown)[:200]} are unknown; wanted {', '.join(types)}")
     for name, wanted in types.items():
+        if name in optional and values.get(name) is None:
+            continue
         value = values[name]
         accepted = _JSON_TYPES.get(wanted, (object,))
         if not isinstance(value, accepted) or (isinstance(value, bool) and wanted in ("int", "float")):
             raise CheckpointError(f"{prefix}{name} is {value!r:.80}; wanted a value of type {wanted}")
     return values
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return JSON values without the parts that a model does not have."""
+    return {
+        name: _without_none(value) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def _at_least(name: str, value: float, least: float) -> None:

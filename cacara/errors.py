@@ -21,6 +21,10 @@ class GalleryError(CacaraError):
     """There are no sounds to search, or a gallery folder cannot be read."""
 
 
+class ImageError(CacaraError):
+    """A picture cannot be used: not a picture, of a format that is not read, too large, damaged."""
+
+
 class LanguageError(CacaraError):
     """A string is not a language code."""
 

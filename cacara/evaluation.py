@@ -23,20 +23,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cacara.benchmark import Benchmark, Query
-from cacara.metrics import bootstrap_interval, chance_recall_at_k, ranks_of_first_relevant, recall_at_k
+from cacara.evaluation_figures import per_language, summary
+from cacara.evaluation_outcome import Outcome, Outcomes, is_other, outcome_of
+from cacara.manifest import Clip
 
 DIRECTIONS = ("text_to_audio", "audio_to_text")
-RECALL_DEPTHS = (1, 5, 10)
-INTERVAL_DEPTH = 10
 
 
 class System(Protocol):
     """Anything that embeds texts and sounds into one space."""
 
     def encode_text(
-        self, texts: Sequence[str], languages: str | Sequence[str] | None = None, *, centre: bool = True
+        self, texts: Sequence[str], languages: str | Sequence[str] | None = None, *, centre: bool | None = True
     ) -> NDArray[np.float32]:
-        """Return float32 ``[N, D]``, L2-normalised; without ``languages`` the system detects them."""
+        """Return float32 ``[N, D]``, L2-normalised; without ``languages`` the system detects them.
+
+        ``centre`` None leaves it to the system whether texts are centred by language.
+        """
         ...
 
     def encode_audio(self, waveforms: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -46,32 +49,14 @@ class System(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Mode:
-    """Whether queries come with their language, and whether text is centred per language."""
+    """Whether queries come with their language, and whether text is centred by it; None: as the model has it."""
 
     language_given: bool = True
-    centred: bool = True
+    centred: bool | None = True
 
 
+AS_THE_MODEL_HAS_IT = Mode(True, None)
 MODES = (Mode(True, True), Mode(False, True), Mode(True, False), Mode(False, False))
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Outcome:
-    """The queries of one direction and language, ranked.
-
-    Attributes:
-        ranks: int64 ``[queries]``, the rank from 1 of the best relevant candidate, ties against us.
-        concepts: The concept of each query: what the bootstrap draws.
-        candidates: How many there were to choose from.
-        chance_recall_at_10: Expected percentage of a random order.
-        left_out: Queries without any relevant candidate, not in ``ranks``.
-    """
-
-    ranks: NDArray[np.int64]
-    concepts: tuple[str, ...]
-    candidates: int
-    chance_recall_at_10: float
-    left_out: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +65,11 @@ class Measurement:
 
     system: str
     mode: Mode
-    outcomes: Mapping[str, Mapping[str, Outcome]]
+    outcomes: Outcomes
+
+
+Further = Callable[[str, System, Mode], Outcomes]
+"""Measures more directions of a system (its name, itself, the mode), such as those of pictures."""
 
 
 def evaluate(
@@ -104,6 +93,7 @@ def measure(
     *,
     modes: Sequence[Mode] = MODES,
     shared_text: bool = False,
+    further: Further | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> list[Measurement]:
     """Return every system's outcome in every mode, systems in their order within a mode.
@@ -114,6 +104,7 @@ def measure(
         waveforms: One float32 mono ``[samples]`` a clip, in the order of ``benchmark.clips``.
         modes: What to measure, the reported mode first.
         shared_text: The systems differ in their audio side only, so texts are encoded once, by the first.
+        further: Gives the outcomes of directions beyond sounds and texts.
         progress: Called with the fraction done in [0, 1] and what is being done.
 
     Raises:
@@ -130,8 +121,7 @@ def measure(
     for name, system in systems.items():
         tell(len(audio) / steps, f"{name}: {len(waveforms)} sounds")
         audio[name] = np.asarray(system.encode_audio(waveforms), dtype=np.float32)
-    concepts = [clip.concept or clip.clip_id for clip in benchmark.clips]
-    languages = _by_language(benchmark.queries, concepts)
+    languages = _by_language(benchmark.queries, benchmark.clips)
     measured: list[Measurement] = []
     for mode in modes:
         texts: dict[str, NDArray[np.float32]] = {}
@@ -139,7 +129,10 @@ def measure(
             tell((len(audio) + len(measured)) / steps, f"{name}: {_describe(mode)}")
             if not texts or not shared_text:
                 texts = _encode_texts(system, languages, mode)
-            measured.append(Measurement(name, mode, _outcomes(languages, texts, concepts, audio[name])))
+            outcomes = _outcomes(languages, texts, benchmark.clips, audio[name])
+            if further is not None:
+                outcomes |= further(name, system, mode)
+            measured.append(Measurement(name, mode, outcomes))
     tell(1.0, "done")
     return measured
 
@@ -151,7 +144,7 @@ def to_report(measured: Sequence[Measurement], benchmark: Benchmark) -> dict[str
     of English are listed under ``directions`` and stand in no mean. ``rows`` has every measurement.
     """
     rows = [_row(measurement) for measurement in measured]
-    english_dialects = [code for code in benchmark.languages if code != "en" and not _is_other(code)]
+    english_dialects = [code for code in benchmark.languages if code != "en" and not is_other(code)]
     notes = ["recall@k: at least one relevant candidate among the first k; ties count against the system"]
     if english_dialects:
         notes.append(f"dialects of English, in no mean: {', '.join(english_dialects)}")
@@ -179,26 +172,36 @@ class _Language:
     """The texts of one language, each distinct one once, and which clips are right for them."""
 
     texts: tuple[str, ...]
+    text_concepts: tuple[str, ...]  # (texts,), several joined with "/"
     asked: NDArray[np.int64]  # (queries,), position in texts; a text of two concepts is asked twice
     asked_concepts: tuple[str, ...]  # (queries,)
     right_clips: NDArray[np.bool_]  # (queries, clips)
     right_texts: NDArray[np.bool_]  # (clips, texts)
 
 
-def _by_language(queries: Sequence[Query], clip_concepts: Sequence[str]) -> dict[str, _Language]:
+def _by_language(queries: Sequence[Query], clips: Sequence[Clip]) -> dict[str, _Language]:
     grouped: dict[str, set[tuple[str, str]]] = {}
     for query in queries:
         grouped.setdefault(query.language, set()).add((query.text, query.concept))
+    clip_concepts = np.array([_concept(clip) for clip in clips])
     languages = {}
     for language, pairs in sorted(grouped.items()):
-        texts = sorted({text for text, _ in pairs})
-        asked = np.array([texts.index(text) for text, _ in sorted(pairs)])
+        named: dict[str, list[str]] = {}
+        for text, concept in sorted(pairs):
+            named.setdefault(text, []).append(concept)
+        texts = {text: position for position, text in enumerate(named)}
+        asked = np.array([texts[text] for text, _ in sorted(pairs)])
         concepts = tuple(concept for _, concept in sorted(pairs))
-        right_clips = np.array(concepts)[:, None] == np.array(clip_concepts)[None, :]
-        right_texts = np.zeros((len(clip_concepts), len(texts)), dtype=bool)
+        right_clips = np.array(concepts)[:, None] == clip_concepts[None, :]
+        right_texts = np.zeros((len(clips), len(texts)), dtype=bool)
         np.logical_or.at(right_texts.T, asked, right_clips)
-        languages[language] = _Language(tuple(texts), asked, concepts, right_clips, right_texts)
+        joined = tuple("/".join(concepts) for concepts in named.values())
+        languages[language] = _Language(tuple(texts), joined, asked, concepts, right_clips, right_texts)
     return languages
+
+
+def _concept(clip: Clip) -> str:
+    return clip.concept or clip.clip_id
 
 
 def _encode_texts(system: System, languages: Mapping[str, _Language], mode: Mode) -> dict[str, NDArray[np.float32]]:
@@ -213,94 +216,38 @@ def _encode_texts(system: System, languages: Mapping[str, _Language], mode: Mode
 def _outcomes(
     languages: Mapping[str, _Language],
     texts: Mapping[str, NDArray[np.float32]],
-    clip_concepts: Sequence[str],
+    clips: Sequence[Clip],
     audio: NDArray[np.float32],
-) -> dict[str, dict[str, Outcome]]:
-    outcomes: dict[str, dict[str, Outcome]] = {direction: {} for direction in DIRECTIONS}
+) -> dict[str, Mapping[str, Outcome]]:
+    asked: dict[str, Outcome] = {}
+    heard: dict[str, Outcome] = {}
+    clip_ids, clip_concepts = [clip.clip_id for clip in clips], [_concept(clip) for clip in clips]
     # One product for all languages: many small ones wait for threads longer than they compute.
     ends = np.cumsum([len(language.texts) for language in languages.values()])
     by_language = np.split(np.concatenate(list(texts.values())) @ audio.T, ends[:-1])
     for (code, language), scores in zip(languages.items(), by_language, strict=True):  # scores: (texts, clips)
-        found = {
-            "text_to_audio": _outcome(scores[language.asked], language.right_clips, language.asked_concepts),
-            "audio_to_text": _outcome(scores.T, language.right_texts, clip_concepts),
-        }
-        for direction, outcome in found.items():
-            if len(outcome.ranks):
-                outcomes[direction][code] = outcome
-    return outcomes
-
-
-def _outcome(scores: NDArray[np.float32], relevant: NDArray[np.bool_], concepts: Sequence[str]) -> Outcome:
-    answerable = np.flatnonzero(relevant.any(axis=1)).tolist()
-    kept = relevant[answerable]
-    return Outcome(
-        ranks=ranks_of_first_relevant(scores[answerable], kept),
-        concepts=tuple(concepts[position] for position in answerable),
-        candidates=scores.shape[1],
-        chance_recall_at_10=chance_recall_at_k(kept, INTERVAL_DEPTH) if len(kept) else 0.0,
-        left_out=len(concepts) - len(kept),
-    )
+        queries = [language.texts[position] for position in language.asked]
+        asked[code] = outcome_of(
+            scores[language.asked], language.right_clips, queries, language.asked_concepts, clip_ids, clip_concepts
+        )
+        heard[code] = outcome_of(
+            scores.T, language.right_texts, clip_ids, clip_concepts, language.texts, language.text_concepts
+        )
+    found = zip(DIRECTIONS, (asked, heard), strict=True)
+    return {name: {code: outcome for code, outcome in rows.items() if len(outcome.ranks)} for name, rows in found}
 
 
 def _row(measurement: Measurement) -> dict[str, Any]:
+    answered = {name: outcomes for name, outcomes in measurement.outcomes.items() if outcomes}
     return {
         "system": measurement.system,
         "language": "given" if measurement.mode.language_given else "detected",
         "centred": measurement.mode.centred,
-        "summary": {name: _summary(found) for name, found in measurement.outcomes.items()},
-        "directions": {
-            name: {language: _figures({language: outcome}) for language, outcome in found.items()}
-            for name, found in measurement.outcomes.items()
-        },
+        "summary": {name: summary([outcomes]) for name, outcomes in answered.items()},
+        "directions": {name: per_language([outcomes]) for name, outcomes in answered.items()},
     }
-
-
-def _summary(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
-    others = {language: outcome for language, outcome in outcomes.items() if _is_other(language)}
-    english = _figures({"en": outcomes["en"]}) if "en" in outcomes else None
-    mean_other = _figures(others) if others else None
-    ratios = {
-        f"transfer_ratio_recall_at_{depth}": _ratio(mean_other, english, f"recall_at_{depth}")
-        for depth in (1, INTERVAL_DEPTH)
-    }
-    return {"english": english, "mean_other": mean_other, "languages": len(others), **ratios}
-
-
-def _figures(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
-    """Return the figures of one language, or their mean over several with one joint interval."""
-    found = list(outcomes.values())
-    hits = np.concatenate([100.0 * (outcome.ranks <= INTERVAL_DEPTH) for outcome in found])
-    concepts = [concept for outcome in found for concept in outcome.concepts]
-    languages = [language for language, outcome in outcomes.items() for _ in outcome.concepts]
-    lower, upper = bootstrap_interval(hits, concepts, languages)
-    recalls = {
-        f"recall_at_{depth}": _rounded(np.mean([recall_at_k(outcome.ranks, depth) for outcome in found]))
-        for depth in RECALL_DEPTHS
-    }
-    return {
-        **recalls,
-        "queries": len(hits),
-        "ci95_recall_at_10": [_rounded(lower), _rounded(upper)],
-        "chance_recall_at_10": _rounded(np.mean([outcome.chance_recall_at_10 for outcome in found])),
-        "left_out": sum(outcome.left_out for outcome in found),
-    }
-
-
-def _ratio(numerator: Mapping[str, Any] | None, divisor: Mapping[str, Any] | None, key: str) -> float | None:
-    if numerator is None or divisor is None or not divisor[key]:
-        return None
-    return _rounded(numerator[key] / divisor[key])
-
-
-def _rounded(value: float | np.floating[Any]) -> float:
-    return round(float(value), 4)
-
-
-def _is_other(language: str) -> bool:
-    return language.split("-")[0] != "en"
 
 
 def _describe(mode: Mode) -> str:
     language = "language given" if mode.language_given else "language detected"
-    return f"{language}, {'centred' if mode.centred else 'not centred'}"
+    return language if mode.centred is None else f"{language}, {'centred' if mode.centred else 'not centred'}"

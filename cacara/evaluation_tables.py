@@ -23,8 +23,10 @@ def _row_table(rows: Sequence[Mapping[str, Any]], direction: str) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        summary = row["summary"][direction]
-        other = summary["mean_other"]
+        summary = row["summary"].get(direction)
+        if summary is None:  # a direction without texts does not depend on how texts are read
+            continue
+        other = summary["mean_other"] or summary.get("without_language")
         ratios = (summary[f"transfer_ratio_recall_at_{depth}"] for depth in (1, 10))
         cells = [
             row["system"],

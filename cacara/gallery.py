@@ -1,4 +1,4 @@
-"""The sounds that are searched: Tux Paint's, those of PyPI packages, or any folder."""
+"""The sounds and pictures that are searched: Tux Paint's, those of PyPI packages, or any folder."""
 
 from __future__ import annotations
 
@@ -21,15 +21,20 @@ from cacara.package_clients import Report, silent
 AUDIO_SUFFIXES = frozenset(
     ".wav .flac .mp3 .ogg .oga .opus .m4a .mp4 .aac .webm .mka .aif .aiff .caf .au .w64 .wma".split()
 )
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
 CAPTION_FILES = ("captions.csv", "captions.jsonl")
 MAX_FOLDER_CLIPS = 100_000
+PICTURE = "picture:"
+"""What the ids of pictures begin with, as a sound beside a picture has its name."""
 MAX_CAPTION_BYTES = 64 << 20
 SILENT_STAMPS = frozenset({"wombat", "iguana", "giraffe", "nandou"})
 """Tux Paint's stamps whose sound file holds silence."""
 
 SPOKEN_STAMPS = ("symbols/", "seasonal/hanukkah/dreydl-", "space/apollo_lander")
 """Tux Paint's stamps whose sound is speech: digits and signs by name, a rule of a game, a radio message."""
+
+UNSEEN_STAMPS = ("symbols/", "town/roadsigns/", "seasonal/hanukkah/dreydl-", "seasonal/christmas/gift")
+"""Tux Paint's stamps that are no pictures of things: letters, digits, coins and signs; two have no picture at all."""
 
 _DESCRIPTION = re.compile(r"_desc(_[a-z]{2,3}(_[A-Z]{2})?(@\w+)?)?$")
 
@@ -44,11 +49,13 @@ class Gallery:
         name: Told to users and stored with feedback.
         clips: Its sounds, in a stable order.
         notice: What a user should know about it, e.g. that it is the fallback; may be empty.
+        pictures: Its pictures, for models that know pictures, in a stable order; of the kind ``image``.
     """
 
     name: str
     clips: tuple[Clip, ...]
     notice: str = ""
+    pictures: tuple[Clip, ...] = ()
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -70,14 +77,16 @@ def load_default(report: Report = silent) -> Gallery:
         log.warning("gallery without ovos: %s", error)
         animals = []
     try:
-        stamps = tux_paint_clips(sources.fetch("tuxpaint", report))
+        folder = sources.fetch("tuxpaint", report)
+        stamps = tux_paint_clips(folder)
     except SourceError as error:
         log.warning("gallery without Tux Paint: %s", error)
         fallback = animals + _arcade_clips(report)
         if not fallback:
             raise GalleryError(f"there are no sounds to search: {error}") from error
         return Gallery("fallback", tuple(fallback), f"Tux Paint's stamps could not be had ({error}).")
-    return Gallery("tuxpaint", (*stamps, *_with_stamps_of(stamps, animals)))
+    pictures = tux_paint_pictures(folder)
+    return Gallery("tuxpaint", (*stamps, *_with_stamps_of(stamps, animals)), pictures=tuple(pictures))
 
 
 def load_folder(folder: Path) -> Gallery:
@@ -85,7 +94,7 @@ def load_folder(folder: Path) -> Gallery:
 
     ``captions.csv`` (columns ``file``, ``language``, ``text``, optional ``concept``) or ``captions.jsonl`` (the same
     keys) may give texts in any languages; a sound without one is called by its file name. A picture with
-    the sound's name and another suffix is its picture.
+    the sound's name and another suffix is its picture. All pictures can be found too; they need no sound beside them.
 
     Raises:
         GalleryError: The folder is missing, holds no sounds or too many, or its captions are malformed.
@@ -110,7 +119,41 @@ def load_folder(folder: Path) -> Gallery:
             log.warning("left out of the gallery: %s: %s", name, error)
     if not clips:
         raise GalleryError(f"none of the {len(files):,} sounds of {folder} can be read; wanted files that may be read")
-    return Gallery(title, tuple(clips))
+    return Gallery(title, tuple(clips), pictures=tuple(_folder_pictures(folder, captions, concepts)))
+
+
+def _folder_pictures(
+    folder: Path, captions: Mapping[str, Mapping[str, tuple[str, ...]]], concepts: Mapping[str, str]
+) -> Iterator[Clip]:
+    """Yield the pictures of a folder; one without a text of its own has that of the sound of its name, or its name."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    sounds = {_as_text(Path(name).with_suffix("").as_posix()): name for name in captions}
+    for path in files[:MAX_FOLDER_CLIPS]:
+        name = _as_text(path.relative_to(folder).as_posix())
+        described = name if name in captions else sounds.get(name.removesuffix(path.suffix), "")
+        texts = captions.get(described) or {"en": (re.sub(r"[\W_]+", " ", _as_text(path.stem)).strip() or name,)}
+        try:
+            yield _picture(
+                name, path, texts, concepts.get(described), _as_text(folder.name), "as the folder's owner says"
+            )
+        except OSError as error:
+            log.warning("left out of the gallery: %s: %s", name, error)
+
+
+def tux_paint_pictures(folder: Path) -> list[Clip]:
+    """Return the pictures of the stamps that show a thing and have a description, sorted by name."""
+    root = source_texts.content_folder("tuxpaint", folder)
+    pictures = []
+    for text in sorted(root.rglob("*.txt")):
+        name = text.relative_to(root).with_suffix("").as_posix()
+        files = (text.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
+        path = next((file for file in files if file.is_file()), None)
+        captions = _stamp_captions(text) if path and not name.startswith(UNSEEN_STAMPS) else {}
+        if path and "en" in captions:
+            concept = _noun(captions["en"][0])
+            pictures.append(_picture(f"tuxpaint/{name}", path, captions, concept, "tuxpaint", "GPL-2"))
+    first = {picture.sha256: picture for picture in reversed(pictures)}  # one lies there twice
+    return [picture for picture in pictures if first[picture.sha256] is picture]
 
 
 def tux_paint_clips(folder: Path) -> list[Clip]:
@@ -194,6 +237,19 @@ def _clip(
     pictures = (path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
     picture = next((candidate for candidate in pictures if candidate.is_file()), None)
     return Clip(clip_id, path, digest, captions, concept, source, licence, image_path=picture)
+
+
+def _picture(
+    name: str,
+    path: Path,
+    captions: Mapping[str, tuple[str, ...]],
+    concept: str | None,
+    source: str,
+    licence: str,
+) -> Clip:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Clip(f"{PICTURE}{name}", path, digest, captions, concept, source, licence, "image", path)
 
 
 def _as_text(name: str) -> str:

@@ -10,23 +10,23 @@ from pathlib import Path
 
 from cacara.errors import ManifestError
 
-KINDS = ("effect", "music", "speech")
+KINDS = ("effect", "music", "speech", "image")
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """One sound of a gallery, a benchmark or a training set.
+    """One sound, or one picture, of a gallery, a benchmark or a training set.
 
     Attributes:
         clip_id: Stable name, unique in its set, e.g. ``tuxpaint/animals/dog``.
-        path: The audio file on this machine.
-        sha256: Hash of the audio file's bytes, hex.
+        path: The audio file on this machine, or the picture if the kind is ``image``.
+        sha256: Hash of that file's bytes, hex.
         captions: Language (BCP-47) to its texts, best first; several phrasings are allowed.
-        concept: What sounds, as an English noun (``dog``), or None when nobody has said.
+        concept: What sounds or is seen, as an English noun (``dog``), or None when nobody has said.
         source: The key of the source that holds the file, or the folder's name.
-        licence: Licence of the sound, as its source states it.
+        licence: Licence of the file, as its source states it.
         kind: One of ``KINDS``.
-        image_path: A picture of what sounds, if there is one.
+        image_path: A picture of what sounds, if there is one; of a picture the picture itself.
     """
 
     clip_id: str

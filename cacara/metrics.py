@@ -7,6 +7,7 @@ same shape, a query may have several relevant candidates; percentages are in [0,
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -121,7 +122,7 @@ def bootstrap_interval(
         raise ValueError(
             f"values {values.shape}, groups {groups.shape}, strata {strata.shape} must share a shape [n > 0]"
         )
-    sums, counts = _sums_and_counts(values, groups, strata)
+    sums, counts = sums_and_counts(values, groups, strata)
     weights = _drawn_group_counts(len(sums), samples, seed)
     drawn = weights @ counts  # (samples, strata)
     present = drawn > 0  # a small stratum may miss a draw altogether; it is left out of that draw
@@ -133,10 +134,35 @@ def bootstrap_interval(
     return float(lower), float(upper)
 
 
-def _sums_and_counts(
+def wilson_interval(hits: int, trials: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share, in percent: sensible for few trials, also where all or none succeed.
+
+    Args:
+        hits: How many succeeded, 0 to ``trials``.
+        trials: How many there were, at least 1.
+
+    Raises:
+        ValueError: ``hits`` is not among 0 to ``trials``, or there is no trial.
+    """
+    if not 0 <= hits <= trials or trials < 1:
+        raise ValueError(f"{hits} hits of {trials} trials; wanted 0 to trials of 1 or more")
+    z = 1.959963984540054  # a normal variable stays within it 95 % of the time
+    share, grown = hits / trials, 1 + z**2 / trials
+    centre = (share + z**2 / (2 * trials)) / grown
+    half = z / grown * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    return 100.0 * max(0.0, centre - half), 100.0 * min(1.0, centre + half)
+
+
+def sums_and_counts(
     values: NDArray[np.float64], groups: NDArray[np.generic], strata: NDArray[np.generic]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the sum and the number of values of each group in each stratum: ``[groups, strata]``."""
+    """Return the sum and the number of values of each group in each stratum, both float64 ``[groups, strata]``.
+
+    Args:
+        values: float ``[n]``.
+        groups: ``[n]`` of any sortable type; the rows are in sorted order.
+        strata: ``[n]`` of any sortable type; the columns are in sorted order.
+    """
     group_names, group = np.unique(groups, return_inverse=True)
     stratum_names, stratum = np.unique(strata, return_inverse=True)
     shape = len(group_names), len(stratum_names)
@@ -146,7 +172,7 @@ def _sums_and_counts(
     return sums, counts
 
 
-@functools.lru_cache(maxsize=4)  # every language of a report draws from the same concepts
+@functools.lru_cache(maxsize=64)  # the languages of a report share what they draw: a megabyte a number of groups
 def _drawn_group_counts(groups: int, samples: int, seed: int) -> NDArray[np.float64]:
     """Return how often each group is drawn in each bootstrap sample: float64 ``[samples, groups]``."""
     draws = np.random.default_rng(seed).integers(0, groups, size=(samples, groups))

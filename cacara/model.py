@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -17,9 +17,11 @@ from cacara.backbones.audio import AudioTower
 from cacara.backbones.text import TextTower
 from cacara.config import ModelConfig
 from cacara.errors import QueryError
+from cacara.image_encoder import ImageEncoder
 
 TEXTS_AT_ONCE = 64
 CLIPS_AT_ONCE = 16
+IMAGES_AT_ONCE = 16
 TEXTS_REMEMBERED = 20_000
 """Embeddings of the last texts are kept, 30 MB at most: people ask the same things in many ways."""
 
@@ -41,6 +43,8 @@ class Cacara:
         fingerprint: str,
         device: torch.device,
         precision: str = "float32",
+        image: ImageEncoder | None = None,
+        text_map: torch.nn.Linear | None = None,
     ) -> None:
         """Put the parts together; ``checkpoint.load`` does it from a folder.
 
@@ -53,12 +57,16 @@ class Cacara:
             fingerprint: Hash of config and weights: equal fingerprints give equal embeddings.
             device: Where to compute.
             precision: One of ``devices.PRECISIONS``.
+            image: The image tower and its head; None for a model that knows no pictures.
+            text_map: A trained layer behind the text tower and the centring; None where there is none.
         """
         self.config = config
         self.text = text.to(device).eval()
         self.audio = audio.to(device).eval()
         self.head = head.to(device).eval()
         self.centring = centring.to(device).eval()
+        self.image = image if image is None else image.to(device).eval()
+        self.text_map = text_map if text_map is None else text_map.to(device).eval()
         self.fingerprint = fingerprint
         self.device = device
         self.precision = precision
@@ -112,10 +120,16 @@ class Cacara:
             raise QueryError(f"text {blank[0]} of {len(texts)} is blank; wanted some words")
         known = self._languages_of(texts, languages)
         raw = self._embed_texts(texts)
-        if not texts or not (self.config.centring if centre is None else centre):
+        centred = self.config.centring if centre is None else centre
+        if not texts or not (centred or self.text_map):
             return raw
         with torch.inference_mode():
-            return self.centring(torch.from_numpy(raw).to(self.device), known).cpu().numpy()
+            embeddings = torch.from_numpy(raw).to(self.device)
+            if centred:
+                embeddings = self.centring(embeddings, known)
+            if self.text_map is not None:
+                embeddings = torch.nn.functional.normalize(self.text_map(embeddings), dim=-1)
+            return embeddings.cpu().numpy()
 
     def _embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Return the text tower's embeddings, float32 [texts, dimension]; each text goes through it once."""
@@ -148,11 +162,78 @@ class Cacara:
             AudioError: A waveform is empty, not one-dimensional, or not finite.
         """
         parts = [np.zeros((0, self.dimension), np.float32)]
+        parts += [self.place_heard(heard) for heard in self.hear(waveforms)]
+        return np.concatenate(parts)
+
+    def hear(self, waveforms: Sequence[np.ndarray]) -> Iterator[tuple[torch.Tensor, ...]]:
+        """Yield what the audio tower alone makes of sounds, a batch at a time; ``place_heard`` does the rest.
+
+        Models that share a tower can share this.
+
+        Raises:
+            AudioError: A waveform is empty, not one-dimensional, or not finite.
+        """
         for start in range(0, len(waveforms), CLIPS_AT_ONCE):
             with torch.inference_mode(), devices.precision(self.precision, self.device):
-                features, probabilities = self.audio(waveforms[start : start + CLIPS_AT_ONCE])
-                parts.append(self.head(features, probabilities).float().cpu().numpy())
+                heard = self.audio(waveforms[start : start + CLIPS_AT_ONCE])
+            yield heard
+
+    def place_heard(self, heard: tuple[torch.Tensor, ...]) -> np.ndarray:
+        """Return the embeddings of a batch that ``hear`` yielded, float32 [clips, dimension], L2-normalised."""
+        with torch.inference_mode(), devices.precision(self.precision, self.device):
+            return self.head(*heard).float().cpu().numpy()
+
+    @property
+    def sees(self) -> bool:
+        """Whether it knows pictures."""
+        return self.image is not None
+
+    def encode_image(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Embed pictures.
+
+        Args:
+            images: uint8 [height, width, 3] each, RGB, of any sizes; ``images.load`` reads them from files.
+
+        Returns:
+            float32 [images, dimension], L2-normalised.
+
+        Raises:
+            QueryError: The model knows no pictures.
+            ImageError: Something is not uint8 [height, width, 3], or has no pixels.
+        """
+        if self.image is None:
+            raise QueryError(
+                f"the model {self.name} knows no pictures; wanted one with an image head "
+                "(python -m training image_alignment adds it)"
+            )
+        parts = [np.zeros((0, self.dimension), np.float32)]
+        for start in range(0, len(images), IMAGES_AT_ONCE):
+            with torch.inference_mode(), devices.precision(self.precision, self.device):
+                parts.append(self.image(images[start : start + IMAGES_AT_ONCE]).float().cpu().numpy())
         return np.concatenate(parts)
+
+    def known_texts(self) -> dict[str, np.ndarray]:
+        """Return the texts that it remembers with what the text tower made of them, before centring."""
+        with self._lock:
+            return dict(self._remembered)
+
+    def learn_texts(self, embeddings: Mapping[str, np.ndarray]) -> None:
+        """Remember texts that an equal text tower has embedded, as ``known_texts`` gave them."""
+        with self._lock:
+            self._remembered.update(embeddings)
+
+    def share_towers(self, other: Cacara) -> None:
+        """Use the towers of another model where their weights are equal, and remember texts together with it.
+
+        Nothing changes but memory and time: a text that either has embedded is not embedded again.
+        """
+        if (self.device, self.precision) != (other.device, other.precision):
+            return
+        if self.config.text == other.config.text and _equal_weights(self.text, other.text):
+            self.text, self._remembered, self._lock = other.text, other._remembered, other._lock
+        ours, theirs = ((model.config.audio.backbone, model.config.audio.patch_pooling) for model in (self, other))
+        if ours == theirs and _equal_weights(self.audio, other.audio):
+            self.audio = other.audio
 
     def variant(self, name: str) -> Cacara:
         """Return this model with one branch of the audio head alone, for comparison; towers are shared.
@@ -175,7 +256,7 @@ class Cacara:
         audio_config = dataclasses.replace(ours, projection_weight=projection, anchor_weight=anchor)
         head = AudioHead(audio_config, self.audio.features, self.audio.classes, self.dimension)
         head.load_state_dict(self.head.state_dict())
-        return Cacara(
+        made = Cacara(
             dataclasses.replace(self.config, audio=audio_config),
             self.text,
             self.audio,
@@ -184,7 +265,11 @@ class Cacara:
             f"{self.fingerprint}-{name}",
             self.device,
             self.precision,
+            self.image,
+            self.text_map,
         )
+        made._remembered, made._lock = self._remembered, self._lock
+        return made
 
     def _languages_of(self, texts: Sequence[str], given: str | Sequence[str | None] | None) -> list[str | None]:
         if given is None:
@@ -193,3 +278,12 @@ class Cacara:
         if len(known) != len(texts):
             raise QueryError(f"{len(known)} languages for {len(texts)} texts; wanted as many, or one for all")
         return [code if code is None else language_codes.normalise(code) for code in known]
+
+
+def _equal_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
+    ours, theirs = first.state_dict(), second.state_dict()
+    return (
+        type(first) is type(second)
+        and ours.keys() == theirs.keys()
+        and all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    )

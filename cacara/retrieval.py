@@ -1,4 +1,4 @@
-"""Search a gallery by text or by sound."""
+"""Search a gallery by text, by sound or by picture."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import os
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from cacara import audio, languages, sources
-from cacara.errors import AudioError, GalleryError, QueryError
+from cacara import audio, images, languages, sources
+from cacara.errors import AudioError, GalleryError, ImageError, QueryError
 from cacara.gallery import Gallery
 from cacara.index import ExactIndex
 from cacara.manifest import Clip
@@ -26,7 +26,7 @@ from cacara.package_clients import Progress, Report, silent
 MAX_QUERY_CHARACTERS = 2_000
 MAX_HITS = 100
 
-TARGETS = ("audio", "text")
+TARGETS = ("audio", "text", "image")
 
 # Embeddings, isolates, overrides and their ends: they order letters on a screen and say nothing.
 _DIRECTIONS = frozenset("LRE RLE PDF LRO RLO LRI RLI FSI PDI".split())
@@ -43,7 +43,7 @@ class Hit:
 
     Attributes:
         rank: 1 for the best.
-        clip_id: The clip found, or the clip that the found text describes.
+        clip_id: The sound or picture found, or the sound that the found text describes.
         score: Cosine similarity, -1 to 1.
         text: A description of the clip in the language of the search.
     """
@@ -61,7 +61,7 @@ class SearchResult:
     Attributes:
         hits: Best first.
         language: The language that the query was taken to be in (of a sound: that of the descriptions), or None.
-        language_source: ``chosen``, ``detected``, ``unknown`` (the detector abstained) or ``audio``.
+        language_source: ``chosen``, ``detected``, ``unknown`` (the detector abstained), ``audio`` or ``image``.
         model: The name of the model that answered.
         model_version: Its version.
         notes: Sentences for the user, e.g. that only the beginning of a recording was used.
@@ -90,19 +90,26 @@ class Retriever:
             GalleryError: The gallery is empty, or none of its sounds can be read.
         """
         self.model = model
-        embeddings = _embed_clips(model, gallery, report)
+        seen = gallery.pictures if model.sees else ()
+        embeddings = _embed_clips(model, gallery.name, (*gallery.clips, *seen), report)
         clips = tuple(clip for clip in gallery.clips if clip.clip_id in embeddings)
+        pictures = tuple(picture for picture in seen if picture.clip_id in embeddings)
         if not clips:
             raise GalleryError(f"none of the {len(gallery.clips)} sounds of gallery {gallery.name!r} can be read")
-        self.gallery = dataclasses.replace(gallery, clips=clips)
-        self._clips = {clip.clip_id: clip for clip in clips}
-        ids = [clip.clip_id for clip in clips]
-        self._sounds = ExactIndex(ids, np.stack([embeddings[clip_id] for clip_id in ids]))
+        self.gallery = dataclasses.replace(gallery, clips=clips, pictures=pictures)
+        self._clips = {clip.clip_id: clip for clip in (*clips, *pictures)}
+        self._sounds = _index(clips, embeddings)
+        self._pictures = _index(pictures, embeddings) if pictures else None
         self._languages = frozenset(self.gallery.languages)
         self._texts: dict[str, ExactIndex] = {}
 
+    @property
+    def sees(self) -> bool:
+        """Whether pictures can be found, and asked with."""
+        return self._pictures is not None
+
     def clip(self, clip_id: str) -> Clip:
-        """Return a clip of the gallery.
+        """Return a sound or a picture of the gallery.
 
         Raises:
             GalleryError: There is no such clip.
@@ -114,7 +121,7 @@ class Retriever:
     def search_text(
         self, query: str, language: str | None = None, top_k: int = 10, target: str = "audio"
     ) -> SearchResult:
-        """Return the sounds (or descriptions) that are nearest to a text.
+        """Return the sounds (or pictures, or descriptions) that are nearest to a text.
 
         Args:
             query: 1 to 2,000 characters with at least one letter, digit or symbol.
@@ -138,7 +145,7 @@ class Retriever:
     def search_audio(
         self, waveform: np.ndarray, top_k: int = 10, target: str = "audio", language: str | None = None
     ) -> SearchResult:
-        """Return the sounds that resemble a sound, or the descriptions that fit it.
+        """Return the sounds that resemble a sound, or the pictures or descriptions that fit it.
 
         Args:
             waveform: float32 [samples], mono at 16 kHz.
@@ -158,10 +165,36 @@ class Retriever:
         hits = self._search(embedding, top_k, target, words)
         return SearchResult(hits, words, "audio", self.model.name, self.model.version)
 
+    def search_image(
+        self, image: np.ndarray, top_k: int = 10, target: str = "audio", language: str | None = None
+    ) -> SearchResult:
+        """Return the sounds or descriptions that fit a picture, or the pictures that resemble it.
+
+        Args:
+            image: uint8 [height, width, 3], RGB.
+            top_k: 1 to 100.
+            target: ``audio`` for sounds, ``image`` for pictures, ``text`` for descriptions.
+            language: BCP-47 code of the descriptions; None means English.
+
+        Raises:
+            ImageError: It is not uint8 [height, width, 3].
+            QueryError: ``top_k`` or ``target`` is unfit, or the model knows no pictures.
+            LanguageError: ``language`` is no language code.
+        """
+        top_k = _checked_top_k(top_k)
+        words = languages.normalise(language) if language else "en"
+        hits = self._search(self.model.encode_image([image]), top_k, target, words)
+        return SearchResult(hits, words, "image", self.model.name, self.model.version)
+
     def _search(self, embedding: np.ndarray, top_k: int, target: str, language: str) -> tuple[Hit, ...]:
         if target not in TARGETS:
             raise QueryError(f"unknown target {target!r:.40}; wanted one of {', '.join(TARGETS)}")
-        index = self._sounds if target == "audio" else self._descriptions(language)
+        if target == "image":
+            if self._pictures is None:
+                raise QueryError(f"no pictures can be searched: the model {self.model.name} or the gallery has none")
+            index = self._pictures
+        else:
+            index = self._sounds if target == "audio" else self._descriptions(language)
         scores, positions = index.search(embedding, top_k)
         ids = [index.ids[position] for position in positions[0]]
         return tuple(
@@ -217,26 +250,37 @@ def _checked_top_k(top_k: int) -> int:
     return int(top_k)
 
 
-def _embed_clips(model: Cacara, gallery: Gallery, report: Report) -> Mapping[str, np.ndarray]:
-    """Return embeddings by clip id; sounds that cannot be read are left out and logged."""
+def _index(clips: Sequence[Clip], embeddings: Mapping[str, np.ndarray]) -> ExactIndex:
+    ids = [clip.clip_id for clip in clips]
+    return ExactIndex(ids, np.stack([embeddings[clip_id] for clip_id in ids]))
+
+
+def _embed_clips(model: Cacara, name: str, clips: Sequence[Clip], report: Report) -> Mapping[str, np.ndarray]:
+    """Return embeddings by clip id; sounds and pictures that cannot be read are left out and logged."""
     known = _read_cache(model)
     fresh: dict[str, np.ndarray] = {}
     embeddings: dict[str, np.ndarray] = {}
-    for position, clip in enumerate(gallery.clips):
+    for position, clip in enumerate(clips):
         embedding = known.get(clip.sha256)
         if embedding is None:
-            report(Progress(gallery.name, "embed", position / len(gallery.clips)))
+            report(Progress(name, "embed", position / len(clips)))
             try:
-                embedding = model.encode_audio([audio.load(clip.path, audio.GALLERY_LIMITS).waveform])[0]
-            except AudioError as error:
+                embedding = _embed(model, clip)
+            except (AudioError, ImageError) as error:
                 log.warning("left out of the gallery: %s: %s", clip.clip_id, error)
                 continue
             fresh[clip.sha256] = embedding
         embeddings[clip.clip_id] = embedding
     if fresh:
         _write_cache(model, {**known, **fresh})
-    report(Progress(gallery.name, "ready", 1.0))
+    report(Progress(name, "ready", 1.0))
     return embeddings
+
+
+def _embed(model: Cacara, clip: Clip) -> np.ndarray:
+    if clip.kind == "image":
+        return model.encode_image([images.load(clip.path, images.GALLERY_LIMITS)])[0]
+    return model.encode_audio([audio.load(clip.path, audio.GALLERY_LIMITS).waveform])[0]
 
 
 def _cache_path(model: Cacara) -> Path:

@@ -69,6 +69,59 @@ def tiny_model(tiny_text_folder: Path):
     return Cacara(config, text.load(text_config), tower, head, centring, "tiny", torch.device("cpu"))
 
 
+@pytest.fixture(scope="session")
+def tiny_image_tower():
+    """An image tower at toy width: 12 features, 5 classes, random weights from a seed."""
+    import torch
+    from torch import nn
+
+    from cacara.backbones.image import ImageTower
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv2d(3, 12, 16, 16)
+            self.classifier = nn.Linear(12, 5)
+
+        def forward_features(self, pixels: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.stem(pixels))
+
+        def forward_head(self, hidden: torch.Tensor, pre_logits: bool) -> torch.Tensor:
+            assert pre_logits
+            return hidden.mean((2, 3))
+
+    torch.manual_seed(2)
+    return ImageTower(Network(), 12, 5).eval()
+
+
+@pytest.fixture(scope="session")
+def seeing_model(tiny_model, tiny_image_tower):
+    """``tiny_model`` with pictures beside."""
+    import dataclasses
+
+    import torch
+
+    from cacara.adapters import ImageHead
+    from cacara.config import ImageConfig
+    from cacara.image_encoder import ImageEncoder
+    from cacara.model import Cacara
+
+    torch.manual_seed(3)
+    image_config = ImageConfig("efficientnet-lite0", 16, 0.5, 0.5, 3, 1.0)
+    head = ImageHead(image_config, 12, 5, tiny_model.dimension)
+    head.class_embeddings.copy_(torch.nn.functional.normalize(torch.randn(5, 32), dim=-1))
+    return Cacara(
+        dataclasses.replace(tiny_model.config, name="seeing", image=image_config),
+        tiny_model.text,
+        tiny_model.audio,
+        tiny_model.head,
+        tiny_model.centring,
+        "seeing",
+        torch.device("cpu"),
+        image=ImageEncoder(tiny_image_tower, head),
+    )
+
+
 @pytest.fixture
 def noise() -> np.ndarray:
     """Two seconds of noise, float32 at 16 kHz."""

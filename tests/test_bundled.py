@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cacara import checkpoint, sources
-from cacara.checkpoint import CARD, FILES, WEIGHTS
+from cacara import checkpoint, seen_texts, sources
+from cacara.checkpoint import CARD, FILES, OPTIONAL_FILES, WEIGHTS
 
 REPOSITORY = Path(__file__).parent.parent
 MAX_FILE_BYTES = 10_000_000
@@ -41,9 +41,11 @@ def test_all_together_are_small_enough_for_a_repository():
 
 
 @each
-def test_a_folder_holds_its_three_files_and_reads_strictly(name):
+def test_a_folder_holds_its_files_and_reads_strictly(name):
     folder = checkpoint.find(name)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    names = {path.name for path in folder.iterdir()}
+    assert set(FILES) <= names <= {*FILES, *OPTIONAL_FILES}
+    seen_texts.read(folder)  # raises if it is malformed
     config = checkpoint.read_config(folder)
     assert config.name == name and config.version and len(set(config.languages)) == len(config.languages) > 0
 

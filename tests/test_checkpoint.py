@@ -22,7 +22,7 @@ CARD_TEXT = "# tiny\n\nOf no use.\n"
 @pytest.fixture
 def config(tiny_model, monkeypatch):
     """The tiny model's config, under a backbone that builds the tiny tower anew."""
-    yamnet = tiny_model.audio.yamnet
+    yamnet = tiny_model.audio.network
     monkeypatch.setitem(audio.BACKBONES, "tiny", lambda report: copy.deepcopy(yamnet))
     return dataclasses.replace(
         tiny_model.config, audio=dataclasses.replace(tiny_model.config.audio, backbone="tiny"), languages=("de", "en")
@@ -70,12 +70,25 @@ def test_a_folder_holds_the_three_files_and_others_may_read_them(folder):
 
 
 def test_audio_layers_that_training_changed_replace_the_backbones(folder, config, tiny_model, noise):
-    changed = {"yamnet.stem.weight": tiny_model.audio.yamnet.stem.weight * 2 + 1}
+    changed = {"network.stem.weight": tiny_model.audio.network.stem.weight * 2 + 1}
     checkpoint.save(folder, config, tiny_model.head, tiny_model.centring, CARD_TEXT, changed)
     model = checkpoint.load(folder, "cpu")
-    assert torch.equal(model.audio.yamnet.stem.weight, changed["yamnet.stem.weight"])
-    assert torch.equal(model.audio.yamnet.classifier.weight, tiny_model.audio.yamnet.classifier.weight)
+    assert torch.equal(model.audio.network.stem.weight, changed["network.stem.weight"])
+    assert torch.equal(model.audio.network.classifier.weight, tiny_model.audio.network.classifier.weight)
     assert not np.array_equal(model.encode_audio([noise]), tiny_model.encode_audio([noise]))
+
+
+def test_low_rank_updates_of_the_audio_tower_are_merged_and_unfit_ones_refused(folder, config, tiny_model):
+    name = "network.blocks.0.pointwise"
+    weight = tiny_model.audio.network.blocks[0].pointwise.weight
+    torch.manual_seed(0)
+    updates = {f"{name}.down": torch.randn(2, weight.shape[1]), f"{name}.up": torch.randn(weight.shape[0], 2)}
+    checkpoint.save(folder, config, tiny_model.head, tiny_model.centring, CARD_TEXT, audio_lora=updates)
+    merged = checkpoint.load(folder, "cpu").audio.network.blocks[0].pointwise.weight
+    change = (updates[f"{name}.up"] @ updates[f"{name}.down"])[..., None, None]
+    torch.testing.assert_close(merged, weight + change)
+    change_weights(folder, **{f"audio_lora.{name}.up": None})
+    assert "does not fit its config.json" in refusal(folder)
 
 
 def test_the_fingerprint_tells_folders_apart(folder, config, tiny_model):

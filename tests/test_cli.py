@@ -65,7 +65,7 @@ def test_help_needs_no_model_and_lists_the_flags(command):
     done = run(*command, "--help")
     assert done.returncode == 0 and done.stderr == b""
     flags = {"app.py": "--host --port --model --gallery --database --device", "search": "--audio --target --json"}
-    for word in flags.get(command[-1], "setup search embed evaluate").split():
+    for word in flags.get(command[-1], "setup search embed evaluate classify").split():
         assert word.encode() in done.stdout
 
 
@@ -77,9 +77,10 @@ def test_help_imports_nothing_heavy():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["search"], "give a query or --audio FILE, one of them"),
-        (["search", "dog", "--audio", "x.wav"], "give a query or --audio FILE"),
+        (["search"], "give a query, --audio FILE or --image FILE, one of them"),
+        (["search", "dog", "--audio", "x.wav"], "give a query, --audio FILE or --image FILE"),
         (["search", "--audio", "absent.wav"], "absent.wav: the file cannot be opened"),
+        (["search", "--image", "bad.wav"], "bad.wav is no picture that is read here"),
         (["search", "--audio", "bad.wav"], "bad.wav: "),
         (["search", "dog", "--model", "cacarra"], "no model 'cacarra'; wanted cacara"),
         (["search", "dog", "--gallery", "absent"], "absent; wanted a folder of sounds"),
@@ -95,6 +96,7 @@ def test_help_imports_nothing_heavy():
         (["embed", "--kind", "text", "--input", "dog.txt", "--output", "empty"], "cannot write empty"),
         (["evaluate", "--split", "dev", "--json", "no/x.json"], "cannot write no/x.json"),
         (["evaluate", "--split", "dev", "--model", "cacarra"], "no model 'cacarra'"),
+        (["classify", "absent", "--labels", "absent.csv"], "cannot read absent.csv"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_1(capsys, tmp_path, monkeypatch, arguments, message):
@@ -109,7 +111,7 @@ def test_bad_input_is_one_line_and_exit_code_1(capsys, tmp_path, monkeypatch, ar
 
 @pytest.mark.parametrize(
     "arguments",
-    [["search", "dog", "--target", "image"], ["search", "dog", "--top", "ten"], ["embed"], ["sing"], []],
+    [["search", "dog", "--target", "video"], ["search", "dog", "--top", "ten"], ["embed"], ["sing"], []],
 )
 def test_a_wrong_flag_shows_the_usage(capsys, arguments):
     with pytest.raises(SystemExit) as caught:

@@ -62,7 +62,7 @@ def test_another_format_version_is_told(version):
 @pytest.mark.parametrize("part", [None, "text", "audio"])
 def test_missing_and_unknown_fields_are_named(part):
     fields = dataclasses.fields({None: ModelConfig, "text": TextConfig, "audio": AudioConfig}[part])
-    for field in fields:
+    for field in (field for field in fields if field.default is dataclasses.MISSING):
         content = MODEL.to_json()
         del (content[part] if part else content)[field.name]
         with pytest.raises(CheckpointError, match=f"{field.name} are missing"):
@@ -103,7 +103,7 @@ def test_a_value_of_another_type_is_told(field, value, wanted):
         ("name", "", "letters, digits"),
         ("name", "../../cacara", "letters, digits"),
         ("text__max_tokens", 2, "from 3 up"),
-        ("audio__hidden", 0, "from 1 up"),
+        ("audio__hidden", -1, "from 0 up"),
         ("audio__anchor_top", 0, "from 1 up"),
         ("audio__anchor_power", math.inf, "from 0 up"),
         ("audio__projection_weight", -0.1, "from 0 up"),

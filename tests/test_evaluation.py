@@ -113,6 +113,7 @@ def test_the_report_has_the_agreed_layout(report):
         "recall_at_5",
         "recall_at_10",
         "queries",
+        "ci95_recall_at_1",
         "ci95_recall_at_10",
         "chance_recall_at_10",
         "left_out",
@@ -130,8 +131,9 @@ def test_the_report_has_the_agreed_layout(report):
         for row in (*languages.values(), summary["english"], summary["mean_other"]):
             assert set(row) == figures
             assert 0.0 <= row["recall_at_1"] <= row["recall_at_5"] <= row["recall_at_10"] <= 100.0
-            lower, upper = row["ci95_recall_at_10"]
-            assert 0.0 <= lower <= row["recall_at_10"] <= upper <= 100.0
+            for depth in (1, 10):
+                lower, upper = row[f"ci95_recall_at_{depth}"]
+                assert 0.0 <= lower <= row[f"recall_at_{depth}"] <= upper <= 100.0
 
 
 def test_every_system_has_a_row_in_every_mode():

@@ -152,9 +152,9 @@ def test_a_wrong_top_k_is_told(retriever, noise, top_k):
             search()
 
 
-@pytest.mark.parametrize("target", ["image", "", None, ["audio"]])
+@pytest.mark.parametrize("target", ["video", "", None, ["audio"]])
 def test_a_wrong_target_is_told(retriever, noise, target):
-    with pytest.raises(QueryError, match="unknown target .*; wanted one of audio, text"):
+    with pytest.raises(QueryError, match="unknown target .*; wanted one of audio, text, image"):
         retriever.search_text("dog", "en", target=target)
     with pytest.raises(QueryError, match="unknown target"):
         retriever.search_audio(noise, target=target)

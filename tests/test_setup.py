@@ -14,7 +14,7 @@ from cacara.errors import CheckpointError, DeviceError, GalleryError
 @pytest.fixture
 def model_folder(tmp_path, tiny_model, monkeypatch):
     """The tiny model, saved under a backbone that builds the tiny tower anew; and a cache of its own."""
-    yamnet = tiny_model.audio.yamnet
+    yamnet = tiny_model.audio.network
     monkeypatch.setitem(towers.BACKBONES, "tiny", lambda report: copy.deepcopy(yamnet))
     monkeypatch.setenv("CACARA_CACHE", str(tmp_path / "cache"))
     config = dataclasses.replace(tiny_model.config, audio=dataclasses.replace(tiny_model.config.audio, backbone="tiny"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def test_flags_alone_do_without_a_recipe(calls):
         (("--options.loop.steps", "three"), "Got value: three"),
         (("--options.loop.steps", "0"), "loop.steps is 0; wanted more than 0"),
         (("--options.loop.precision", "fp64"), "fp64"),
-        (("--options.trainable", "all"), "projection"),
+        (("--options.trainable", "some"), "projection"),
         (("--options.audio_backbone", "clap"), "yamnet"),
         (("--options.head.damping", "2"), "head.damping is 2"),
     ],
@@ -114,7 +115,7 @@ def test_help_tells_every_field_with_its_docstring(capsys):
         "--options.loop.steps STEPS Optimiser steps. (type: int, default: 400)",
         "--options.objective.temperature TEMPERATURE Of the contrastive losses.",
         "--options.text.prefix PREFIX Put before every text, as the backbone was trained.",
-        "--options.trainable projection The part that learns.",
+        "--options.trainable {projection,last_n,all,lora} The part that learns: ",
         "--recipe RECIPE YAML file with the options",
         "--output OUTPUT The run's folder",
     ):
@@ -145,3 +146,26 @@ def test_an_interrupted_run_ends_without_a_traceback(monkeypatch, capsys):
     monkeypatch.setattr(cli, "train_emergent_alignment", interrupt)
     assert call() == 130
     assert capsys.readouterr().err == "stopped\n"
+
+
+@pytest.mark.parametrize("recipe", ["english-only", "translated"])
+def test_a_baselines_recipe_differs_from_the_demos_in_what_it_is_named_for_alone(calls, monkeypatch, recipe):
+    from training import translated_captions
+
+    monkeypatch.setattr(translated_captions, "train", calls)
+    place = RECIPE.parent / "baselines" / f"{recipe}.yaml"
+    command = {"english-only": "emergent_alignment", "translated": "translated_captions"}[recipe]
+    assert call() == 0 and cli.main([command, "--recipe", str(place), "--output", "runs/x"]) == 0
+    [(demo, _, _), (baseline, _, _)] = calls
+    assert baseline.name == recipe and baseline.recipe == f"training/recipes/baselines/{recipe}.yaml"
+    text = TextConfig("all-MiniLM-L6-v2", "", 128) if recipe == "english-only" else demo.text
+    assert baseline == dataclasses.replace(demo, name=baseline.name, recipe=baseline.recipe, text=text)
+
+
+def test_m2ms_recipe_has_the_demos_sounds_and_no_anchor(calls, monkeypatch):
+    monkeypatch.setattr(cli, "train_linear_map", calls)
+    assert call() == 0
+    place = RECIPE.parent / "baselines" / "m2m.yaml"
+    assert cli.main(["linear_map", "--recipe", str(place), "--output", "runs/x"]) == 0
+    [(demo, _, _), (m2m, _, _)] = calls
+    assert m2m.name == "m2m" and m2m.packages == demo.packages and m2m.loop == demo.loop and m2m.text == demo.text

@@ -225,9 +225,9 @@ def test_a_planted_german_caption_ends_the_run(world, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"trainable": "all"}, "trainable is 'all'; wanted one of projection"),
-        ({"audio_backbone": "clap"}, "audio_backbone is 'clap'; wanted .*yamnet"),
-        ({"packages": ()}, "packages is empty"),
+        ({"trainable": "some"}, "trainable is .some.; wanted one of projection, last_n, all, lora"),
+        ({"audio_backbone": "clap"}, "unknown audio backbone .clap.; wanted .*yamnet"),
+        ({"packages": ()}, "packages and folders are empty"),
     ],
 )
 def test_options_that_no_run_can_have_are_refused(world, changes, complaint):

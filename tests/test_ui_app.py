@@ -105,12 +105,13 @@ def test_a_taken_port_is_one_line_and_exit_code_1(page):
     assert "Traceback" not in answer.stderr
 
 
-def test_four_endpoints_are_published_with_plain_parameters(client):
+def test_five_endpoints_are_published_with_plain_parameters(client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
     names = {name: [each["parameter_name"] for each in info["parameters"]] for name, info in endpoints.items()}
     assert names == {
         "/search_text": ["query", "language", "top_k", "interface"],
         "/search_audio": ["recording", "language", "top_k", "interface"],
+        "/search_image": ["picture", "language", "top_k", "interface"],
         "/flag": ["search_id", "clip_id", "label", "annotator", "keep_recording", "interface"],
         "/undo": ["judgement_id", "annotator"],
     }
@@ -188,4 +189,4 @@ def test_the_gallerys_sounds_are_served_by_name(page):
 
 def test_the_page_is_wired_as_meant(page):
     names = {function.api_name for function in page.fns.values() if function.api_visibility == "public"}
-    assert names == {"search_text", "search_audio", "flag", "undo"}
+    assert names == {"search_text", "search_audio", "search_image", "flag", "undo"}

@@ -11,6 +11,7 @@ from ui.wording import available, wording
 HOSTILE = "\"><script>alert(1)</script>'<img src=x onerror=alert(2)>&amp;${1}{{value}}"
 ALLOWED = {
     "div", "p", "section", "h1", "h2", "header", "ol", "li", "span", "bdi", "button", "audio", "img", "progress",
+    "nav", "a",
 }  # fmt: skip
 
 
@@ -56,25 +57,31 @@ def hit(**changes):
 
 
 def found(**changes):
-    return {"language": "de", "language_source": "detected", "notes": [], "search_id": "s", "hits": [hit()]} | changes
+    answer = {"language": "de", "language_source": "detected", "notes": [], "search_id": "s", "hits": [hit()]}
+    return answer | {"pictures": None} | changes
 
 
 @pytest.mark.parametrize("code", [code for _, code in available()])
 def test_hostile_text_in_every_field_stays_text(code):
     words = wording(code)
     bad = hit(**dict.fromkeys(hit(), HOSTILE) | {"rank": 1, "score": 0.5})
+    listed = {"search_id": HOSTILE, "hits": [bad]}
     answers = [
         rendering.text_results(
-            found(language=HOSTILE, notes=[HOSTILE], search_id=HOSTILE, hits=[bad]), {HOSTILE: HOSTILE}, words
+            found(language=HOSTILE, notes=[HOSTILE], search_id=HOSTILE, hits=[bad], pictures=listed),
+            {HOSTILE: HOSTILE},
+            words,
         ),
         rendering.audio_results(
             {
                 "notes": [HOSTILE],
-                "words": {"search_id": HOSTILE, "hits": [bad]},
+                "words": listed,
                 "sounds": {"search_id": "s", "hits": [bad]},
+                "pictures": listed,
             },
             words,
         ),
+        rendering.image_results({"notes": [HOSTILE], "sounds": listed, "pictures": listed}, words),
         rendering.problem(HOSTILE),
         rendering.banner(HOSTILE),
         rendering.preparation(Status("failed", problem=HOSTILE), words),
@@ -118,7 +125,7 @@ def test_a_card_has_words_player_score_origin_and_three_answers():
 def test_words_have_no_player_and_no_picture():
     tags = Tags(
         rendering.audio_results(
-            {"notes": [], "words": found(), "sounds": {"search_id": "t", "hits": []}}, wording("en")
+            {"notes": [], "words": found(), "sounds": {"search_id": "t", "hits": []}, "pictures": None}, wording("en")
         )
     )
     assert "audio" not in tags.names

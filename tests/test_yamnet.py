@@ -173,7 +173,7 @@ def test_patches_go_through_in_chunks_with_the_same_result(yamnet, noise, monkey
     clips = [noise, noise[:5000], np.tile(noise, 3)]
     with torch.inference_mode():
         whole = tower(clips)
-        monkeypatch.setattr(audio, "PATCHES_AT_ONCE", 2)
+        monkeypatch.setattr(yamnet, "patches_at_once", 2)
         chunked = tower(clips)
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(whole, chunked, strict=True))
 

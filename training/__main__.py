@@ -14,9 +14,14 @@ from jsonargparse import ActionConfigFile, ArgumentParser
 from cacara.errors import CacaraError
 from training.emergent_alignment import EmergentAlignmentOptions
 from training.emergent_alignment import train as train_emergent_alignment
+from training.image_alignment import ImageAlignmentOptions
+from training.image_alignment import train as train_image_alignment
+from training.linear_map import LinearMapOptions
+from training.linear_map import train as train_linear_map
 from training.run_folder import RunError
 
 BENCHMARK = Path("benchmarks/sounds-v1.jsonl")
+IMAGE_BENCHMARK = Path("benchmarks/images-v1.jsonl")
 
 
 def emergent_alignment(options: EmergentAlignmentOptions, output: Path, benchmark: Path = BENCHMARK) -> None:
@@ -29,6 +34,30 @@ def emergent_alignment(options: EmergentAlignmentOptions, output: Path, benchmar
     """
     final = train_emergent_alignment(options, output, benchmark)
     sys.stdout.write(f"{final}\n")
+
+
+def translated_captions(options: EmergentAlignmentOptions, output: Path, benchmark: Path = BENCHMARK) -> None:
+    """Train a baseline that is not English-only: the same model on captions in all languages, out of lexicons.
+
+    Args:
+        options: The model, as of ``emergent_alignment``.
+        output: The run's folder; the checkpoint is in its ``final``.
+        benchmark: The frozen benchmark, whose sounds and texts are kept out.
+    """
+    from training.translated_captions import train
+
+    sys.stdout.write(f"{train(options, output, benchmark)}\n")
+
+
+def linear_map(options: LinearMapOptions, output: Path, benchmark: Path = BENCHMARK) -> None:
+    """Train a baseline in the manner of M2M: a linear layer on each side of two frozen towers, English captions only.
+
+    Args:
+        options: The model.
+        output: The run's folder; the checkpoint is in its ``final``.
+        benchmark: The frozen benchmark, whose sounds and texts are kept out.
+    """
+    sys.stdout.write(f"{train_linear_map(options, output, benchmark)}\n")
 
 
 def benchmark(output: Path = BENCHMARK) -> None:
@@ -49,7 +78,8 @@ def prepare(
     """Write the training data as manifests, with a report of what is in them.
 
     Args:
-        output: The folder for ``clips.jsonl``, ``pairs-strict.jsonl``, ``pairs-studio.jsonl`` and ``report.json``.
+        output: The folder for ``clips.jsonl``, ``pairs-strict.jsonl``, ``pairs-studio.jsonl``, ``report.json`` and
+            ``report.html``.
         benchmark: The frozen benchmark, which is kept out.
         packages: Sources of sounds; all when not given (2.5 GB).
         licences: Keep only clips under these, e.g. ``[CC0-1.0]`` for a model without conditions.
@@ -61,10 +91,62 @@ def prepare(
     sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
 
 
+def dry_run(options: EmergentAlignmentOptions, clips: int = 4, seconds: float = 10.0) -> None:
+    """Take one training step of a recipe's full-size architecture with random weights, and say what it costs.
+
+    Args:
+        options: As for ``emergent_alignment``; nothing is fetched and nothing saved.
+        clips: Sounds in the step's batch.
+        seconds: Length of each.
+    """
+    from training import dry_run as trial
+
+    report = trial.run(options, clips, seconds)
+    sys.stdout.write(json.dumps(report, indent=1) + "\n")
+
+
+def image_alignment(
+    options: ImageAlignmentOptions,
+    base: str,
+    output: Path,
+    benchmark: Path = IMAGE_BENCHMARK,
+    sounds: Path = BENCHMARK,
+) -> None:
+    """Add pictures to a model that exists, on English descriptions; its texts and sounds stay as they are.
+
+    Args:
+        options: The image head; ``--recipe`` sets them all, ``--options.FIELD`` one.
+        base: The model: a bundled model's name or a model folder.
+        output: The run's folder; the model with pictures is in its ``final``. Run again to go on.
+        benchmark: The frozen benchmark of pictures, whose train split is trained on.
+        sounds: The frozen benchmark of sounds, whose concepts are kept out.
+    """
+    final = train_image_alignment(options, base, output, benchmark, sounds)
+    sys.stdout.write(f"{final}\n")
+
+
+def image_benchmark(output: Path = IMAGE_BENCHMARK, sounds: Path = BENCHMARK) -> None:
+    """Build the frozen benchmark of pictures anew from the stamps; the same inputs give the same bytes.
+
+    Args:
+        output: The file to write.
+        sounds: The frozen benchmark of sounds, which decides the split of the concepts that sound.
+    """
+    from training import image_benchmark as builder
+
+    builder.build_from_sources(output, sounds)
+    sys.stdout.write(f"{output}\n")
+
+
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "prepare": prepare,
     "emergent_alignment": emergent_alignment,
+    "translated_captions": translated_captions,
+    "linear_map": linear_map,
     "benchmark": benchmark,
+    "image_alignment": image_alignment,
+    "image_benchmark": image_benchmark,
+    "dry_run": dry_run,
 }
 
 

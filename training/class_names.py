@@ -9,13 +9,19 @@ import numpy as np
 
 from cacara.adapters import LanguageCentring
 from cacara.backbones import yamnet_weights
+from cacara.backbones.audio import AudioTower
 from cacara.backbones.text import TextTower
 from training.text_statistics import embed
 
 CLASS_NAMES: Mapping[str, Callable[[], list[str]]] = {
     "yamnet": lambda: yamnet_weights.class_names(yamnet_weights.prepare())
 }
-"""The class names of each audio backbone, in the order of its outputs."""
+"""The class names of audio backbones that keep them beside their weights; others have them in the network."""
+
+
+def names_of(backbone: str, tower: AudioTower) -> list[str]:
+    """Return the class names of a tower, in the order of its outputs; none when it knows no classes."""
+    return CLASS_NAMES[backbone]() if backbone in CLASS_NAMES else list(tower.network.class_names)
 
 
 def phrasings(name: str) -> list[str]:

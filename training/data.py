@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -27,10 +27,41 @@ def require_english(clips: Sequence[Clip]) -> None:
         )
 
 
-class CaptionedFeatures:
-    """Clips as cached features, each with its phrasings' embeddings and a label for what sounds."""
+class Captioned:
+    """Clips with their phrasings' embeddings and a label for what sounds."""
 
-    def __init__(self, clips: Sequence[Clip], features: Features, embeddings: dict[str, np.ndarray]) -> None:
+    def __init__(self, clips: Sequence[Clip], kept: Sequence[int], embeddings: Mapping[str, np.ndarray]) -> None:
+        """Put the parts together.
+
+        Args:
+            clips: All clips.
+            kept: Positions of those that can be drawn.
+            embeddings: Every caption's text embedding, float32 [dimension], L2-normalised.
+
+        Raises:
+            ManifestError: A caption is not declared English.
+        """
+        require_english(clips)
+        self._clips = [clips[position] for position in kept]
+        self._embeddings = embeddings
+        # Clips of one concept are positives of each other; one without a concept stands for itself.
+        names = [clip.concept or clip.captions["en"][0] for clip in self._clips]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        self._labels = torch.tensor([numbers[name] for name in names])
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self._clips)
+
+    def _phrasing(self, index: int, rng: np.random.Generator) -> np.ndarray:
+        phrasings = self._clips[index].captions["en"]
+        return self._embeddings[phrasings[rng.integers(len(phrasings))]]
+
+
+class CaptionedFeatures(Captioned):
+    """Clips as the cached features of a frozen audio tower."""
+
+    def __init__(self, clips: Sequence[Clip], features: Features, embeddings: Mapping[str, np.ndarray]) -> None:
         """Put the parts together.
 
         Args:
@@ -41,19 +72,9 @@ class CaptionedFeatures:
         Raises:
             ManifestError: A caption is not declared English.
         """
-        require_english(clips)
-        self._clips = [clips[position] for position in features.kept]
+        super().__init__(clips, features.kept, embeddings)
         self._features = torch.from_numpy(features.features)
         self._probabilities = torch.from_numpy(features.probabilities)
-        self._embeddings = embeddings
-        # Clips of one concept are positives of each other; one without a concept stands for itself.
-        names = [clip.concept or clip.captions["en"][0] for clip in self._clips]
-        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-        self._labels = torch.tensor([numbers[name] for name in names])
-
-    def __len__(self) -> int:
-        """Return the number of clips."""
-        return len(self._clips)
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -77,7 +98,3 @@ class CaptionedFeatures:
             "texts": torch.from_numpy(np.stack(texts)),
             "labels": self._labels[rows],
         }
-
-    def _phrasing(self, index: int, rng: np.random.Generator) -> np.ndarray:
-        phrasings = self._clips[index].captions["en"]
-        return self._embeddings[phrasings[rng.integers(len(phrasings))]]

@@ -15,26 +15,29 @@ import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from cacara import benchmark_file, checkpoint, sources
-from cacara.adapters import AudioHead, LanguageCentring
+from cacara.adapters import AnchoredHead, AudioHead, LanguageCentring
 from cacara.backbones import audio, text
 from cacara.backbones.audio import AudioTower
 from cacara.backbones.text import TextTower
 from cacara.config import AudioConfig, ModelConfig, TextConfig
+from cacara.errors import CheckpointError
 from cacara.manifest import Clip
-from training import class_names, corpora, features, loop, losses, model_card, run_folder, text_statistics
+from training import class_names, corpora, features, loop, losses, model_card, run_folder, sounds, text_statistics
+from training.corpora import captioned_folders
+from training.corpora.captioned_folders import CaptionedFolder
 from training.data import CaptionedFeatures, require_english
 from training.features import ViewOptions
-from training.loop import LoopOptions
+from training.loop import Batches, LoopOptions
 from training.run_folder import RunError
-
-Trainable = Literal["projection"]
+from training.trainable import Opened, Trainable, TuningOptions, frozen_stages, open_part
 
 log = logging.getLogger(__name__)
 
@@ -98,9 +101,11 @@ class EmergentAlignmentOptions:
         licence_reason: Why that licence, for the card.
         recipe: The recipe's file, named in the card.
         packages: Keys of ``cacara.sources`` whose sounds are trained on.
+        folders: Folders of captioned sounds on this machine that are trained on too.
         text: The frozen text tower.
-        audio_backbone: The audio tower, a name of ``cacara.backbones.audio.BACKBONES``.
-        trainable: The part that learns.
+        audio_backbone: The audio tower: a name of ``cacara.backbones.audio.BACKBONES``, a folder, or a hub id.
+        trainable: The part that learns: ``projection``, ``last_n``, ``all`` or ``lora``.
+        tuning: How the audio tower learns, unless it is frozen.
         head: The audio head.
         objective: The loss.
         views: How clips are augmented.
@@ -112,10 +117,12 @@ class EmergentAlignmentOptions:
     licence: str
     licence_reason: str
     recipe: str
-    packages: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    folders: tuple[CaptionedFolder, ...] = ()
     text: TextConfig = dataclasses.field(default_factory=lambda: TextConfig("multilingual-e5-small", "query: ", 128))
     audio_backbone: str = "yamnet"
     trainable: Trainable = "projection"
+    tuning: TuningOptions = dataclasses.field(default_factory=TuningOptions)
     head: HeadOptions = dataclasses.field(default_factory=HeadOptions)
     objective: ObjectiveOptions = dataclasses.field(default_factory=ObjectiveOptions)
     views: ViewOptions = dataclasses.field(default_factory=ViewOptions)
@@ -124,27 +131,44 @@ class EmergentAlignmentOptions:
     def __post_init__(self) -> None:
         if self.trainable not in get_args(Trainable):
             raise RunError(f"trainable is {self.trainable!r}; wanted one of {', '.join(get_args(Trainable))}")
-        if self.audio_backbone not in class_names.CLASS_NAMES:
-            raise RunError(
-                f"audio_backbone is {self.audio_backbone!r}; wanted one whose class names are known: "
-                f"{', '.join(class_names.CLASS_NAMES)}"
-            )
-        if not self.packages:
-            raise RunError("packages is empty; wanted one key of cacara.sources or more")
+        try:
+            audio.check_name(self.audio_backbone)
+        except CheckpointError as error:
+            raise RunError(f"audio_backbone: {error}") from error
+        if not self.packages and not self.folders:
+            raise RunError("packages and folders are empty; wanted one key of cacara.sources, or one folder, or more")
 
 
 class EmergentAlignment(nn.Module):
-    """The audio head and its losses; the frozen towers' outputs come in as features."""
+    """The audio head and its losses; a tower that learns is part of it, a frozen one's outputs come in as features."""
 
-    def __init__(self, head: AudioHead, options: ObjectiveOptions) -> None:
+    def __init__(
+        self, head: AnchoredHead, options: ObjectiveOptions, tower: AudioTower | None = None, begin: int = 0
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            head: The audio head, or another of its kind.
+            options: The loss.
+            tower: The audio tower, if the batches hold patches.
+            begin: How many of its stages the patches have been through.
+        """
         super().__init__()
         self.head = head
         self.options = options
+        self.tower = tower
+        self.begin = begin
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the losses of one batch of ``training.data.CaptionedFeatures``, or of this process's share of it."""
-        projected = functional.normalize(self.head.projection(batch["features"]).float(), dim=-1)
-        anchors = self.head.anchor(batch["probabilities"])
+        """Return the losses of one batch, or of this process's share of it.
+
+        Args:
+            batch: Of ``training.sounds.CaptionedSounds`` with a tower, of ``training.data.CaptionedFeatures`` without.
+        """
+        heard, probabilities = self._hear(batch)
+        projected = functional.normalize(self.head.projection(heard).float(), dim=-1)
+        # Without classes there is no anchor, and nothing to be pulled to.
+        anchors = self.head.anchor(probabilities) if probabilities.shape[1] else projected
         weights = self.head.config
         both = functional.normalize(weights.projection_weight * projected + weights.anchor_weight * anchors, dim=-1)
         labels = losses.gather(batch["labels"])
@@ -155,14 +179,39 @@ class EmergentAlignment(nn.Module):
         total = whole + self.options.projection_share * alone + self.options.distillation * pull
         return {"loss": total, "contrastive": whole, "projection": alone, "distillation": pull}
 
+    def _hear(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        if self.tower is None:
+            return batch["features"], batch["probabilities"]
+        counts = batch["counts"]
+        own = torch.arange(batch["patches"].shape[1], device=counts.device) < counts[:, None]
+        return self.tower.encode(batch["patches"][own], counts.tolist(), self.begin)
 
-def train(options: EmergentAlignmentOptions, output: Path, benchmark: Path) -> Path:
+
+class OtherCaptions(Protocol):
+    """Captions that are not the clips' own English ones; ``training.translated_captions`` has such."""
+
+    def record(self, clips: Sequence[Clip]) -> dict[str, Any]:
+        """Return what they are, for the record of the run."""
+
+    def method(self, clips: Sequence[Clip]) -> model_card.Method:
+        """Return what the card says of them."""
+
+    def batches(
+        self, clips: Sequence[Clip], heard: features.Features, tower: TextTower, centring: LanguageCentring
+    ) -> Batches:
+        """Return the clips with these captions, for a frozen audio tower."""
+
+
+def train(
+    options: EmergentAlignmentOptions, output: Path, benchmark: Path, captions: OtherCaptions | None = None
+) -> Path:
     """Train a model and write its checkpoint to ``output / "final"``; run again after an interruption to go on.
 
     Args:
         options: The model.
         output: The run's folder.
         benchmark: The frozen benchmark, whose sounds and texts are kept out.
+        captions: For a baseline that is not emergent alignment; None trains on the English captions.
 
     Returns:
         The checkpoint's folder.
@@ -170,7 +219,7 @@ def train(options: EmergentAlignmentOptions, output: Path, benchmark: Path) -> P
     Raises:
         SourceError: A package cannot be fetched.
         ManifestError: A training clip is a benchmark sound, or a caption is not declared English.
-        RunError: Options do not fit, or ``output`` holds another run.
+        RunError: Options do not fit each other or the tower, or ``output`` holds another run.
         CheckpointError: A tower cannot be loaded.
     """
     accelerator = loop.start(options.loop)
@@ -180,82 +229,124 @@ def train(options: EmergentAlignmentOptions, output: Path, benchmark: Path) -> P
             sorted({*options.packages, "cldr", *rows.sources}), lambda progress: log.info("%s", progress)
         )
         clips = _clips(options, benchmark, folders)
-        run_folder.claim(
-            output, run_folder.describe(dataclasses.asdict(options), benchmark_file.rows_hash(rows), clips)
-        )
-        text_tower = text.load(options.text)
+        record = run_folder.describe(dataclasses.asdict(options), benchmark_file.rows_hash(rows), clips)
+        run_folder.claim(output, record | ({"captions": captions.record(clips)} if captions else {}))
+        text_tower = text.load(options.text).to(accelerator.device)
         centring = text_statistics.cached_centres(
             text_tower, text_statistics.cldr_names(folders["cldr"]), {row.sha256_16 for row in rows.texts}
         )
-        audio_tower = audio.load(options.audio_backbone, options.head.patch_pooling)
-        data = _data(options, clips, text_tower, audio_tower, centring)
+        audio_tower = audio.load(options.audio_backbone, options.head.patch_pooling).to(accelerator.device)
         config = _config(options, text_tower.dimension, centring.languages)
-        head = _head(options, config, data, text_tower, audio_tower, centring)
-    loop.train(EmergentAlignment(head, options.objective), data, options.loop, output)
+        head = _head(options, config, clips, text_tower, audio_tower, centring)
+        embeddings = caption_embeddings(clips, text_tower, centring)
+        if options.trainable == "projection":
+            opened = None
+            heard = features.compute(clips, audio_tower, options.views)
+            data: Batches = CaptionedFeatures(clips, heard, embeddings)
+            if captions is not None:
+                data = captions.batches(clips, heard, text_tower, centring)
+            method = EmergentAlignment(head, options.objective)
+        else:
+            opened, data, method = _with_tower(options, clips, audio_tower, head, embeddings)
+    loop.train(method, data, options.loop, output, {"tower.": options.tuning.rate})
     final = output / "final"
     if accelerator.is_main_process:
-        checkpoint.save(final, config, head, centring, model_card.render(config, options, clips, rows, head))
+        method_told = captions.method(clips) if captions else None
+        card = model_card.render(config, options, clips, rows, head, opened.parameters if opened else 0, method_told)
+        weights, updates = (opened.changed_weights(), opened.changed_updates()) if opened else ({}, {})
+        checkpoint.save(final, config, head, centring, card, audio_weights=weights, audio_lora=updates)
     return final
+
+
+def _with_tower(
+    options: EmergentAlignmentOptions,
+    clips: Sequence[Clip],
+    tower: AudioTower,
+    head: AudioHead,
+    embeddings: Mapping[str, np.ndarray],
+) -> tuple[Opened, Batches, EmergentAlignment]:
+    """Return what training takes when a part of the audio tower learns, that part opened from the run's seed."""
+    begin = 0
+    if options.tuning.cached:
+        begin = tower.network.split(frozen_stages(tower, options.trainable, options.tuning))
+        views: sounds.Views = sounds.keep_views(clips, tower, begin, options.views)
+    else:
+        views = sounds.fresh_views(clips, tower, options.views)
+    torch.manual_seed(options.loop.seed + 1)
+    opened = open_part(tower, options.trainable, options.tuning)
+    return (
+        opened,
+        sounds.CaptionedSounds(clips, views, embeddings),
+        EmergentAlignment(head, options.objective, tower, begin),
+    )
 
 
 def _clips(options: EmergentAlignmentOptions, benchmark: Path, folders: Mapping[str, Path]) -> list[Clip]:
     """Return what to train on, checked once more by itself: a filter's bug must not let a model hear the benchmark."""
+    own = captioned_folders.read_all(options.folders)
     clips = corpora.train_clips({key: folders[key] for key in options.packages}, benchmark, folders)
+    clips += corpora.without_held_out(own, benchmark, folders) if own else []
     require_english(clips)
     corpora.check_leakage(clips, benchmark, folders)
     return clips
 
 
-def _config(options: EmergentAlignmentOptions, dimension: int, languages: tuple[str, ...]) -> ModelConfig:
+def audio_config(options: EmergentAlignmentOptions) -> AudioConfig:
+    """Return what the checkpoint says of the audio side."""
     head = options.head
+    return AudioConfig(
+        backbone=options.audio_backbone,
+        hidden=head.hidden,
+        projection_weight=head.projection_weight,
+        anchor_weight=head.anchor_weight,
+        anchor_top=head.anchor_top,
+        anchor_power=head.anchor_power,
+        patch_pooling=head.patch_pooling,
+    )
+
+
+def _config(options: EmergentAlignmentOptions, dimension: int, languages: tuple[str, ...]) -> ModelConfig:
     return ModelConfig(
         name=options.name,
         version=options.version,
         dimension=dimension,
         text=options.text,
-        audio=AudioConfig(
-            backbone=options.audio_backbone,
-            hidden=head.hidden,
-            projection_weight=head.projection_weight,
-            anchor_weight=head.anchor_weight,
-            anchor_top=head.anchor_top,
-            anchor_power=head.anchor_power,
-            patch_pooling=head.patch_pooling,
-        ),
+        audio=audio_config(options),
         centring=True,
         languages=languages,
         licence=options.licence,
     )
 
 
-def _data(
-    options: EmergentAlignmentOptions,
-    clips: Sequence[Clip],
-    text_tower: TextTower,
-    audio_tower: AudioTower,
-    centring: LanguageCentring,
-) -> CaptionedFeatures:
-    """Return the clips as both frozen towers see them."""
-    viewed = features.compute(clips, audio_tower, options.views)
+def caption_embeddings(
+    clips: Sequence[Clip], text_tower: TextTower, centring: LanguageCentring
+) -> dict[str, np.ndarray]:
+    """Return every caption's embedding as the frozen text tower gives it, centred, float32 [dimension]."""
     captions = sorted({caption for clip in clips for caption in clip.captions["en"]})
     embedded = centring(torch.from_numpy(text_statistics.embed(text_tower, captions)), ["en"] * len(captions))
-    return CaptionedFeatures(clips, viewed, dict(zip(captions, embedded.numpy(), strict=True)))
+    return dict(zip(captions, embedded.numpy(), strict=True))
 
 
 def _head(
     options: EmergentAlignmentOptions,
     config: ModelConfig,
-    data: CaptionedFeatures,
+    clips: Sequence[Clip],
     text_tower: TextTower,
     audio_tower: AudioTower,
     centring: LanguageCentring,
 ) -> AudioHead:
-    """Return the audio head, its anchor ready and its projection random from the run's seed."""
-    names = class_names.CLASS_NAMES[options.audio_backbone]()
-    embedded = class_names.class_embeddings(names, text_tower, centring)
-    weights = class_names.class_weights(data.probabilities, options.head.damping)
+    """Return the audio head, its anchor ready if there are classes, and its projection random from the run's seed."""
+    names = class_names.names_of(options.audio_backbone, audio_tower)
+    if config.audio.anchor_weight and not names:
+        given = f"head.anchor_weight is {config.audio.anchor_weight}"
+        raise RunError(f"{given}, but {options.audio_backbone} names no classes; wanted 0")
+    if names:
+        embedded = class_names.class_embeddings(names, text_tower, centring)
+        heard = features.compute(clips, audio_tower, options.views)
+        weights = class_names.class_weights(heard.probabilities[:, 0], options.head.damping)
     torch.manual_seed(options.loop.seed)
     head = AudioHead(config.audio, audio_tower.features, audio_tower.classes, config.dimension)
-    head.class_embeddings.copy_(torch.from_numpy(embedded))
-    head.class_weights.copy_(torch.from_numpy(weights))
+    if names:
+        head.class_embeddings.copy_(torch.from_numpy(embedded))
+        head.class_weights.copy_(torch.from_numpy(weights))
     return head

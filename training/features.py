@@ -81,40 +81,63 @@ def compute(clips: Sequence[Clip], tower: AudioTower, options: ViewOptions) -> F
 
 
 def _compute(clips: Sequence[Clip], tower: AudioTower, options: ViewOptions) -> dict[str, np.ndarray]:
-    waveforms = _read(clips, options)
-    sounds = [waveform for waveform in waveforms if waveform is not None]
-    if not sounds:
-        raise ManifestError(f"none of {len(clips)} training clips can be read; wanted one or more")
     features, probabilities = [], []
-    for number, waveform in enumerate(sounds):
-        rng = np.random.default_rng([options.seed, number])
-        views = [waveform[: int(options.max_seconds * audio.SAMPLE_RATE_HZ)]]
-        views += [_augment(waveform, sounds, rng, options) for _ in range(options.views - 1)]
+    sounds, kept = read_all(clips, options)
+    for number in range(len(sounds)):
         with torch.inference_mode():
-            encoded, classes = tower(views)
-        features.append(encoded.numpy())
-        probabilities.append(classes.numpy())
+            encoded, classes = tower(views_of(number, sounds, options))
+        features.append(encoded.cpu().numpy())
+        probabilities.append(classes.cpu().numpy())
         if number % 100 == 0:
             log.info("features of clip %d of %d", number, len(sounds))
-    kept = [position for position, waveform in enumerate(waveforms) if waveform is not None]
     return {"features": np.stack(features), "probabilities": np.stack(probabilities), "kept": np.array(kept)}
 
 
-def _read(clips: Sequence[Clip], options: ViewOptions) -> list[np.ndarray | None]:
+def read_all(clips: Sequence[Clip], options: ViewOptions) -> tuple[list[np.ndarray], list[int]]:
+    """Return the clips' waveforms, float32 [samples] at 16 kHz, and the positions of those that can be read.
+
+    Raises:
+        ManifestError: None of the clips can be read.
+    """
+    waveforms = [read(clip, options) for clip in clips]
+    sounds = [waveform for waveform in waveforms if waveform is not None]
+    if not sounds:
+        raise ManifestError(f"none of {len(clips)} training clips can be read; wanted one or more")
+    return sounds, [position for position, waveform in enumerate(waveforms) if waveform is not None]
+
+
+def readable(clips: Sequence[Clip], options: ViewOptions) -> list[int]:
+    """Return the positions of the clips that can be read, one of them in memory at a time.
+
+    Raises:
+        ManifestError: None of the clips can be read.
+    """
+    kept = [position for position, clip in enumerate(clips) if read(clip, options) is not None]
+    if not kept:
+        raise ManifestError(f"none of {len(clips)} training clips can be read; wanted one or more")
+    return kept
+
+
+def read(clip: Clip, options: ViewOptions) -> np.ndarray | None:
+    """Return a clip's waveform, cut to three times a view's length; None, and a line in the log, if it is no use."""
     limits = dataclasses.replace(audio.GALLERY_LIMITS, max_seconds=3 * options.max_seconds)
-    waveforms: list[np.ndarray | None] = []
-    for clip in clips:
-        try:
-            waveform = audio.load(clip.path, limits).waveform
-            audio.check_audible(waveform)
-            waveforms.append(waveform)
-        except AudioError as error:
-            log.warning("left out: %s: %s", clip.clip_id, error)
-            waveforms.append(None)
-    return waveforms
+    try:
+        waveform = audio.load(clip.path, limits).waveform
+        audio.check_audible(waveform)
+    except AudioError as error:
+        log.warning("left out: %s: %s", clip.clip_id, error)
+        return None
+    return waveform
 
 
-def _augment(
+def views_of(number: int, sounds: Sequence[np.ndarray], options: ViewOptions) -> list[np.ndarray]:
+    """Return the views of one of the sounds: as it is, then augmented, always the same ones."""
+    rng = np.random.default_rng([options.seed, number])
+    whole = sounds[number][: int(options.max_seconds * audio.SAMPLE_RATE_HZ)]
+    return [whole, *(augment(sounds[number], sounds, rng, options) for _ in range(options.views - 1))]
+
+
+def augment(
     waveform: np.ndarray, others: Sequence[np.ndarray], rng: np.random.Generator, options: ViewOptions
 ) -> np.ndarray:
     """Return the clip cut at random, at another speed, over a quiet piece of another clip."""

@@ -13,7 +13,7 @@ import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +73,14 @@ class Batches(Protocol):
         """Return the number of items, 1 or more."""
 
 
+@runtime_checkable
+class SharedBatches(Batches, Protocol):
+    """Batches so costly that a process wants its own rows alone."""
+
+    def share(self, indices: Sequence[int], step: int, seed: int, rows: slice) -> dict[str, Tensor]:
+        """Return the rows ``rows`` of what ``batch`` returns."""
+
+
 def start(options: LoopOptions) -> Accelerator:
     """Return the accelerator of this process, all random generators seeded.
 
@@ -101,7 +109,9 @@ def start(options: LoopOptions) -> Accelerator:
     return accelerator
 
 
-def train(method: nn.Module, data: Batches, options: LoopOptions, output: Path) -> None:
+def train(
+    method: nn.Module, data: Batches, options: LoopOptions, output: Path, rates: Mapping[str, float] | None = None
+) -> None:
     """Train ``method`` on ``data``; continues from the last state in ``output`` when there is one.
 
     Args:
@@ -109,13 +119,15 @@ def train(method: nn.Module, data: Batches, options: LoopOptions, output: Path) 
         data: The batches.
         options: How long and how fast.
         output: Folder for ``metrics.jsonl`` and the states.
+        rates: Shares of the learning rate for parameters whose names begin so; the others have the whole rate.
 
     Raises:
         RunError: As ``start`` raises it, or the loss is no longer a number.
     """
     accelerator = start(options)
     trained = [parameter for parameter in method.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=options.learning_rate, weight_decay=options.weight_decay, betas=BETAS)
+    groups = _groups(method, options, rates or {})
+    optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=options.weight_decay, betas=BETAS)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, options))
     wrapped, optimizer, schedule = accelerator.prepare(method, optimizer, schedule)
     output.mkdir(parents=True, exist_ok=True)
@@ -124,8 +136,8 @@ def train(method: nn.Module, data: Batches, options: LoopOptions, output: Path) 
     size = options.batch_size // accelerator.num_processes
     share = slice(accelerator.process_index * size, (accelerator.process_index + 1) * size)
     for step in range(begin, options.steps):
-        batch = data.batch(_indices(len(data), options, step), step, options.seed)
-        losses = wrapped({name: value[share].to(accelerator.device) for name, value in batch.items()})
+        batch = _share(data, _indices(len(data), options, step), step, options.seed, share)
+        losses = wrapped({name: value.to(accelerator.device) for name, value in batch.items()})
         values = _values(accelerator, losses, step)
         accelerator.backward(losses["loss"])
         accelerator.clip_grad_norm_(trained, GRADIENT_NORM)
@@ -137,6 +149,22 @@ def train(method: nn.Module, data: Batches, options: LoopOptions, output: Path) 
         if (step + 1) % options.checkpoint_every == 0 and step + 1 < options.steps:
             _save_state(accelerator, output, step + 1)
     accelerator.wait_for_everyone()
+
+
+def _groups(method: nn.Module, options: LoopOptions, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Return the parameters that learn as AdamW's groups, one a rate."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in method.named_parameters():
+        if parameter.requires_grad:
+            rate = next((rate for prefix, rate in rates.items() if name.startswith(prefix)), 1.0)
+            groups.setdefault(rate, []).append(parameter)
+    return [{"params": group, "lr": rate * options.learning_rate} for rate, group in groups.items()]
+
+
+def _share(data: Batches, indices: Sequence[int], step: int, seed: int, rows: slice) -> dict[str, Tensor]:
+    if isinstance(data, SharedBatches):
+        return data.share(indices, step, seed, rows)
+    return {name: value[rows] for name, value in data.batch(indices, step, seed).items()}
 
 
 def _indices(items: int, options: LoopOptions, step: int) -> list[int]:

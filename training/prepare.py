@@ -1,8 +1,8 @@
 """Training data as manifests that can be read, checked and counted before anything is trained on them.
 
 The folder holds ``clips.jsonl`` (sounds with English captions, ``cacara.manifest.Clip`` a line), one
-``pairs-POLICY.jsonl`` for each policy of ``training.translations``, and ``report.json``. The same
-packages give the same bytes, save for the paths of the clips.
+``pairs-POLICY.jsonl`` for each policy of ``training.translations``, ``report.json``, and ``report.html`` with its
+charts. The same packages give the same bytes, save for the paths of the clips.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import dataclasses
 import json
 import logging
 import os
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,11 @@ from typing import Any
 from cacara import benchmark_file, sources
 from cacara.errors import ManifestError
 from cacara.manifest import Clip, write_clips
-from training import corpora, translations
+from training import corpora, data_page, translations
 from training.corpora.packages import PACKAGES
 from training.data import require_english
-from training.translations import Translation
+from training.data_report import describe_clips, describe_pairs, durations
+from training.run_folder import replace_text
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def prepare(output: Path, benchmark: Path, packages: Sequence[str], licences: Co
     rows = benchmark_file.read(benchmark)
     report = {
         "benchmark": {"name": rows.name, "hash": benchmark_file.rows_hash(rows)},
-        "clips": describe_clips(clips),
+        "clips": describe_clips(clips, durations(clips)),
         "pairs": {policy: describe_pairs(allowed) for policy, allowed in seen.items()},
     }
     output.mkdir(parents=True, exist_ok=True)
@@ -61,6 +61,7 @@ def prepare(output: Path, benchmark: Path, packages: Sequence[str], licences: Co
     for policy, allowed in seen.items():
         _write(output / f"pairs-{policy}.jsonl", (dataclasses.asdict(pair) for pair in allowed))
     _write(output / "report.json", [report])
+    replace_text(output / "report.html", data_page.to_html(report))
     return report
 
 
@@ -75,31 +76,6 @@ def with_licences(clips: Sequence[Clip], licences: Collection[str]) -> list[Clip
         there = ", ".join(sorted({clip.licence for clip in clips}))
         raise ManifestError(f"no clip is under {', '.join(sorted(licences))}; there are {there or 'no clips'}")
     return kept
-
-
-def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
-    """Return counts of clips by source, kind and licence, and of concepts and distinct captions."""
-    return {
-        "count": len(clips),
-        "concepts": len({clip.concept for clip in clips}),
-        "captions": len({caption for clip in clips for caption in clip.captions["en"]}),
-        **{
-            field: dict(sorted(Counter(getattr(clip, field) for clip in clips).items()))
-            for field in ("source", "kind", "licence")
-        },
-    }
-
-
-def describe_pairs(pairs: Sequence[Translation]) -> dict[str, Any]:
-    """Return counts of pairs by source and language, and of distinct English texts."""
-    return {
-        "count": len(pairs),
-        "english": len({pair.english for pair in pairs}),
-        **{
-            field: dict(sorted(Counter(getattr(pair, field) for pair in pairs).items()))
-            for field in ("source", "language")
-        },
-    }
 
 
 def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -101,9 +101,12 @@ def cached_centres(
 def embed(tower: TextTower, texts: Sequence[str]) -> np.ndarray:
     """Return the tower's embeddings of texts as they are, float32 [texts, dimension]."""
     embeddings = np.zeros((len(texts), tower.dimension), np.float32)
+    device = next(tower.parameters()).device
     order = sorted(range(len(texts)), key=lambda position: len(texts[position]))
     for start in range(0, len(order), BATCH):
         chosen = order[start : start + BATCH]
         with torch.inference_mode():
-            embeddings[chosen] = tower(**tower.tokenize([texts[position] for position in chosen])).numpy()
+            tokens = tower.tokenize([texts[position] for position in chosen])
+            batch = tower(**{name: value.to(device) for name, value in tokens.items()})
+            embeddings[chosen] = batch.cpu().numpy()
     return embeddings

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from ui import rendering, search_tab
+from ui import languages_tab, rendering, search_tab
 from ui.alerts import bind
 from ui.localised import Localised
 from ui.services import Services
@@ -38,6 +38,7 @@ class Preparation(NamedTuple):
     ended: bool
     failed: bool
     languages: list[tuple[str, str]]
+    sees: bool
 
 
 def preparation(services: Services, interface: str) -> Preparation:
@@ -50,6 +51,7 @@ def preparation(services: Services, interface: str) -> Preparation:
         status.phase in ("ready", "failed"),
         status.phase == "failed",
         search_tab.language_choices(services, words),
+        services.engine.sees,
     )
 
 
@@ -88,11 +90,13 @@ def create_app(services: Services) -> gr.Blocks:
         notice = gr.HTML(elem_id="notice")
         panel = gr.HTML(elem_id="preparation")
         retry = localised.make(gr.Button, {"value": "retry"}, visible=False, elem_id="retry")
-        with gr.Tabs(elem_id="tabs"), localised.make(gr.Tab, {"label": "search"}):
-            language = search_tab.build(services, localised, interface)
+        with gr.Tabs(elem_id="tabs"):
+            with localised.make(gr.Tab, {"label": "search"}):
+                language, by_picture = search_tab.build(services, localised, interface)
+            languages_tab.build(services, localised, interface)
         search_tab.publish(services)
         timer = gr.Timer(POLLING_SECONDS)
-        shown: dict[str, Any] = {"inputs": interface, "outputs": [panel, timer, retry, language], **QUIET}
+        shown: dict[str, Any] = {"inputs": interface, "outputs": [panel, timer, retry, language, by_picture], **QUIET}
         timer.tick(bind(preparation, services, present=_preparation_updates), **shown)
         retry.click(bind(prepare_again, services, present=_preparation_updates), **shown)
         # The page is shown in the visitor's language from the start, and in another when it is chosen.
@@ -115,4 +119,10 @@ def _script(name: str) -> str:
 
 
 def _preparation_updates(now: Preparation) -> list[Any]:
-    return [now.panel, gr.Timer(active=not now.ended), gr.update(visible=now.failed), gr.update(choices=now.languages)]
+    return [
+        now.panel,
+        gr.Timer(active=not now.ended),
+        gr.update(visible=now.failed),
+        gr.update(choices=now.languages),
+        gr.update(visible=now.sees),
+    ]

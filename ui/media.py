@@ -65,6 +65,8 @@ def _answer(services: Services, request: Request, send: Callable[[Clip], Respons
 
 
 def _sound(clip: Clip) -> Response:
+    if clip.kind == "image":
+        return PlainTextResponse(f"{clip.clip_id} is a picture", status_code=404)
     return _file(clip.path) if clip.path.suffix.lower() in PLAYABLE else _decoded(clip.path)
 
 

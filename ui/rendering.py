@@ -50,7 +50,7 @@ def preparation(status: Status, words: Wording) -> str:
 
 
 def text_results(result: Mapping[str, Any], names: Mapping[str, str], words: Wording) -> str:
-    """Return the sounds found for a text.
+    """Return the sounds and pictures found for a text.
 
     Args:
         result: What ``searching.search_text`` returns.
@@ -62,12 +62,14 @@ def text_results(result: Mapping[str, Any], names: Mapping[str, str], words: Wor
         words,
         _understood(result, names, words),
         _notes(result["notes"]),
+        _jump(words, sounds="sounds", pictures="pictures") if result["pictures"] else "",
         _list("sounds", words("sounds"), result, words, _sound),
+        _pictures(result, "pictures", words),
     )
 
 
 def audio_results(result: Mapping[str, Any], words: Wording) -> str:
-    """Return the words and the sounds found for a recording.
+    """Return the words, the pictures and the sounds found for a recording.
 
     Args:
         result: What ``searching.search_audio`` returns.
@@ -77,8 +79,27 @@ def audio_results(result: Mapping[str, Any], words: Wording) -> str:
         "heard",
         words,
         _notes(result["notes"]),
+        _jump(words, words="words", pictures="pictures", sounds="similar") if result["pictures"] else "",
         _list("words", words("words"), result["words"], words, _words),
+        _pictures(result, "pictures", words),
         _list("sounds", words("similar"), result["sounds"], words, _sound),
+    )
+
+
+def image_results(result: Mapping[str, Any], words: Wording) -> str:
+    """Return the sounds and the pictures found for a picture.
+
+    Args:
+        result: What ``searching.search_image`` returns.
+        words: The interface's language.
+    """
+    return _results(
+        "seen",
+        words,
+        _notes(result["notes"]),
+        _jump(words, sounds="sounds", pictures="similar_pictures"),
+        _list("sounds", words("sounds"), result["sounds"], words, _sound),
+        _pictures(result, "similar_pictures", words),
     )
 
 
@@ -123,30 +144,55 @@ def _notes(notes: Sequence[str]) -> str:
     return "".join(f'<p class="note" role="status" dir="auto">{_text(note)}</p>' for note in notes)
 
 
+def _jump(words: Wording, /, **titles: str) -> str:
+    """Return links to the lists by their kinds, for screens that show one below the other."""
+    links = "".join(f'<a href="#found-{kind}">{_text(words(title))}</a>' for kind, title in titles.items())
+    return f'<nav class="jump">{links}</nav>'
+
+
+def _pictures(result: Mapping[str, Any], title: str, words: Wording) -> str:
+    """Return the list of pictures; nothing where the model knows none."""
+    found = result["pictures"]
+    return "" if found is None else _list("pictures", words(title), found, words, _seen)
+
+
 def _list(kind: str, title: str, found: Mapping[str, Any], words: Wording, show: Show) -> str:
+    judged = found["search_id"] is not None
     cards = "".join(
-        f'<li class="card" data-clip="{_text(hit["clip_id"])}">{show(hit, words)}</li>' for hit in found["hits"]
+        f'<li class="card" data-clip="{_text(hit["clip_id"])}">{show(hit, words)}'
+        f"{_buttons(hit['caption'], words) if judged else ''}{_origin(hit, words) if kind != 'words' else ''}</li>"
+        for hit in found["hits"]
     )
     content = (
-        f'<ol data-search="{_text(found["search_id"])}">{cards}</ol>'
+        f'<ol data-search="{_text(found["search_id"] or "")}">{cards}</ol>'
         if cards
         else f'<p class="note">{_text(words("no_hits"))}</p>'
     )
-    return f'<section class="{kind}" aria-label="{_text(title)}"><h2>{_text(title)}</h2>{content}</section>'
+    title = _text(title)
+    return f'<section class="{kind}" id="found-{kind}" aria-label="{title}"><h2>{title}</h2>{content}</section>'
 
 
 def _sound(hit: Mapping[str, Any], words: Wording) -> str:
     return (
         f"{_picture(hit)}{_caption(hit, words)}"
         f'<audio controls preload="none" src="{_text(hit["sound"])}" aria-label="{_text(hit["caption"])}"></audio>'
-        f"{_score(hit['score'], words)}{_buttons(hit['caption'], words)}"
+        f"{_score(hit['score'], words)}"
+    )
+
+
+def _seen(hit: Mapping[str, Any], words: Wording) -> str:
+    return f"{_picture(hit)}{_caption(hit, words)}{_score(hit['score'], words)}"
+
+
+def _origin(hit: Mapping[str, Any], words: Wording) -> str:
+    return (
         f'<p class="origin">{_text(words("source"))}: <bdi>{_text(hit["source"])}</bdi> · '
         f"{_text(words('licence'))}: <bdi>{_text(hit['licence'])}</bdi></p>"
     )
 
 
 def _words(hit: Mapping[str, Any], words: Wording) -> str:
-    return f"{_caption(hit, words)}{_score(hit['score'], words)}{_buttons(hit['caption'], words)}"
+    return f"{_caption(hit, words)}{_score(hit['score'], words)}"
 
 
 def _caption(hit: Mapping[str, Any], words: Wording) -> str:

@@ -76,6 +76,7 @@ element.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (card && event.target.closest(".picture:not(.none)")) {
     const player = card.querySelector("audio");
+    if (!player) return; // a picture without a sound
     if (player.paused) player.play(); else player.pause();
   } else if (!button) {
     return;

@@ -1,4 +1,4 @@
-"""The Search tab: ask in any language, hear the sound; play a sound, read the words; say whether it matches."""
+"""The Search tab: ask in any language, by a sound or by a picture; hear and see what matches; say whether it does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from ui import rendering
 from ui.alerts import bind
 from ui.judging import flag, undo
 from ui.localised import Localised
-from ui.searching import DETECT, TOP_K, search_audio, search_text
+from ui.picture_input import PictureInput
+from ui.searching import DETECT, TOP_K, search_audio, search_image, search_text
 from ui.services import Services
 from ui.wording import FALLBACK, Wording, wording
 
@@ -37,7 +38,7 @@ ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "mode
 
 
 def show_text(services: Services, query: str, language: str, interface: str) -> str:
-    """Return the sounds found for a text, as HTML."""
+    """Return the sounds and pictures found for a text, as HTML."""
     words = wording(interface)
     found = search_text(services, query, language, TOP_K, interface)
     names = {code: name for name, code in language_choices(services, words)}
@@ -45,9 +46,15 @@ def show_text(services: Services, query: str, language: str, interface: str) -> 
 
 
 def show_audio(services: Services, recording: str | None, language: str, interface: str) -> str:
-    """Return the words and sounds found for a recording, as HTML."""
+    """Return the words, pictures and sounds found for a recording, as HTML."""
     found = search_audio(services, recording, language, TOP_K, interface)
     return rendering.audio_results(found, wording(interface))
+
+
+def show_image(services: Services, picture: str | None, language: str, interface: str) -> str:
+    """Return the sounds and pictures found for a picture, as HTML."""
+    found = search_image(services, picture, language, TOP_K, interface)
+    return rendering.image_results(found, wording(interface))
 
 
 def language_choices(services: Services, words: Wording) -> list[tuple[str, str]]:
@@ -57,7 +64,7 @@ def language_choices(services: Services, words: Wording) -> list[tuple[str, str]
     return [(words("detect"), DETECT), *named]
 
 
-def build(services: Services, localised: Localised, interface: gr.Dropdown) -> gr.Dropdown:
+def build(services: Services, localised: Localised, interface: gr.Dropdown) -> tuple[gr.Dropdown, gr.Column]:
     """Build the tab's components and events inside the current ``gr.Tab``.
 
     Args:
@@ -66,7 +73,8 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> g
         interface: Holds the code of the interface language.
 
     Returns:
-        The dropdown of the query's language, whose choices depend on the model.
+        The dropdown of the query's language, whose choices depend on the model, and the column that takes a picture,
+        which is of use with a model that knows pictures.
     """
     with gr.Row(elem_id="ask"):
         with gr.Column(scale=3, min_width=300, elem_id="by-text"):
@@ -96,7 +104,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> g
                 elem_id="examples",
                 js_on_load=_script("examples.js"),
             )
-        with gr.Column(scale=2, min_width=300, elem_id="by-sound"):
+        with gr.Column(scale=2, min_width=260, elem_id="by-sound"):
             sound = localised.make(
                 gr.Audio,
                 {"label": "or_sound"},
@@ -114,6 +122,18 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> g
                 container=False,
                 interactive=True,
             )
+        with gr.Column(scale=2, min_width=260, elem_id="by-picture", visible=False) as by_picture:
+            picture = localised.make(
+                PictureInput,
+                {"label": "or_picture", "placeholder": "picture_hint"},
+                sources=["upload", "webcam"],
+                type="filepath",
+                image_mode=None,
+                buttons=[],
+                height=170,
+                elem_id="picture",
+            )
+            search_picture = localised.make(gr.Button, {"value": "search_picture"}, elem_id="search-picture")
     localised.make(gr.HTML, {"value": rendering.welcome}, elem_id="welcome")
     results = gr.HTML(
         elem_id="results",
@@ -122,8 +142,10 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> g
     )
     by_text = bind(show_text, services, show=rendering.problem)
     by_sound = bind(show_audio, services, show=rendering.problem)
+    by_sight = bind(show_image, services, show=rendering.problem)
     asked = {"inputs": [query, language, interface], "outputs": results, "api_visibility": "private"}
     heard = {"inputs": [sound, language, interface], "outputs": results, "api_visibility": "private"}
+    seen = {"inputs": [picture, language, interface], "outputs": results, "api_visibility": "private"}
     gr.on([query.submit, search.click], by_text, **asked, **ONE_AT_A_TIME)
     examples.pick(
         None,
@@ -133,7 +155,8 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> g
         api_visibility="private",
     ).then(by_text, **asked, **ONE_AT_A_TIME)
     gr.on([search_sound.click, sound.stop_recording, sound.upload], by_sound, **heard, **ONE_AT_A_TIME)
-    return language
+    gr.on([search_picture.click, picture.input], by_sight, **seen, **ONE_AT_A_TIME)
+    return language, by_picture
 
 
 def publish(services: Services) -> None:
@@ -144,6 +167,7 @@ def publish(services: Services) -> None:
     # Through components, not gr.api: gr.Audio takes only files that were uploaded here, never a path.
     with gr.Group(visible=False):
         recording = gr.Audio(type="filepath", label="recording")
+        picture = PictureInput(type="filepath", image_mode=None, label="picture")
         language = gr.Textbox(DETECT, label="language")
         top_k = gr.Number(TOP_K, precision=0, label="top_k")
         interface = gr.Textbox(FALLBACK, label="interface")
@@ -153,6 +177,13 @@ def publish(services: Services) -> None:
             [recording, language, top_k, interface],
             found,
             api_name="search_audio",
+            **ONE_AT_A_TIME,
+        )
+        gr.Button().click(
+            bind(search_image, services),
+            [picture, language, top_k, interface],
+            found,
+            api_name="search_image",
             **ONE_AT_A_TIME,
         )
 

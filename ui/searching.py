@@ -1,4 +1,4 @@
-"""Searching by text and by sound as plain JSON values; the same for the page and for programs."""
+"""Searching by text, by sound and by picture as plain JSON values; the same for the page and for programs."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ TOP_K = 10
 def search_text(
     services: Services, query: str, language: str = DETECT, top_k: int = TOP_K, interface: str = FALLBACK
 ) -> dict[str, Any]:
-    """Find sounds by words in any language.
+    """Find sounds and pictures by words in any language.
 
     Args:
         services: What the handlers work with.
         query: 1 to 2,000 characters.
         language: BCP-47 code of the query, such as ``sw``; ``auto`` detects it.
-        top_k: How many sounds, 1 to 100.
+        top_k: How many of each, 1 to 100.
         interface: Language of descriptions where the query's is unknown, and of errors.
 
     Returns:
         ``query``, ``language``, ``language_source`` (``chosen``, ``detected`` or ``unknown``), ``model``,
         ``model_version``, ``gallery``, ``notes``, ``search_id`` (for ``/flag``) and ``hits``: ``rank``,
         ``clip_id``, ``score``, ``caption``, ``caption_language``, ``concept``, ``kind``, ``source``,
-        ``licence``, ``sound`` and ``picture`` (addresses relative to the app's).
+        ``licence``, ``sound`` and ``picture`` (addresses relative to the app's); ``pictures``, where the model knows
+        pictures, with a ``search_id`` and ``hits`` of its own, else null.
     """
     words = wording(_text("interface", interface))
     if not _text("query", query).strip():
@@ -48,14 +49,13 @@ def search_text(
     from cacara.retrieval import clean_query  # brings torch, which the thread that prepared has loaded by now
 
     query = clean_query(query)
-    result = retriever.search_text(query, _language(language), _count(top_k))
-    shown = _shown(retriever, result, query_text=query, language=result.language)
-    return {
-        "query": query,
-        **_answerer(retriever, result),
-        "search_id": services.searches.remember(shown),
-        "hits": _hits(retriever, result, result.language or words.code),
-    }
+    found: dict[str, dict[str, Any] | None] = {"image": None}
+    for target in ("audio", "image") if retriever.sees else ("audio",):
+        result = retriever.search_text(query, _language(language), _count(top_k), target)
+        shown = _shown(retriever, result, query_text=query, language=result.language)
+        hits = _hits(retriever, result, result.language or words.code)
+        found[target] = {"search_id": services.searches.remember(shown), "hits": hits}
+    return {"query": query, **_answerer(retriever, result), **(found["audio"] or {}), "pictures": found["image"]}
 
 
 def search_audio(
@@ -65,7 +65,7 @@ def search_audio(
     top_k: int = TOP_K,
     interface: str = FALLBACK,
 ) -> dict[str, Any]:
-    """Find words for a sound, and sounds that resemble it. The sound is not kept by this.
+    """Find words and pictures for a sound, and sounds that resemble it. The sound is not kept by this.
 
     Args:
         services: What the handlers work with.
@@ -76,8 +76,9 @@ def search_audio(
 
     Returns:
         ``language``, ``language_source``, ``model``, ``model_version``, ``gallery``, ``notes``, ``seconds``
-        (how much was listened to), and ``words`` and ``sounds``, each with a ``search_id`` and ``hits`` as
-        in ``/search_text``; a hit of ``words`` is a description, of the clip it names.
+        (how much was listened to), and ``words``, ``sounds`` and, where the model knows pictures, ``pictures``, each
+        with a ``search_id`` and ``hits`` as in ``/search_text``; a hit of ``words`` is a description, of the clip it
+        names.
     """
     from cacara import audio
 
@@ -89,14 +90,54 @@ def search_audio(
     sha256 = hash_file(path)
     heard = audio.load(path)
     spoken = nearest_language(_language(language) or words.code, retriever.gallery.languages)
-    answer: dict[str, Any] = {}
-    for name, target in (("words", "text"), ("sounds", "audio")):
+    answer: dict[str, Any] = {"pictures": None}
+    targets = {"words": "text", "sounds": "audio"} | ({"pictures": "image"} if retriever.sees else {})
+    for name, target in targets.items():
         result = retriever.search_audio(heard.waveform, _count(top_k), target, spoken)
         shown = _shown(retriever, result, recording=path, recording_sha256=sha256)
         hits = _hits(retriever, result, result.language or spoken)
         answer |= _answerer(retriever, result)
         answer[name] = {"search_id": services.searches.remember(shown), "hits": hits}
     return answer | {"notes": [*heard.notes, *answer["notes"]], "seconds": round(heard.seconds, 3)}
+
+
+def search_image(
+    services: Services,
+    picture: str | None,
+    language: str = DETECT,
+    top_k: int = TOP_K,
+    interface: str = FALLBACK,
+) -> dict[str, Any]:
+    """Find sounds that fit a picture, and pictures that resemble it. The picture is not kept by this.
+
+    Args:
+        services: What the handlers work with.
+        picture: An uploaded picture: PNG, JPEG, WebP or GIF.
+        language: BCP-47 code of the descriptions; ``auto`` takes ``interface``.
+        top_k: How many of each, 1 to 100.
+        interface: Language of errors.
+
+    Returns:
+        ``language``, ``language_source``, ``model``, ``model_version``, ``gallery``, ``notes``, and ``sounds`` and
+        ``pictures``, each with ``hits`` as in ``/search_text``; their ``search_id`` is null, as what is found by a
+        picture is not judged.
+    """
+    from cacara import images
+
+    words = wording(_text("interface", interface))
+    if not picture:
+        raise QueryError(words("no_picture"))
+    retriever = services.engine.retriever(words)
+    if not retriever.sees:
+        raise QueryError(words("sees_nothing"))
+    pixels = images.load(Path(picture))
+    spoken = nearest_language(_language(language) or words.code, retriever.gallery.languages)
+    answer: dict[str, Any] = {}
+    for name, target in (("sounds", "audio"), ("pictures", "image")):
+        result = retriever.search_image(pixels, _count(top_k), target, spoken)
+        answer |= _answerer(retriever, result)
+        answer[name] = {"search_id": None, "hits": _hits(retriever, result, result.language or spoken)}
+    return answer
 
 
 def nearest_language(wanted: str, known: Iterable[str]) -> str:
@@ -142,7 +183,7 @@ def _hit(hit: Hit, clip: Clip, language: str) -> dict[str, Any]:
         "kind": clip.kind,
         "source": clip.source,
         "licence": clip.licence,
-        "sound": sound_url(clip.clip_id),
+        "sound": None if clip.kind == "image" else sound_url(clip.clip_id),
         "picture": picture_url(clip.clip_id) if clip.image_path else None,
     }
 

@@ -93,6 +93,11 @@ class Engine:
         """Return what a visitor should know of the gallery; empty before it is ready, and mostly after."""
         return self._retriever.gallery.notice if self._retriever is not None else ""
 
+    @property
+    def sees(self) -> bool:
+        """Return whether pictures can be found and asked with; not before it is ready."""
+        return self._retriever is not None and self._retriever.sees
+
     def languages(self) -> tuple[str, ...]:
         """Return the BCP-47 codes the model knows; none before it is ready."""
         return tuple(self._retriever.model.languages) if self._retriever is not None else ()

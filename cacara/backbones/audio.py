@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cacara.backbones import yamnet_weights
+from cacara.backbones import hub_audio, yamnet_weights
+from cacara.backbones.audio_network import AudioNetwork
 from cacara.backbones.yamnet import Yamnet, normalise_peak
 from cacara.errors import AudioError, CheckpointError
 from cacara.package_clients import Report, silent
 
-PATCHES_AT_ONCE = 64
-"""Bounds the memory of a long clip: 64 patches are half a minute."""
-
 
 class AudioTower(nn.Module):
-    """YAMNet over whole clips: features and class probabilities pooled over a clip's patches."""
+    """A network over whole clips: features and class probabilities pooled over a clip's patches."""
 
-    def __init__(self, yamnet: Yamnet, patch_pooling: str) -> None:
+    def __init__(self, network: AudioNetwork, patch_pooling: str) -> None:
         super().__init__()
-        self.yamnet = yamnet
+        self.network = network
         self.patch_pooling = patch_pooling
 
     @property
     def features(self) -> int:
         """Width of the feature vector."""
-        return self.yamnet.config.features
+        return self.network.features
 
     @property
     def classes(self) -> int:
-        """Number of classes."""
-        return self.yamnet.config.classes
+        """Number of classes; 0 when the network knows none."""
+        return self.network.classes
+
+    def patches(self, waveform: np.ndarray) -> Tensor:
+        """Return the patches of one clip, [patches, ...], where the tower is.
+
+        Args:
+            waveform: float32 [samples], mono at 16 kHz; of any loudness, the network sees its peak at 0.5.
+
+        Raises:
+            AudioError: It is empty, not one-dimensional, or not finite.
+        """
+        return self.network.patches(_checked(waveform).to(next(self.network.parameters()).device))
 
     def forward(self, waveforms: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         """Encode clips of any lengths.
@@ -48,14 +58,22 @@ class AudioTower(nn.Module):
         Raises:
             AudioError: A waveform is empty, not one-dimensional, or not finite.
         """
-        device = self.yamnet.stem.weight.device
-        patches = [self.yamnet.patches(_checked(waveform).to(device)) for waveform in waveforms]
+        patches = [self.patches(waveform) for waveform in waveforms]
         if not patches:
             return torch.zeros(0, self.features), torch.zeros(0, self.classes)
-        encoded = [self.yamnet(chunk) for chunk in torch.cat(patches).split(PATCHES_AT_ONCE)]
-        counts = [len(group) for group in patches]
-        features = torch.cat([chunk for chunk, _ in encoded]).float().split(counts)
-        probabilities = torch.cat([logits for _, logits in encoded]).float().sigmoid().split(counts)
+        return self.encode(torch.cat(patches), [len(group) for group in patches])
+
+    def encode(self, patches: Tensor, counts: Sequence[int], begin: int = 0) -> tuple[Tensor, Tensor]:
+        """Return what ``forward`` does of patches that are cut already.
+
+        Args:
+            patches: The patches of all clips one after the other, [sum of counts, ...].
+            counts: How many of them each clip has.
+            begin: How many of the network's stages they have been through already.
+        """
+        encoded = [self.network(chunk, begin) for chunk in patches.split(self.network.patches_at_once)]
+        features = torch.cat([chunk for chunk, _ in encoded]).float().split(list(counts))
+        probabilities = torch.cat([logits for _, logits in encoded]).float().sigmoid().split(list(counts))
         pool = torch.mean if self.patch_pooling == "mean" else torch.amax
         return (
             torch.stack([group.mean(0) for group in features]),
@@ -83,7 +101,20 @@ def _load_yamnet(report: Report) -> Yamnet:
     return yamnet
 
 
-BACKBONES: dict[str, Callable[[Report], Yamnet]] = {"yamnet": _load_yamnet}
+BACKBONES: dict[str, Callable[[Report], AudioNetwork]] = {"yamnet": _load_yamnet}
+"""Backbones that packages carry; any other name is a folder, or a hub id with its owner: ``OWNER/NAME``."""
+
+
+def check_name(backbone: str) -> None:
+    """Refuse a name that can be neither a known backbone nor a folder or hub id.
+
+    Raises:
+        CheckpointError: Names the backbones that are known.
+    """
+    if backbone not in BACKBONES and "/" not in backbone and not Path(backbone).is_dir():
+        raise CheckpointError(
+            f"unknown audio backbone {backbone!r}; wanted one of {', '.join(BACKBONES)}, a folder, or OWNER/NAME"
+        )
 
 
 def load(backbone: str, patch_pooling: str, report: Report = silent) -> AudioTower:
@@ -93,6 +124,6 @@ def load(backbone: str, patch_pooling: str, report: Report = silent) -> AudioTow
         SourceError: The package cannot be fetched.
         CheckpointError: Unknown backbone, or unfit weights.
     """
-    if backbone not in BACKBONES:
-        raise CheckpointError(f"unknown audio backbone {backbone!r}; wanted one of {', '.join(BACKBONES)}")
-    return AudioTower(BACKBONES[backbone](report), patch_pooling).eval()
+    check_name(backbone)
+    network = BACKBONES[backbone](report) if backbone in BACKBONES else hub_audio.load(backbone)
+    return AudioTower(network, patch_pooling).eval()

@@ -6,31 +6,49 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara.backbones import e5_weights
+from cacara.backbones import e5_weights, hub_text, minilm_weights
 from cacara.config import TextConfig
-from cacara.errors import CheckpointError
 from cacara.package_clients import Report, silent
 
-BACKBONES: dict[str, Callable[[Report], Path]] = {e5_weights.NAME: e5_weights.prepare}
+BACKBONES: dict[str, Callable[[Report], Path]] = {
+    e5_weights.NAME: e5_weights.prepare,
+    minilm_weights.NAME: minilm_weights.prepare,
+}
 """Backbones that packages carry; any other name is a folder or a hub id."""
 
 
 class TextTower(nn.Module):
     """Texts to mean-pooled, L2-normalised embeddings; none of its parameters ever trains."""
 
-    def __init__(self, encoder: nn.Module, tokenizer: Any, config: TextConfig) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        encoder: nn.Module,
+        tokenizer: Any,  # noqa: ANN401
+        config: TextConfig,
+        projection: nn.Module | None = None,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            encoder: A ``transformers`` encoder.
+            tokenizer: Its tokenizer.
+            config: What the model's config says of the tower.
+            projection: From the mean over tokens into the shared space; None when that is the space.
+        """
         super().__init__()
         self.encoder = encoder.eval().requires_grad_(False)
+        self.projection = None if projection is None else projection.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.config = config
 
     @property
     def dimension(self) -> int:
         """Width of the embeddings."""
+        if self.projection is not None:
+            return list(self.projection.parameters())[-1].shape[0]
         return int(self.encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
 
     def train(self, mode: bool = True) -> TextTower:
@@ -52,7 +70,9 @@ class TextTower(nn.Module):
         """Return float32 [texts, dimension], L2-normalised."""
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
         mask = attention_mask[..., None].to(hidden.dtype)
-        return functional.normalize((hidden * mask).sum(1) / mask.sum(1).clamp(min=1), dim=-1)
+        mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
+        projected = mean if self.projection is None else self.projection(mean).float()
+        return functional.normalize(projected, dim=-1)
 
 
 def load(config: TextConfig, report: Report = silent) -> TextTower:
@@ -62,17 +82,6 @@ def load(config: TextConfig, report: Report = silent) -> TextTower:
         SourceError: The package cannot be fetched.
         CheckpointError: The folder or hub id cannot be loaded.
     """
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging as transformers_logging
-
-    prepare = BACKBONES.get(config.backbone)
-    place = str(prepare(report)) if prepare else config.backbone
-    transformers_logging.disable_progress_bar()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(place)
-        # E5 and its kin pool by themselves: a BERT's own pooler is not even in the weights.
-        options = {"add_pooling_layer": False} if prepare else {}
-        encoder = AutoModel.from_pretrained(place, dtype=torch.float32, **options)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"text backbone {config.backbone!r} cannot be loaded: {error}") from error
-    return TextTower(encoder, tokenizer, config)
+    place = str(BACKBONES[config.backbone](report)) if config.backbone in BACKBONES else config.backbone
+    loaded = hub_text.load(place)
+    return TextTower(loaded.encoder, loaded.tokenizer, config, loaded.projection)

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cacara.backbones.audio_network import AudioNetwork
+
 SAMPLE_RATE_HZ = 16_000
 FRAME_SAMPLES = 400  # 25 ms
 HOP_SAMPLES = 160  # 10 ms
@@ -96,8 +98,10 @@ class SeparableBlock(nn.Module):
         return functional.relu(self.pointwise_norm(self.pointwise(hidden)))
 
 
-class Yamnet(nn.Module):
+class Yamnet(AudioNetwork):
     """The network, from log-mel patches on; ``patches`` cuts them."""
+
+    lora_layers = ("pointwise",)
 
     def __init__(self, config: YamnetConfig | None = None) -> None:
         super().__init__()
@@ -111,13 +115,23 @@ class Yamnet(nn.Module):
         )
         self.classifier = nn.Linear(self.config.features, self.config.classes)
 
-    def train(self, mode: bool = True) -> Yamnet:
-        """Keep the batch norms on their running statistics: fine-tuning batches are too small for own ones."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-        return self
+    @property
+    def features(self) -> int:
+        """Width of a patch's feature vector."""
+        return self.config.features
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.config.classes
+
+    def stages(self) -> list[list[nn.Module]]:
+        """Return the stem, then a block a stage."""
+        return [[self.stem, self.stem_norm], *([block] for block in self.blocks)]
+
+    def split(self, stage: int) -> int:
+        """Return ``stage``: a block needs nothing but the output of the one before."""
+        return stage
 
     def patches(self, waveform: Tensor, hop_frames: int = 48) -> Tensor:
         """Cut one waveform into log-mel patches.
@@ -136,13 +150,22 @@ class Yamnet(nn.Module):
         log_mel = self.front_end(functional.pad(waveform, (0, missing))[None])[0]
         return log_mel.unfold(0, PATCH_FRAMES, hop_frames).transpose(1, 2)
 
-    def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """Map patches [N, 96, 64] to features [N, 1024] and class logits [N, 521]."""
-        hidden = functional.relu(self.stem_norm(self.stem(pad_same(patches[:, None], 3, 2))))
-        for block in self.blocks:
-            hidden = block(hidden)
-        features = hidden.mean((2, 3))
+    def lower(self, patches: Tensor, stages: int) -> Tensor:
+        """Run the first ``stages`` stages on patches [N, 96, 64]; 0 gives the patches themselves."""
+        return self._run(patches, 0, stages)
+
+    def forward(self, patches: Tensor, begin: int = 0) -> tuple[Tensor, Tensor]:
+        """Map patches [N, 96, 64], or ``lower(patches, begin)``, to features [N, 1024] and class logits [N, 521]."""
+        features = self._run(patches, begin, 1 + len(self.blocks)).mean((2, 3))
         return features, self.classifier(features)
+
+    def _run(self, hidden: Tensor, begin: int, end: int) -> Tensor:
+        for stage in range(begin, end):
+            if stage == 0:
+                hidden = functional.relu(self.stem_norm(self.stem(pad_same(hidden[:, None], 3, 2))))
+            else:
+                hidden = self.blocks[stage - 1](hidden)
+        return hidden
 
 
 def normalise_peak(waveform: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cacara import benchmark_file, source_texts
-from cacara.errors import ManifestError
+from cacara.errors import AudioError, ManifestError
 from cacara.manifest import Clip
 from training.corpora.collect import collect_recordings
 from training.corpora.fingerprint import COPY_SIMILARITY, Fingerprint, fingerprint
@@ -37,6 +37,31 @@ def train_clips(
     clips = [clip for clip, sound in recordings if not held_out.faults(clip, sound)]
     log.info("%d of %d clips are for training", len(clips), len(recordings))
     return clips
+
+
+def without_held_out(clips: Sequence[Clip], benchmark_path: Path, folders: Mapping[str, Path]) -> list[Clip]:
+    """Return those clips of a user's own that can be decoded and that ``check_leakage`` has nothing against.
+
+    Args:
+        clips: What is to be trained on.
+        benchmark_path: The frozen benchmark.
+        folders: Source key to fetched folder, for all sources of the benchmark's sounds.
+
+    Raises:
+        ManifestError: The benchmark is malformed, or a source is not given.
+    """
+    held_out = _HeldOut.read(benchmark_path, folders)
+    kept = []
+    for clip in clips:
+        try:
+            faults = held_out.faults(clip, fingerprint(clip.path))
+        except AudioError as error:
+            faults = [f"{clip.clip_id}: {error}"]
+        for fault in faults:
+            log.warning("left out: %s", fault)
+        if not faults:
+            kept.append(clip)
+    return kept
 
 
 def check_leakage(clips: Sequence[Clip], benchmark_path: Path, folders: Mapping[str, Path]) -> None:
