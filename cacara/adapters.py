@@ -100,10 +100,11 @@ class LanguageCentring(nn.Module):
             embeddings: float32 [texts, dimension], L2-normalised.
             languages: A BCP-47 code a text, or None when the language is not known.
         """
-        means = torch.stack([self._mean(language) for language in languages])
+        means = torch.stack([self.mean_of(language) for language in languages])
         return functional.normalize(embeddings - means, dim=-1)
 
-    def _mean(self, language: str | None) -> Tensor:
+    def mean_of(self, language: str | None) -> Tensor:
+        """Return a language's mean, float32 [dimension]; that of all languages when it has none of its own."""
         for code in (language or "", (language or "").split("-")[0]):
             if (row := self._row.get(code)) is not None:
                 return self.means[row]

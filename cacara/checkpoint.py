@@ -19,7 +19,7 @@ from torch import Tensor
 from cacara import devices, lora
 from cacara.adapters import AudioHead, ImageHead, LanguageCentring
 from cacara.backbones import audio, image, text
-from cacara.config import ImageConfig, ModelConfig
+from cacara.config import DEFAULT_MODEL, ImageConfig, ModelConfig
 from cacara.errors import CheckpointError
 from cacara.image_encoder import ImageEncoder
 from cacara.model import Cacara
@@ -29,7 +29,7 @@ from cacara.seen_texts import SEEN, SeenTexts
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 FILES = (CONFIG, WEIGHTS, CARD)
 OPTIONAL_FILES = (SEEN,)
-DEFAULT_MODEL = "cacara"
+TEXT_LORA = "text_lora."
 IMAGE_HEAD = "image_head."
 """What the names of the image head's tensors begin with."""
 
@@ -89,7 +89,7 @@ def load(
     centring = LanguageCentring(config.languages, config.dimension)
     images = _image_encoder(config, report)
     text_map = torch.nn.Linear(config.dimension, config.dimension) if config.text_map else None
-    _fill(folder, tensors, head, centring, audio_tower, images, text_map)
+    _fill(folder, tensors, head, centring, audio_tower, text_tower.encoder, images, text_map)
     digest = hashlib.sha256((folder / CONFIG).read_bytes() + raw).hexdigest()
     return Cacara(config, text_tower, audio_tower, head, centring, digest[:12], target, precision, images, text_map)
 
@@ -174,6 +174,44 @@ def add_images(base: Path, folder: Path, image_config: ImageConfig, head: ImageH
     _write(folder, config, kept | added, card, seen.read_text(encoding="utf-8") if seen.is_file() else None)
 
 
+def has_text_updates(name_or_folder: str | Path) -> bool:
+    """Return whether a model's text tower is not the frozen one: its folder holds low-rank updates of it."""
+    return any(name.startswith(TEXT_LORA) for name in _read_weights(find(name_or_folder))[1])
+
+
+def add_text(
+    base: str | Path,
+    folder: Path,
+    config: ModelConfig,
+    updates: Mapping[str, Tensor],
+    card: str,
+    seen: SeenTexts,
+) -> None:
+    """Write a model folder that is another one with a trained text side; sounds and pictures stay, bit by bit.
+
+    Args:
+        base: The other model's name or folder.
+        folder: Target; an older model folder there is replaced, anything else is left alone.
+        config: The new model's config: name and version are its own.
+        updates: Low-rank updates of the text encoder, as ``lora.state`` returns them; merged when it is loaded. They
+            bring every language's texts to those of English, so that all languages share the centre of English.
+        card: The model card, Markdown.
+        seen: What of the benchmark the training saw.
+
+    Raises:
+        CheckpointError: ``base`` is no model, or ``folder`` is something else or cannot be written.
+    """
+    _, tensors = _read_weights(find(base))
+    kept = {name: value for name, value in tensors.items() if not name.startswith((TEXT_LORA, "centring."))}
+    centring = LanguageCentring(config.languages, config.dimension)
+    part = {name: tensors[f"centring.{name}"] for name in centring.state_dict()}
+    centring.load_state_dict(part)
+    english = centring.mean_of("en")
+    kept |= {f"centring.{name}": english.expand_as(value) for name, value in part.items()}
+    added = {f"{TEXT_LORA}{name}": value for name, value in updates.items()}
+    _write(folder, config, kept | added, card, json.dumps(seen.to_json(), indent=1) + "\n")
+
+
 def _write(folder: Path, config: ModelConfig, tensors: Mapping[str, Tensor], card: str, seen: str | None) -> None:
     _refuse_what_is_no_model(folder)
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
@@ -226,6 +264,7 @@ def _fill(
     head: AudioHead,
     centring: LanguageCentring,
     audio_tower: torch.nn.Module,
+    text_encoder: torch.nn.Module,
     images: ImageEncoder | None = None,
     text_map: torch.nn.Linear | None = None,
 ) -> None:
@@ -244,9 +283,10 @@ def _fill(
         # Only the layers that training changed are in the folder; the others are the backbone's.
         audio_tower.load_state_dict({**audio_tower.state_dict(), **part("audio.")}, strict=True)
         lora.merge(audio_tower, part("audio_lora."))
+        lora.merge(text_encoder, part(TEXT_LORA))
     except (RuntimeError, LookupError, ValueError) as error:
         raise CheckpointError(f"{folder / WEIGHTS} does not fit its config.json: {error}") from error
-    parts = ["head.", "centring.", "audio.", "audio_lora."]
+    parts = ["head.", "centring.", "audio.", "audio_lora.", TEXT_LORA]
     parts += [prefix for prefix, there in ((IMAGE_HEAD, images), ("text_map.", text_map)) if there is not None]
     if left := [name for name in tensors if not name.startswith(tuple(parts))]:
         raise CheckpointError(f"{folder / WEIGHTS} holds tensors of no known part: {', '.join(left[:3])}")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from cacara.config import DEFAULT_MODEL
 from cacara.errors import CacaraError
 from cacara.package_clients import Progress
 
@@ -21,7 +22,7 @@ def add_command(
     summary = (run.__doc__ or "").split("\n")[0]
     parser = commands.add_parser(name, help=summary.rstrip("."), description=summary)
     parser.set_defaults(run=run)
-    parser.add_argument("--model", default="cacara", help="a bundled model's name or a model folder")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="a bundled model's name or a model folder")
     return parser
 
 

@@ -15,6 +15,7 @@ from cacara.checkpoint import CARD, FILES, OPTIONAL_FILES, WEIGHTS
 REPOSITORY = Path(__file__).parent.parent
 MAX_FILE_BYTES = 10_000_000
 MAX_ALL_BYTES = 40_000_000
+PARTS = ("head.", "centring.", "audio.", "image_head.", "text_lora.")
 
 each = pytest.mark.parametrize("name", list(checkpoint.bundled()))
 
@@ -54,7 +55,7 @@ def test_a_folder_holds_its_files_and_reads_strictly(name):
 def test_the_tensors_are_finite_and_of_the_sizes_that_the_config_says(name):
     folder = checkpoint.find(name)
     config, tensors = checkpoint.read_config(folder), load_file(folder / WEIGHTS)
-    assert all(key.startswith(("head.", "centring.", "audio.")) for key in tensors)
+    assert all(key.startswith(PARTS) for key in tensors)
     assert all(torch.isfinite(value).all() for value in tensors.values())
     assert tensors["centring.means"].shape == (len(config.languages), config.dimension)
     assert tensors["head.projection.1.weight"].shape[0] == config.audio.hidden

@@ -19,6 +19,8 @@ from training.image_alignment import train as train_image_alignment
 from training.linear_map import LinearMapOptions
 from training.linear_map import train as train_linear_map
 from training.run_folder import RunError
+from training.text_alignment import TextAlignmentOptions
+from training.text_alignment import train as train_text_alignment
 
 BENCHMARK = Path("benchmarks/sounds-v1.jsonl")
 IMAGE_BENCHMARK = Path("benchmarks/images-v1.jsonl")
@@ -47,6 +49,20 @@ def translated_captions(options: EmergentAlignmentOptions, output: Path, benchma
     from training.translated_captions import train
 
     sys.stdout.write(f"{train(options, output, benchmark)}\n")
+
+
+def text_alignment(
+    options: TextAlignmentOptions, output: Path, base: str = "cacara", benchmark: Path = BENCHMARK
+) -> None:
+    """Train the text side of a model on translations; its sounds and pictures stay as they are.
+
+    Args:
+        options: The model.
+        output: The run's folder; the checkpoint is in its ``final``.
+        base: A bundled model's name or a model folder.
+        benchmark: The frozen benchmark, whose texts are kept out as the policy says.
+    """
+    sys.stdout.write(f"{train_text_alignment(options, base, output, benchmark)}\n")
 
 
 def linear_map(options: LinearMapOptions, output: Path, benchmark: Path = BENCHMARK) -> None:
@@ -141,6 +157,7 @@ def image_benchmark(output: Path = IMAGE_BENCHMARK, sounds: Path = BENCHMARK) ->
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "prepare": prepare,
     "emergent_alignment": emergent_alignment,
+    "text_alignment": text_alignment,
     "translated_captions": translated_captions,
     "linear_map": linear_map,
     "benchmark": benchmark,

@@ -37,6 +37,7 @@ from training.data import CaptionedFeatures, require_english
 from training.features import ViewOptions
 from training.loop import Batches, LoopOptions
 from training.run_folder import RunError
+from training.seen import seen_in_training
 from training.trainable import Opened, Trainable, TuningOptions, frozen_stages, open_part
 
 log = logging.getLogger(__name__)
@@ -254,7 +255,8 @@ def train(
         method_told = captions.method(clips) if captions else None
         card = model_card.render(config, options, clips, rows, head, opened.parameters if opened else 0, method_told)
         weights, updates = (opened.changed_weights(), opened.changed_updates()) if opened else ({}, {})
-        checkpoint.save(final, config, head, centring, card, audio_weights=weights, audio_lora=updates)
+        saw = seen_in_training(benchmark, clips)
+        checkpoint.save(final, config, head, centring, card, audio_weights=weights, seen=saw, audio_lora=updates)
     return final
 
 

@@ -15,13 +15,17 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cacara import benchmark_file, languages, source_texts
+from cacara import benchmark_file, languages, source_texts, sources
 from cacara.benchmark_file import text_hash
 from cacara.errors import LanguageError, ManifestError
 from training import text_statistics
-from training.corpora import qt_messages, rules
+from training.corpora import freedict, qt_messages, rules
 
 SOURCES = ("cldr", "gcompris", "tuxpaint", "musescore")
+DICTIONARIES = tuple(key for key in sources.SOURCES if key.startswith(freedict.PREFIX))
+ALL_SOURCES = (*SOURCES, *DICTIONARIES)
+COMMON = 4
+"""Of a dictionary only words with translations into so many languages are kept: the others are too rare to be worth it."""
 POLICIES = ("strict", "studio")
 MAX_WORDS = 40
 _UNFIT = re.compile(r"[<>%;{}|\n]|https?:|&[a-z]+;")
@@ -55,8 +59,9 @@ def collect(folders: Mapping[str, Path]) -> list[Translation]:
     """
     readers = {"cldr": _cldr, "gcompris": _gcompris, "tuxpaint": _tuxpaint, "musescore": _musescore}
     found = set()
-    for key in sorted(set(folders) & set(readers)):
-        for english, code, text in readers[key](folders[key]):
+    for key in sorted(set(folders) & {*readers, *DICTIONARIES}):
+        rows = readers[key](folders[key]) if key in readers else freedict.read(key, folders[key])
+        for english, code, text in rows:
             try:
                 language = languages.normalise(code)
             except LanguageError:
@@ -64,7 +69,16 @@ def collect(folders: Mapping[str, Path]) -> list[Translation]:
             pair = Translation(" ".join(english.split()), language, " ".join(text.split()), key)
             if _usable(pair):
                 found.add(pair)
-    return sorted(found)
+    return sorted(_without_rare_words(found))
+
+
+def _without_rare_words(pairs: Collection[Translation]) -> Iterator[Translation]:
+    languages_of: dict[str, set[str]] = {}
+    for pair in pairs:
+        languages_of.setdefault(pair.english, set()).add(pair.language)
+    for pair in pairs:
+        if not pair.source.startswith(freedict.PREFIX) or len(languages_of[pair.english]) >= COMMON:
+            yield pair
 
 
 def allowed(pairs: Sequence[Translation], policy: str, benchmark: Path) -> list[Translation]:

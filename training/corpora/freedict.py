@@ -21,6 +21,8 @@ TRANSLATIONS_A_SENSE = 2
 _DIGITS = {
     digit: value for value, digit in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 }
+_MACRO = {"swh": "sw"}
+_STRESS = "\N{COMBINING ACUTE ACCENT}"
 _AFTER_HEADWORD = re.compile(r"\s*(?:/|<|\[|\(|\{).*$")
 _NUMBER = re.compile(r"^\s*(?:[IVX]+\.\s*)?(?:<[^>]*>\s*)?(?:\d+\.?\s*)?")
 _BRACKETS = re.compile(r"\([^)]*\)|\[[^\]]*\]|\{[^}]*\}|<[^>]*>|/[^/]*/")
@@ -38,7 +40,8 @@ def read(key: str, folder: Path) -> Iterator[tuple[str, str, str]]:
         SourceError: A file is missing or damaged.
     """
     first, second = key.removeprefix(PREFIX).split("-")
-    language = languages.normalise(second if first == "eng" else first)
+    code = second if first == "eng" else first
+    language = languages.normalise(_MACRO.get(code, code))
     for headword, translations in _entries(folder):
         for translation in translations:
             yield (headword, language, translation) if first == "eng" else (translation, language, headword)
@@ -73,7 +76,7 @@ def _translations(senses: list[str]) -> list[str]:
 
 def _clean(text: str) -> str:
     """Return the text of a few plain words, or nothing."""
-    text = " ".join(text.split()).strip(" .-–")
+    text = " ".join(text.replace(_STRESS, "").split()).strip(" .-–")  # Bulgarian entries mark the stress
     fits = text and len(text.split()) <= MAX_WORDS and not _UNFIT.search(text) and len(text) <= 40
     return text if fits else ""
 

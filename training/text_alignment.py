@@ -1,0 +1,270 @@
+"""A better text side for a model that exists: low-rank updates inside its text encoder, from texts alone.
+
+The frozen encoder knows bare nouns of small languages badly, and a model that only aligns sounds cannot exceed it.
+Here a translation is taught to land where the frozen encoder puts its English text. That target never moves, so the
+audio and image sides, which were aligned to it, stay as they are, bit by bit. As in "Making Monolingual Sentence
+Embeddings Multilingual using Knowledge Distillation" (arXiv 2004.09813), equation 1, but by a softmax over every
+English text that is known, since distance to the right word matters only beside the distance to the wrong ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cacara import benchmark_file, checkpoint, lora, seen_texts, sources
+from cacara.backbones.text import TextTower
+from cacara.errors import ManifestError
+from cacara.seen_texts import SeenTexts
+from training import cached_arrays, loop, run_folder, text_card, text_statistics, translations
+from training.loop import LoopOptions
+from training.run_folder import RunError
+from training.translations import Translation
+
+FORMAT = 1
+DRAWN_PER_TAKEN = 6
+"""A batch is a run of texts of like length out of so many times as many: less padding."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class TextAlignmentOptions:
+    """One model.
+
+    Attributes:
+        name: The model's name.
+        version: The version of its weights.
+        recipe: The recipe's file, named in the card.
+        policy: Which texts it may see: ``strict`` or ``studio``, see ``training.translations``.
+        rank: Of the updates.
+        max_tokens: Longer texts, prefix included, are left out.
+        temperature: Of the softmax over English texts.
+        cosine_weight: Weight of the pull towards the target beside the softmax.
+        identity_share: Share of a batch that are English texts themselves, which have to stay where they are.
+        loop: How long and how fast.
+    """
+
+    name: str
+    version: str
+    recipe: str
+    policy: Literal["strict", "studio"]
+    rank: int = 16
+    max_tokens: int = 14
+    temperature: float = 0.05
+    cosine_weight: float = 1.0
+    identity_share: float = 0.06
+    loop: LoopOptions = dataclasses.field(default_factory=LoopOptions)
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "max_tokens", "temperature"):
+            if getattr(self, name) <= 0:
+                raise RunError(f"{name} is {getattr(self, name)}; wanted more than 0")
+        if not 0 <= self.identity_share < 1:
+            raise RunError(f"identity_share is {self.identity_share}; wanted 0 or more, below 1")
+
+
+class TranslationBatches:
+    """Translations with the English text they belong to, drawn so that no language drowns the others.
+
+    A language is drawn with the square root of its number of pairs; within it a pair with the number of languages
+    that its English text is translated into: common words first.
+    """
+
+    def __init__(
+        self, pairs: Sequence[Translation], english: Sequence[str], tower: TextTower, options: TextAlignmentOptions
+    ) -> None:
+        """Tokenise everything once.
+
+        Args:
+            pairs: Translations.
+            english: The English texts, in the order of the targets.
+            tower: Whose tokenizer is used.
+            options: The model.
+
+        Raises:
+            ManifestError: No pair is short enough.
+        """
+        number = {text: position for position, text in enumerate(english)}
+        tokens = _tokens(tower, [pair.text for pair in pairs])
+        short = [i for i, ids in enumerate(tokens) if len(ids) <= options.max_tokens]
+        if not short:
+            raise ManifestError(f"none of {len(pairs)} pairs has at most {options.max_tokens} tokens")
+        self._ids = [tokens[i] for i in short]
+        self._labels = np.array([number[pairs[i].english] for i in short])
+        self._cumulated = np.cumsum(_weights([pairs[i] for i in short]))
+        self._english = _tokens(tower, english)
+        self._options = options
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self._ids)
+
+    def batch(self, indices: Sequence[int], step: int, seed: int) -> dict[str, Tensor]:
+        """Return as many texts as there are ``indices``, drawn by weight for this step.
+
+        Returns:
+            ``input_ids`` and ``attention_mask``, int64 [N, tokens], and ``labels``, int64 [N], of English texts.
+        """
+        rng = np.random.default_rng([seed, step, 2])
+        same = round(len(indices) * self._options.identity_share)
+        wanted = len(indices) - same
+        points = rng.random(wanted * DRAWN_PER_TAKEN) * self._cumulated[-1]
+        drawn = np.searchsorted(self._cumulated, points, side="right").clip(max=len(self) - 1)
+        drawn = drawn[np.argsort([len(self._ids[i]) for i in drawn], kind="stable")]
+        start = int(rng.integers(DRAWN_PER_TAKEN)) * wanted
+        chosen = drawn[start : start + wanted]
+        kept = rng.integers(0, len(self._english), same)
+        texts = [self._ids[i] for i in chosen] + [self._english[i][: self._options.max_tokens] for i in kept]
+        ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in texts], batch_first=True, padding_value=1)
+        lengths = torch.tensor([len(row) for row in texts])
+        mask = (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()
+        labels = torch.from_numpy(np.concatenate([self._labels[chosen], kept]))
+        return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+
+
+class TextAlignment(nn.Module):
+    """The text tower with its updates, against the targets of the English texts."""
+
+    targets: Tensor
+    centre: Tensor
+
+    def __init__(self, tower: TextTower, targets: Tensor, centre: Tensor, options: TextAlignmentOptions) -> None:
+        """Put the parts together.
+
+        Args:
+            tower: With ``LoraLinear`` inside.
+            targets: float32 [texts, dimension], L2-normalised: the frozen tower's English texts, centred.
+            centre: float32 [dimension], the frozen tower's mean of English.
+            options: The model.
+        """
+        super().__init__()
+        self.tower = tower
+        self.options = options
+        self.register_buffer("targets", targets, persistent=False)
+        self.register_buffer("centre", centre, persistent=False)
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the losses of one batch of ``TranslationBatches``."""
+        embedded = self.tower(batch["input_ids"], batch["attention_mask"])
+        with torch.autocast(embedded.device.type, enabled=False):
+            student = functional.normalize(embedded.float() - self.centre, dim=-1)
+            softmax = functional.cross_entropy(student @ self.targets.T / self.options.temperature, batch["labels"])
+            pull = 1 - (student * self.targets[batch["labels"]]).sum(1).mean()
+        return {"loss": softmax + self.options.cosine_weight * pull, "softmax": softmax, "pull": pull}
+
+
+def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchmark: Path) -> Path:
+    """Train the text side of ``base`` and write the model to ``output / "final"``; run again to go on.
+
+    Args:
+        options: The model.
+        base: A model's name or folder; its audio and image sides are copied bit by bit.
+        output: The run's folder.
+        benchmark: The frozen benchmark, whose texts are kept out as the policy says.
+
+    Returns:
+        The checkpoint's folder.
+
+    Raises:
+        SourceError: A package cannot be fetched.
+        ManifestError: The benchmark cannot be read.
+        RunError: Options do not fit, or ``output`` holds another run.
+        CheckpointError: ``base`` is no model of a text tower without updates.
+    """
+    accelerator = loop.start(options.loop)
+    with accelerator.main_process_first():
+        folders = sources.fetch_all(translations.ALL_SOURCES, lambda progress: log.info("%s", progress))
+        rows = benchmark_file.read(benchmark)
+        pairs = [pair for pair in _pairs(folders, options, benchmark) if ":" not in pair.english]
+        model = checkpoint.load(base, device="cpu")
+        if checkpoint.has_text_updates(base):
+            raise RunError(f"the text side of {base} is trained already; wanted a model with the frozen text tower")
+        run_folder.claim(output, _described(options, model.fingerprint, rows, pairs))
+        tower, centre = model.text, model.centring.mean_of("en")
+        english = sorted({pair.english for pair in pairs})
+        data = TranslationBatches(pairs, english, tower, options)
+        log.info("%d pairs of at most %d tokens, %d English texts", len(data), options.max_tokens, len(english))
+        targets = functional.normalize(torch.from_numpy(_embedded(tower, english)) - centre, dim=-1)
+    torch.manual_seed(options.loop.seed)
+    attached = lora.attach(tower.encoder, options.rank, _is_read)
+    loop.train(TextAlignment(tower, targets, centre, options), data, options.loop, output)
+    final = output / "final"
+    if accelerator.is_main_process:
+        write(final, checkpoint.find(base), options, lora.state(attached), pairs, rows)
+    return final
+
+
+def _is_read(layer: str) -> bool:
+    """Return whether a layer has a part in the mean over tokens: BERT's own pooler has none."""
+    return not layer.startswith("pooler.")
+
+
+def write(
+    folder: Path,
+    base: Path,
+    options: TextAlignmentOptions,
+    updates: Mapping[str, Tensor],
+    pairs: Sequence[Translation],
+    benchmark: benchmark_file.Rows,
+) -> None:
+    """Write the model: ``base`` with the updates, card and statement of what its text side saw.
+
+    Args:
+        folder: Target.
+        base: The folder of the model whose text side was trained.
+        options: The model.
+        updates: As ``lora.state`` returns them.
+        pairs: What it was trained on.
+        benchmark: All rows of the frozen benchmark.
+    """
+    config = dataclasses.replace(checkpoint.read_config(base), name=options.name, version=options.version)
+    before = seen_texts.read(base)
+    texts = {text for pair in pairs for text in (pair.english, pair.text)}
+    statement = SeenTexts.of_training(benchmark, texts, before.concepts if before else ())
+    halves = {name: value.half() for name, value in updates.items()}
+    card = text_card.render(base, config, options, pairs, halves)
+    checkpoint.add_text(base, folder, config, halves, card, statement)
+
+
+def _pairs(folders: Mapping[str, Path], options: TextAlignmentOptions, benchmark: Path) -> list[Translation]:
+    return translations.allowed(translations.collect(folders), options.policy, benchmark)
+
+
+def _described(
+    options: TextAlignmentOptions, fingerprint: str, rows: benchmark_file.Rows, pairs: Sequence[Translation]
+) -> dict[str, Any]:
+    digest = hashlib.sha256(json.dumps([dataclasses.astuple(pair) for pair in pairs]).encode()).hexdigest()[:12]
+    record = run_folder.describe(dataclasses.asdict(options), benchmark_file.rows_hash(rows), ())
+    return record | {"base": fingerprint, "pairs": {"count": len(pairs), "hash": digest}}
+
+
+def _tokens(tower: TextTower, texts: Sequence[str]) -> list[list[int]]:
+    prefixed = [tower.config.prefix + text for text in texts]
+    return tower.tokenizer(prefixed, truncation=True, max_length=tower.config.max_tokens)["input_ids"]
+
+
+def _weights(pairs: Sequence[Translation]) -> np.ndarray:
+    """Return each pair's weight, float64 [pairs]; see ``TranslationBatches``."""
+    languages_of = Counter(english for english, _ in {(pair.english, pair.language) for pair in pairs})
+    commonness = np.array([min(languages_of[pair.english], 30) for pair in pairs], np.float64)
+    language = np.unique([pair.language for pair in pairs], return_inverse=True)[1]
+    share = np.sqrt(np.bincount(language)) / np.bincount(language, weights=commonness)
+    return commonness * share[language]
+
+
+def _embedded(tower: TextTower, texts: Sequence[str]) -> np.ndarray:
+    """Return the frozen tower's embeddings of the English texts, from the cache when they are there."""
+    key = [FORMAT, dataclasses.asdict(tower.config), cached_arrays.weights_hash(tower), list(texts)]
+    return cached_arrays.get("english", key, lambda: {"embeddings": text_statistics.embed(tower, texts)})["embeddings"]
