@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cacara import checkpoint, gallery
-from cacara.checkpoint import DEFAULT_MODEL
+from cacara.config import DEFAULT_MODEL
 from cacara.package_clients import Report, silent
 from cacara.retrieval import Retriever
 

@@ -119,6 +119,7 @@ def test_a_run_leaves_exactly_these_files_and_a_model_that_loads(world, noise):
         "final/config.json",
         "final/model.safetensors",
         "final/README.md",
+        "final/seen.json",
     }
     model = checkpoint.load(final)
     assert (model.name, model.version, model.languages) == ("tiny", "1", ("de", "en"))

@@ -9,7 +9,7 @@ from test_training_emergent_alignment import noise, world  # noqa: F401  (a fixt
 from cacara import sources
 from cacara.errors import ManifestError
 from cacara.manifest import Clip, read_clips
-from training import data_page, data_report, prepare
+from training import data_page, data_report, prepare, translations
 from training.translations import Translation
 
 
@@ -64,7 +64,8 @@ def test_an_unknown_package_is_told_before_anything_is_fetched(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_same_packages_give_the_same_manifests_without_the_benchmark(world, tmp_path):  # noqa: F811
+def test_the_same_packages_give_the_same_manifests_without_the_benchmark(world, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(translations, "ALL_SOURCES", translations.SOURCES)
     for key in ("tuxpaint", "gcompris", "musescore"):
         version = sources.source(key).version.replace(":", "_").replace("~", "_")
         (sources.cache_folder() / "sources" / f"{key}-{version}").mkdir()

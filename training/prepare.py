@@ -42,13 +42,13 @@ def prepare(output: Path, benchmark: Path, packages: Sequence[str], licences: Co
     """
     if unknown := sorted(set(packages) - set(PACKAGES)):
         raise ManifestError(f"unknown packages {', '.join(unknown)}; wanted some of {', '.join(sorted(PACKAGES))}")
-    wanted = {*packages, *translations.SOURCES, *benchmark_file.read(benchmark).sources}
+    wanted = {*packages, *translations.ALL_SOURCES, *benchmark_file.read(benchmark).sources}
     folders = sources.fetch_all(sorted(wanted), lambda progress: log.info("%s: %s", progress.subject, progress.stage))
     clips = corpora.train_clips({key: folders[key] for key in packages}, benchmark, folders)
     clips = with_licences(clips, licences)
     require_english(clips)
     corpora.check_leakage(clips, benchmark, folders)
-    pairs = translations.collect({key: folders[key] for key in translations.SOURCES})
+    pairs = translations.collect({key: folders[key] for key in translations.ALL_SOURCES})
     seen = {policy: translations.allowed(pairs, policy, benchmark) for policy in translations.POLICIES}
     rows = benchmark_file.read(benchmark)
     report = {

@@ -25,7 +25,7 @@ SOURCES = ("cldr", "gcompris", "tuxpaint", "musescore")
 DICTIONARIES = tuple(key for key in sources.SOURCES if key.startswith(freedict.PREFIX))
 ALL_SOURCES = (*SOURCES, *DICTIONARIES)
 COMMON = 4
-"""Of a dictionary only words with translations into so many languages are kept: the others are too rare to be worth it."""
+"""Of a dictionary only words with translations into so many languages are kept; the others are too rare."""
 POLICIES = ("strict", "studio")
 MAX_WORDS = 40
 _UNFIT = re.compile(r"[<>%;{}|\n]|https?:|&[a-z]+;")
@@ -50,7 +50,7 @@ class Translation:
 
 
 def collect(folders: Mapping[str, Path]) -> list[Translation]:
-    """Return every usable pair of the sources among ``folders``, each once, sorted.
+    """Return every usable pair of the sources among ``folders``, each once, sorted; see ``COMMON``.
 
     Pairs with markup or placeholders, very long ones, and translations equal to their source are left out.
 
