@@ -86,7 +86,7 @@ def test_german_is_recognised_and_answered_in_german(open_page):
     ask(page, "Der Hund bellt im Garten")
     assert page.evaluate("document.documentElement.lang") == "de"
     assert "Erkannt: Deutsch" in page.inner_text(".understood")
-    assert page.locator(".card").count() == 10
+    assert page.locator(".sounds .card").count() == page.locator(".pictures .card").count() == 10
     assert page.locator(".caption [lang=de]").count() > 0
 
 
@@ -165,7 +165,7 @@ def test_pictures_of_the_gallery_are_shown(open_page):
 def test_hostile_text_is_text(open_page):
     page = open_page()
     ask(page, HOSTILE)
-    assert page.locator(".card").count() == 10
+    assert page.locator(".sounds .card").count() == page.locator(".pictures .card").count() == 10
     ask(page, HOSTILE * 40)
     page.wait_for_selector(".problem")
     assert page.evaluate("window.hacked") is None
@@ -188,7 +188,7 @@ def test_an_unfit_query_gets_a_kind_message_in_place_of_results(open_page, query
 def test_an_odd_query_is_answered(open_page, query):
     page = open_page()
     ask(page, query)
-    assert page.locator(".card").count() == 10
+    assert page.locator(".sounds .card").count() == page.locator(".pictures .card").count() == 10
 
 
 def silence(path: Path) -> None:
