@@ -148,7 +148,7 @@ def tux_paint_pictures(folder: Path) -> list[Clip]:
         name = text.relative_to(root).with_suffix("").as_posix()
         files = (text.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
         path = next((file for file in files if file.is_file()), None)
-        captions = _stamp_captions(text) if path and not name.startswith(UNSEEN_STAMPS) else {}
+        captions = source_texts.stamp_captions(text) if path and not name.startswith(UNSEEN_STAMPS) else {}
         if path and "en" in captions:
             concept = _noun(captions["en"][0])
             pictures.append(_picture(f"tuxpaint/{name}", path, captions, concept, "tuxpaint", "GPL-2"))
@@ -165,7 +165,7 @@ def tux_paint_clips(folder: Path) -> list[Clip]:
         name = path.relative_to(root).with_suffix("").as_posix()
         if _DESCRIPTION.search(path.stem) or path.stem in SILENT_STAMPS or name.startswith(SPOKEN_STAMPS):
             continue
-        captions = _stamp_captions(text) if text.is_file() else {}
+        captions = source_texts.stamp_captions(text) if text.is_file() else {}
         if "en" in captions:
             concept = _noun(captions["en"][0])
             clips.append(_clip(f"tuxpaint/{name}", path, captions, concept, "tuxpaint", "GPL-2"))
@@ -211,17 +211,6 @@ def _with_stamps_of(stamps: Iterable[Clip], animals: Iterable[Clip]) -> Iterator
     for animal in animals:
         stamp = first.get(animal.concept, animal)
         yield dataclasses.replace(animal, captions=stamp.captions, image_path=stamp.image_path)
-
-
-def _stamp_captions(path: Path) -> dict[str, tuple[str, ...]]:
-    """Return a stamp's descriptions by BCP-47 language; locales that are no language are left out."""
-    captions: dict[str, tuple[str, ...]] = {}
-    for locale, text in source_texts.read_stamp_texts(path).items():
-        try:
-            captions.setdefault(languages.normalise(locale), (text,))
-        except LanguageError:
-            continue
-    return captions
 
 
 def _clip(

@@ -23,9 +23,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from cacara import benchmark_file, languages, source_texts, sources
+from cacara import benchmark_file, source_texts, sources
 from cacara.benchmark import Query
-from cacara.errors import LanguageError, ManifestError
+from cacara.errors import ManifestError
 from cacara.manifest import Clip
 
 PATH = Path(__file__).parent.parent / "benchmarks" / "images-v1.jsonl"
@@ -204,20 +204,9 @@ def _resolve(row: ImageRow, folder: Path, faults: list[str]) -> Clip:
         elif (found := benchmark_file.file_hash(place)) != wanted:
             faults.append(f"{row.image_id}: {place} has sha256 {found[:12]}…, wanted {wanted[:12]}…")
         elif place == texts:
-            captions = stamp_captions(texts)
+            captions = source_texts.stamp_captions(texts)
     licence = sources.source(row.source).licence
     return Clip(row.image_id, path, row.sha256, captions, row.concept, row.source, licence, "image", path)
-
-
-def stamp_captions(path: Path) -> dict[str, tuple[str, ...]]:
-    """Return a stamp's descriptions by BCP-47 language; locales that are no language are left out."""
-    captions: dict[str, tuple[str, ...]] = {}
-    for locale, text in source_texts.read_stamp_texts(path).items():
-        try:
-            captions.setdefault(languages.normalise(locale), (text,))
-        except LanguageError:
-            continue
-    return captions
 
 
 def _queries(images: Sequence[Clip]) -> tuple[Query, ...]:

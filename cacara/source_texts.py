@@ -6,6 +6,9 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cacara import languages
+from cacara.errors import LanguageError
+
 _CONTENT_FOLDERS = {"tuxpaint": "usr/share/tuxpaint/stamps", "cldr": "package/annotations"}
 
 
@@ -66,3 +69,14 @@ class CldrTexts:
 
 TextReader = Callable[[str], str]
 TEXT_READERS: Mapping[str, Callable[[Path], TextReader]] = {"tuxpaint": TuxPaintTexts, "cldr": CldrTexts}
+
+
+def stamp_captions(path: Path) -> dict[str, tuple[str, ...]]:
+    """Return a stamp's descriptions by BCP-47 language; locales that are no language are left out."""
+    captions: dict[str, tuple[str, ...]] = {}
+    for locale, text in read_stamp_texts(path).items():
+        try:
+            captions.setdefault(languages.normalise(locale), (text,))
+        except LanguageError:
+            continue
+    return captions

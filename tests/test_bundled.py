@@ -35,6 +35,10 @@ def test_the_default_model_is_bundled():
     assert checkpoint.DEFAULT_MODEL in checkpoint.bundled()
 
 
+def test_the_default_model_sees_pictures_as_the_search_tab_offers():
+    assert checkpoint.read_config(checkpoint.find(checkpoint.DEFAULT_MODEL)).image is not None
+
+
 def test_all_together_are_small_enough_for_a_repository():
     files = [path for folder in checkpoint.bundled().values() for path in folder.rglob("*") if path.is_file()]
     assert max(path.stat().st_size for path in files) <= MAX_FILE_BYTES

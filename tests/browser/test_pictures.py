@@ -6,16 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cacara import checkpoint, source_texts, sources
+from cacara import source_texts, sources
 
 PHOTOGRAPH = "vehicles/emergency/firetruck.png"
-
-
-@pytest.fixture(autouse=True)
-def a_model_that_sees() -> None:
-    """Skip with a default model that knows no pictures."""
-    if checkpoint.read_config(checkpoint.find(checkpoint.DEFAULT_MODEL)).image is None:
-        pytest.skip("the default model knows no pictures")
 
 
 @pytest.fixture
