@@ -131,7 +131,7 @@ def start_server(services: Services, host: str, port: int) -> gr.Blocks:
     Raises:
         OSError: The port is taken, or the address is not this machine's.
     """
-    from ui.layout import ICON, STYLE, create_app
+    from ui.layout import ICON, STYLES, create_app
     from ui.media import media_routes
     from ui.theme import make_theme
 
@@ -149,7 +149,7 @@ def start_server(services: Services, host: str, port: int) -> gr.Blocks:
         footer_links=["api"],
         favicon_path=ICON,
         theme=make_theme(),
-        css_paths=STYLE,
+        css_paths=STYLES,
         app_kwargs={"routes": media_routes(services)},
     )
     return page

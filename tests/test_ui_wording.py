@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from ui.wording import FALLBACK, STRINGS, available, wording
+from ui.wording import FALLBACK, available, folders, wording
 
 CODES = [code for _, code in available()]
-ENGLISH = json.loads((STRINGS / "en.json").read_text(encoding="utf-8"))
+ENGLISH = wording(FALLBACK).table
 
 
 def places(text: str) -> set[str]:
@@ -20,11 +20,18 @@ def test_no_language_lacks_a_text(code):
     assert wording(code).missing == frozenset()
 
 
+@pytest.mark.parametrize("folder", folders(), ids=lambda folder: folder.parent.name)
 @pytest.mark.parametrize("code", CODES)
-def test_every_text_has_the_places_of_the_english_one_and_no_key_is_unknown(code):
-    own = json.loads((STRINGS / f"{code}.json").read_text(encoding="utf-8"))
-    assert set(own) <= set(ENGLISH)
-    assert {key: places(text) for key, text in own.items()} == {key: places(ENGLISH[key]) for key in own}
+def test_every_text_has_the_places_of_the_english_one_and_no_key_is_unknown(code, folder):
+    own = json.loads((folder / f"{code}.json").read_text(encoding="utf-8"))
+    english = json.loads((folder / "en.json").read_text(encoding="utf-8"))
+    assert set(own) <= set(english)
+    assert {key: places(text) for key, text in own.items()} == {key: places(english[key]) for key in own}
+
+
+def test_a_key_stands_in_one_folder_only():
+    keys = [key for folder in folders() for key in json.loads((folder / "en.json").read_text(encoding="utf-8"))]
+    assert len(keys) == len(set(keys))
 
 
 def test_the_promised_languages_are_there():
@@ -45,9 +52,10 @@ def test_arabic_alone_is_written_right_to_left():
 
 
 def test_a_missing_text_falls_back_to_english(tmp_path, monkeypatch):
-    (tmp_path / "en.json").write_text(json.dumps(ENGLISH), encoding="utf-8")
-    (tmp_path / "eo.json").write_text(json.dumps({"language_name": "Esperanto"}), encoding="utf-8")
-    monkeypatch.setattr("ui.wording.STRINGS", tmp_path)
+    (tmp_path / "strings").mkdir()
+    (tmp_path / "strings" / "en.json").write_text(json.dumps(dict(ENGLISH)), encoding="utf-8")
+    (tmp_path / "strings" / "eo.json").write_text(json.dumps({"language_name": "Esperanto"}), encoding="utf-8")
+    monkeypatch.setattr("ui.wording.UI", tmp_path)
     wording.cache_clear()
     try:
         words = wording("eo")

@@ -26,6 +26,7 @@ from torch.nn import functional
 from cacara import benchmark_file, checkpoint, lora, seen_texts, sources
 from cacara.backbones.text import TextTower
 from cacara.errors import ManifestError
+from cacara.model import Cacara
 from cacara.seen_texts import SeenTexts
 from training import cached_arrays, loop, run_folder, text_card, text_statistics, translations
 from training.loop import LoopOptions
@@ -50,6 +51,8 @@ class TextAlignmentOptions:
         policy: Which texts it may see: ``strict`` or ``studio``, see ``training.translations``.
         rank: Of the updates.
         max_tokens: Longer texts, prefix included, are left out.
+        vocabulary: How many English texts are kept: those nearest to a class that the model's audio or image tower
+            knows by name. What can be neither heard nor seen would only use up steps. 0 keeps all.
         temperature: Of the softmax over English texts.
         cosine_weight: Weight of the pull towards the target beside the softmax.
         identity_share: Share of a batch that are English texts themselves, which have to stay where they are.
@@ -62,6 +65,7 @@ class TextAlignmentOptions:
     policy: Literal["strict", "studio"]
     rank: int = 16
     max_tokens: int = 14
+    vocabulary: int = 0
     temperature: float = 0.05
     cosine_weight: float = 1.0
     identity_share: float = 0.06
@@ -71,6 +75,8 @@ class TextAlignmentOptions:
         for name in ("rank", "max_tokens", "temperature"):
             if getattr(self, name) <= 0:
                 raise RunError(f"{name} is {getattr(self, name)}; wanted more than 0")
+        if self.vocabulary < 0:
+            raise RunError(f"vocabulary is {self.vocabulary}; wanted 0 or more")
         if not 0 <= self.identity_share < 1:
             raise RunError(f"identity_share is {self.identity_share}; wanted 0 or more, below 1")
 
@@ -194,9 +200,14 @@ def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchma
         run_folder.claim(output, _described(options, model.fingerprint, rows, pairs))
         tower, centre = model.text, model.centring.mean_of("en")
         english = sorted({pair.english for pair in pairs})
+        targets = functional.normalize(torch.from_numpy(_embedded(tower, english)) - centre, dim=-1)
+        if options.vocabulary:
+            kept = nearest(targets, _known_classes(model), options.vocabulary)
+            english, targets = [english[i] for i in kept], targets[kept]
+            chosen = set(english)
+            pairs = [pair for pair in pairs if pair.english in chosen]
         data = TranslationBatches(pairs, english, tower, options)
         log.info("%d pairs of at most %d tokens, %d English texts", len(data), options.max_tokens, len(english))
-        targets = functional.normalize(torch.from_numpy(_embedded(tower, english)) - centre, dim=-1)
     torch.manual_seed(options.loop.seed)
     attached = lora.attach(tower.encoder, options.rank, _is_read)
     loop.train(TextAlignment(tower, targets, centre, options), data, options.loop, output)
@@ -204,6 +215,24 @@ def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchma
     if accelerator.is_main_process:
         write(final, checkpoint.find(base), options, lora.state(attached), pairs, rows)
     return final
+
+
+def nearest(texts: Tensor, classes: Tensor, count: int) -> list[int]:
+    """Return the positions, ascending, of the ``count`` texts that come nearest to any class.
+
+    Args:
+        texts: float32 [texts, dimension], L2-normalised.
+        classes: float32 [classes, dimension], L2-normalised.
+        count: 1 or more; all when there are no more texts.
+    """
+    closeness = torch.cat([(part @ classes.T).amax(1) for part in texts.split(4096)])
+    return sorted(closeness.topk(min(count, len(texts))).indices.tolist())
+
+
+def _known_classes(model: Cacara) -> Tensor:
+    """Return the embeddings of the class names that the model's towers know, float32 [classes, dimension]."""
+    heads = [model.head, *([model.image.head] if model.image else [])]
+    return functional.normalize(torch.cat([head.class_embeddings.float() for head in heads]), dim=-1)
 
 
 def _is_read(layer: str) -> bool:

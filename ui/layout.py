@@ -14,7 +14,8 @@ from ui.services import Services
 from ui.wording import available, wording
 
 FOLDER = Path(__file__).parent
-STYLE = FOLDER / "style.css"
+STYLES = [FOLDER / "style.css", *sorted(FOLDER.glob("*/style.css"))]
+"""The page's style, then what a tab adds in its own folder."""
 ICON = FOLDER / "icon.svg"
 POLLING_SECONDS = 1.0
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}

@@ -1,4 +1,8 @@
-"""The interface's own words: one JSON table a language, English where a table has no word."""
+"""The interface's own words: JSON tables, one a language, English where a table has no word.
+
+What many tabs use stands in ``ui/strings``; what one tab alone uses in ``strings`` in that tab's own folder. A key is
+in one folder only.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,8 @@ import types
 from collections.abc import Mapping
 from pathlib import Path
 
-STRINGS = Path(__file__).with_name("strings")
+UI = Path(__file__).parent
+COMMON = "strings"
 FALLBACK = "en"
 RIGHT_TO_LEFT = frozenset({"ar"})
 
@@ -63,8 +68,13 @@ def wording(code: str) -> Wording:
 
 def available() -> list[tuple[str, str]]:
     """Return (the language's name for itself, code) of each interface language, English first."""
-    codes = sorted((path.stem for path in STRINGS.glob("*.json")), key=lambda code: (code != FALLBACK, code))
+    codes = sorted((path.stem for path in (UI / COMMON).glob("*.json")), key=lambda code: (code != FALLBACK, code))
     return [(_read(code)["language_name"], code) for code in codes]
+
+
+def folders() -> list[Path]:
+    """Return the folders that hold tables: the common one first, then the tabs' by name."""
+    return [UI / COMMON, *sorted(UI.glob(f"*/{COMMON}"))]
 
 
 def _nearest(code: str) -> str:
@@ -78,4 +88,9 @@ def _nearest(code: str) -> str:
 
 
 def _read(code: str) -> dict[str, str]:
-    return json.loads((STRINGS / f"{code}.json").read_text(encoding="utf-8"))
+    tables = [folder / f"{code}.json" for folder in folders()]
+    texts: dict[str, str] = {}
+    for table in tables:
+        if table.is_file():
+            texts.update(json.loads(table.read_text(encoding="utf-8")))
+    return texts
