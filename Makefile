@@ -1,6 +1,7 @@
 # make demo   set up everything and start the app at http://127.0.0.1:7860
 # make test   set up everything and run all tests
 # make setup  set up only
+# make soak   the long tests of the feedback database: kills, full disks, many writers
 # make lint   formatting, style and types
 # Each target may be run again at any time, as root or as a user; a failure is one line.
 
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 LOG := $(VENV)/install.log
 export PYTHONUTF8 := 1
 
-.PHONY: demo test setup lint clean
+.PHONY: demo test setup soak lint clean
 
 demo: $(VENV)/.fetched
 	@$(BIN)/python app.py
@@ -24,6 +25,9 @@ test: $(VENV)/.installed-dev
 	@touch $(VENV)/.fetched
 	@sh tests/browser/install_chromium.sh
 	@$(BIN)/python -m pytest
+
+soak: $(VENV)/.installed-dev
+	@$(BIN)/python -m pytest -m soak
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

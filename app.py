@@ -9,21 +9,20 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import gradio as gr
 
-    from cacara.package_clients import Progress
-    from cacara.retrieval import Retriever
     from ui.services import Services
 
 REPOSITORY = Path(__file__).resolve().parent
 SPACE_DISK = Path("/data")
 MAX_UPLOAD = "50mb"
 WAITING_VISITORS = 64
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 logger = logging.getLogger("app")
 
@@ -38,7 +37,9 @@ class Settings:
         model: A bundled model's name, a model folder, or None for the default.
         gallery: A folder of sounds, or None for the default gallery.
         database: The SQLite file for feedback.
+        models: The folder of the promoted models, see ``python -m cacara models``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        local_files: A folder whose long recordings visitors may open where they lie, or None; with a loopback host only.
     """
 
     host: str
@@ -46,7 +47,9 @@ class Settings:
     model: str | None
     gallery: Path | None
     database: Path
+    models: Path
     device: str
+    local_files: Path | None = None
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -63,7 +66,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         "--host", default="0.0.0.0" if on_space else "127.0.0.1", help="address to listen at (%(default)s)"
     )
     parser.add_argument("--port", type=_port, default=7860, help="port to listen at (%(default)s)")
-    parser.add_argument("--model", help="a bundled model's name or a model folder (the default model)")
+    parser.add_argument("--model", help="a bundled model's name or a model folder (the promoted one)")
     parser.add_argument("--gallery", type=Path, help="a folder of sounds to search (the default gallery)")
     parser.add_argument(
         "--database",
@@ -72,9 +75,24 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         help="the SQLite file for feedback (%(default)s)",
     )
     parser.add_argument(
+        "--models", type=Path, help="the folder of the promoted models (models beside the database)"
+    )
+    parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute (%(default)s)"
     )
-    return Settings(**vars(parser.parse_args(arguments)))
+    parser.add_argument(
+        "--local-files",
+        type=Path,
+        metavar="DIR",
+        help="let the Recordings tab open files of this folder where they lie; with a loopback --host only",
+    )
+    given = vars(parser.parse_args(arguments))
+    if given["local_files"] and (on_space or given["host"] not in LOOPBACK):
+        parser.error(f"--local-files shows this machine's files: --host is {given['host']}, wanted 127.0.0.1")
+    if given["local_files"] and not given["local_files"].is_dir():
+        parser.error(f"--local-files: no folder {given['local_files']}")
+    given["models"] = given["models"] or given["database"].parent / "models"
+    return Settings(**given)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,16 +131,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_services(settings: Settings) -> Services:
     """Return what the handlers work with; nothing is loaded or opened yet."""
+    from cacara.registry import Registry
+    from ui.models_menu.shelf import Shelf
+    from ui.recordings.library import Recordings
     from ui.services import Feedback, Services
     from ui.startup import Engine
 
-    def prepare(report: Callable[[Progress], None]) -> Retriever:
-        from cacara import setup
-
-        chosen = {} if settings.model is None else {"model": settings.model}
-        return setup.prepare(**chosen, gallery_folder=settings.gallery, device=settings.device, report=report)
-
-    return Services(Engine(prepare), Feedback(settings.database))
+    shelf = Shelf(Registry(settings.models), settings.gallery, settings.device, settings.model)
+    recordings = Recordings(settings.local_files)
+    return Services(Engine(models=shelf), Feedback(settings.database), recordings=recordings)
 
 
 def start_server(services: Services, host: str, port: int) -> gr.Blocks:

@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cacara import classification_commands, coverage_commands, evaluation_commands
+from cacara import (
+    classification_commands,
+    coverage_commands,
+    embedding_map_commands,
+    evaluation_commands,
+    find_commands,
+    listen_commands,
+    registry_commands,
+)
 from cacara.command_line import add_command, require_writable, show_progress
 from cacara.errors import AudioError, CacaraError, QueryError
 from cacara.package_clients import Progress
@@ -33,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     evaluation_commands.add(commands)
     classification_commands.add(commands)
     coverage_commands.add(commands)
+    find_commands.add(commands)
+    listen_commands.add(commands)
+    embedding_map_commands.add(commands)
+    registry_commands.add(commands)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     if isinstance(sys.stdout, io.TextIOWrapper):  # hits are in every script, whatever the system's encoding

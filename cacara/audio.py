@@ -29,6 +29,7 @@ __all__ = [
     "Recording",
     "check_audible",
     "load",
+    "open_file",
     "peaks",
     "write_wav",
 ]
@@ -56,7 +57,7 @@ def load(path: str | os.PathLike[str], limits: AudioLimits = QUERY_LIMITS) -> Re
     path = Path(path)
     decode = audio_isolation.decode if limits.isolated else audio_decoding.decode
     try:
-        with _open_file(path, limits.max_bytes) as file:
+        with open_file(path, limits.max_bytes) as file:
             return decode(file, limits)
     except AudioError as error:
         name = os.fsencode(path.name).decode("utf-8", "replace") or "this path"
@@ -123,8 +124,12 @@ def write_wav(path: Path, waveform: npt.NDArray[np.float32]) -> None:
         raise AudioError(f"{path.name}: cannot be written: {error.strerror}; check its folder") from error
 
 
-def _open_file(path: Path, max_bytes: int) -> BinaryIO:
-    """Return the file, open, after the checks that need no decoding."""
+def open_file(path: Path, max_bytes: int) -> BinaryIO:
+    """Return a file, open and unbuffered, after the checks that need no decoding.
+
+    Raises:
+        AudioError: It is missing, no regular file, empty, or larger than ``max_bytes``; the text does not name it.
+    """
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -130,6 +130,44 @@ def decode(file: BinaryIO, limits: AudioLimits) -> Recording:
     missing = not tally.failed and (declared > 1.02 * seconds + 0.2 or _lacks_bytes(head, size))
     early = not cut and (tally.failed_last or missing)
     return Recording(waveform, seconds, cut, _notes(seconds, cut, early, tally.failed > 0))
+
+
+def stream(file: BinaryIO, max_seconds: float) -> Generator[npt.NDArray[np.float32], None, tuple[str, ...]]:
+    """Yield the sound of an open file piece by piece, float32 [samples] at SAMPLE_RATE_HZ; return the notes.
+
+    Memory does not grow with the length. Samples are finite; float files may hold some outside [-1, 1].
+
+    Args:
+        file: As for ``decode``; its reader bounds the time, by stopping or by a limit of the process.
+        max_seconds: What follows is left out, with a note.
+
+    Raises:
+        AudioError: As in ``decode``; when a damaged file shows itself at its end, only then.
+    """
+    import av
+
+    head = file.read(64)
+    file.seek(0)
+    tally, left = _Tally(), int(max_seconds * SAMPLE_RATE_HZ)
+    total, cut = 0, False
+    try:
+        with _open_container(_Reader(file, float("inf"))) as container:
+            for piece in _to_mono(_frames(container, _sound_stream(container), tally)):
+                if not np.isfinite(piece).all():
+                    raise AudioError(
+                        f"the sound has infinite samples or such that are no numbers near {total / SAMPLE_RATE_HZ:.1f} "
+                        "seconds; wanted finite samples: export it again"
+                    )
+                cut = piece.size > left - total
+                yield piece[: left - total]
+                total = min(total + piece.size, left)
+                if cut:
+                    break
+    except av.FFmpegError as error:
+        raise AudioError(f"this is {_describe(head)}; {WANTED}") from error
+    seconds = total / SAMPLE_RATE_HZ
+    _checked(np.zeros(total and SAMPLE_RATE_HZ, np.float32), tally, AudioLimits())
+    return _notes(seconds, cut, not cut and tally.failed_last, tally.failed > 0)
 
 
 class _Reader:

@@ -66,7 +66,8 @@ def decode(file: BinaryIO, limits: AudioLimits) -> Recording:
 def _answer() -> None:
     """Decode standard input within the limits of the first argument, and answer on standard output."""
     limits = AudioLimits(**json.loads(sys.argv[1]))
-    _confine(limits)
+    room = int(limits.max_seconds * SAMPLE_RATE_HZ)
+    confine(_MEMORY_BYTES + room * _MEMORY_BYTES_A_SAMPLE, limits.max_decode_seconds)
     samples = b""
     try:
         with open(0, "rb", buffering=0, closefd=False) as file:
@@ -79,16 +80,20 @@ def _answer() -> None:
     sys.stdout.buffer.write(json.dumps(fields).encode() + b"\n" + samples)
 
 
-def _confine(limits: AudioLimits) -> None:
-    """Limit the memory and processor time of this process, and let a crash leave no dump."""
+def confine(memory_bytes: int, processor_seconds: float) -> None:
+    """Limit the memory and processor time of this process from now on, and let a crash leave no dump.
+
+    Args:
+        memory_bytes: Most of the address space.
+        processor_seconds: How much more processor time it may use.
+    """
     try:
         import resource
     except ImportError:  # not a Unix; the deadline and the parent's timeout hold there too
         return
-    samples = int(limits.max_seconds * SAMPLE_RATE_HZ)
     for kind, most in (
-        (resource.RLIMIT_AS, _MEMORY_BYTES + samples * _MEMORY_BYTES_A_SAMPLE),
-        (resource.RLIMIT_CPU, math.ceil(time.process_time() + limits.max_decode_seconds) + 1),
+        (resource.RLIMIT_AS, memory_bytes),
+        (resource.RLIMIT_CPU, math.ceil(time.process_time() + processor_seconds) + 1),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (most, most))

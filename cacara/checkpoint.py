@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,7 +16,8 @@ from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cacara import devices, lora
+from cacara import acquirer_files, compact_weights, devices, language_acquirers, lora
+from cacara.acquirer_files import AcquirerFile
 from cacara.adapters import AudioHead, ImageHead, LanguageCentring
 from cacara.backbones import audio, image, text
 from cacara.config import DEFAULT_MODEL, ImageConfig, ModelConfig
@@ -25,13 +26,18 @@ from cacara.image_encoder import ImageEncoder
 from cacara.model import Cacara
 from cacara.package_clients import Report, silent
 from cacara.seen_texts import SEEN, SeenTexts
+from cacara.uclip import Projectors
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 FILES = (CONFIG, WEIGHTS, CARD)
-OPTIONAL_FILES = (SEEN,)
+OPTIONAL_FILES = (SEEN, acquirer_files.FOLDER)
 TEXT_LORA = "text_lora."
+W_E = "acquirers.weight"
+"""The tensor that brings multilingual token embeddings into the text tower, of a model with acquirers."""
 IMAGE_HEAD = "image_head."
 """What the names of the image head's tensors begin with."""
+PROJECTORS = "projectors."
+"""What the names of the tensors of uCLIP's heads begin with."""
 
 
 def bundled() -> dict[str, Path]:
@@ -82,16 +88,24 @@ def load(
     devices.precision(precision, target)  # refuse a wrong name before the slow part
     raw, tensors = _read_weights(folder)
     text_tower = text.load(config.text, report)
-    if text_tower.dimension != config.dimension:
-        raise CheckpointError(f"the text backbone is {text_tower.dimension} wide, config.json says {config.dimension}")
+    if text_tower.dimension != config.text_width:
+        raise CheckpointError(f"the text backbone is {text_tower.dimension} wide, config.json says {config.text_width}")
     audio_tower = audio.load(config.audio.backbone, config.audio.patch_pooling, report)
-    head = AudioHead(config.audio, audio_tower.features, audio_tower.classes, config.dimension)
-    centring = LanguageCentring(config.languages, config.dimension)
+    head = AudioHead(config.audio, audio_tower.features, audio_tower.classes, config.media_width)
+    centring = LanguageCentring(config.languages, config.text_width)
     images = _image_encoder(config, report)
+    projectors = Projectors(config.projectors, config.dimension) if config.projectors else None
     text_map = torch.nn.Linear(config.dimension, config.dimension) if config.text_map else None
-    _fill(folder, tensors, head, centring, audio_tower, text_tower.encoder, images, text_map)
+    weight = tensors.pop(W_E, None) if config.acquirers else None
+    _fill(folder, tensors, head, centring, audio_tower, text_tower.encoder, images, text_map, projectors)
+    acquirers = None
+    if config.acquirers is not None:
+        if weight is None:
+            raise CheckpointError(f"{folder / WEIGHTS} does not fit its config.json: it lacks {W_E}")
+        acquirers = language_acquirers.load(text_tower.to(target), config.acquirers, folder, weight, report)
     digest = hashlib.sha256((folder / CONFIG).read_bytes() + raw).hexdigest()
-    return Cacara(config, text_tower, audio_tower, head, centring, digest[:12], target, precision, images, text_map)
+    parts = (images, text_map, acquirers, projectors)
+    return Cacara(config, text_tower, audio_tower, head, centring, digest[:12], target, precision, *parts)
 
 
 def _image_encoder(config: ModelConfig, report: Report) -> ImageEncoder | None:
@@ -99,7 +113,7 @@ def _image_encoder(config: ModelConfig, report: Report) -> ImageEncoder | None:
     if config.image is None:
         return None
     tower = image.load(config.image.backbone, report)
-    return ImageEncoder(tower, ImageHead(config.image, tower.features, tower.classes, config.dimension))
+    return ImageEncoder(tower, ImageHead(config.image, tower.features, tower.classes, config.media_width))
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -167,11 +181,82 @@ def add_images(base: Path, folder: Path, image_config: ImageConfig, head: ImageH
         CheckpointError: ``base`` is no model folder, or ``folder`` is something else or cannot be written.
     """
     config = dataclasses.replace(read_config(find(base)), image=image_config)
+    _refuse_projectors(base, config)
     _, tensors = _read_weights(base)
     kept = {name: value for name, value in tensors.items() if not name.startswith(IMAGE_HEAD)}
     added = {f"{IMAGE_HEAD}{name}": value.half() for name, value in head.state_dict().items()}
     seen = base / SEEN
-    _write(folder, config, kept | added, card, seen.read_text(encoding="utf-8") if seen.is_file() else None)
+    said = seen.read_text(encoding="utf-8") if seen.is_file() else None
+    acquirers = [acquirer_files.read(path) for path in sorted((base / acquirer_files.FOLDER).glob("*"))]
+    _write(folder, config, kept | added, card, said, acquirers)
+
+
+def add_acquirers(
+    base: str | Path,
+    folder: Path,
+    config: ModelConfig,
+    weight: Tensor,
+    acquirers: Sequence[AcquirerFile],
+    card: str,
+    seen: SeenTexts | None,
+) -> None:
+    """Write a model folder that is another one with language acquirers beside; all its own tensors stay, bit by bit.
+
+    Args:
+        base: The other model's name or folder.
+        folder: Target; an older model folder there is replaced, anything else is left alone.
+        config: The new model's config: name, version and ``acquirers`` are its own.
+        weight: ``W_e``, [width, embedding's width]; stored in full precision.
+        acquirers: One a language.
+        card: The model card, Markdown.
+        seen: What of the benchmark the training saw.
+
+    Raises:
+        CheckpointError: ``base`` is no model, or has acquirers already; ``folder`` is something else, holds acquirers
+            of a language that the new ones lack, or cannot be written.
+    """
+    _, tensors = _read_weights(find(base))
+    _refuse_projectors(base, config)
+    if W_E in tensors:
+        raise CheckpointError(f"{base} has acquirers already; wanted a model without")
+    lost = {path.stem for path in (folder / acquirer_files.FOLDER).glob("*")} - {made.language for made in acquirers}
+    if lost:
+        raise CheckpointError(f"{folder} holds acquirers of {', '.join(sorted(lost))}, which would be lost; move them")
+    said = None if seen is None else json.dumps(seen.to_json(), indent=1) + "\n"
+    _write(folder, config, tensors | {W_E: weight.float()}, card, said, acquirers)
+
+
+def add_projectors(
+    base: str | Path,
+    folder: Path,
+    config: ModelConfig,
+    projectors: Projectors,
+    centring: LanguageCentring,
+    card: str,
+    seen: SeenTexts | None,
+) -> None:
+    """Write a model folder of uCLIP: another model's sounds and pictures and a new text side, each behind its head.
+
+    Args:
+        base: The dual encoder's name or folder; its text side is left behind.
+        folder: Target; an older model folder there is replaced, anything else is left alone.
+        config: The new model's config: the multilingual text tower, ``projectors``, and the audio and image parts of
+            the base.
+        projectors: The trained heads; all large matrices are stored as int8.
+        centring: The languages' means under the multilingual text tower.
+        card: The model card, Markdown.
+        seen: What of the benchmark the training saw.
+
+    Raises:
+        CheckpointError: ``base`` is no model, or ``folder`` is something else or cannot be written.
+    """
+    _, tensors = _read_weights(find(base))
+    media = ("head.", "audio.", "audio_lora.", IMAGE_HEAD)
+    kept = {name: value for name, value in tensors.items() if name.startswith(media)}
+    kept |= {f"{PROJECTORS}{name}": value for name, value in projectors.state_dict().items()}
+    means = {f"centring.{name}": value.half() for name, value in centring.state_dict().items()}
+    said = None if seen is None else json.dumps(seen.to_json(), indent=1) + "\n"
+    _write(folder, config, compact_weights.shrunk(kept) | means, card, said)
 
 
 def has_text_updates(name_or_folder: str | Path) -> bool:
@@ -201,7 +286,10 @@ def add_text(
     Raises:
         CheckpointError: ``base`` is no model, or ``folder`` is something else or cannot be written.
     """
+    _refuse_projectors(base, config)
     _, tensors = _read_weights(find(base))
+    if W_E in tensors:
+        raise CheckpointError(f"{base} has acquirers, which were made for its text tower as it is; wanted one without")
     kept = {name: value for name, value in tensors.items() if not name.startswith((TEXT_LORA, "centring."))}
     centring = LanguageCentring(config.languages, config.dimension)
     part = {name: tensors[f"centring.{name}"] for name in centring.state_dict()}
@@ -212,7 +300,14 @@ def add_text(
     _write(folder, config, kept | added, card, json.dumps(seen.to_json(), indent=1) + "\n")
 
 
-def _write(folder: Path, config: ModelConfig, tensors: Mapping[str, Tensor], card: str, seen: str | None) -> None:
+def _write(
+    folder: Path,
+    config: ModelConfig,
+    tensors: Mapping[str, Tensor],
+    card: str,
+    seen: str | None,
+    acquirers: Sequence[AcquirerFile] = (),
+) -> None:
     _refuse_what_is_no_model(folder)
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     partial, old = (folder.with_name(f"{folder.name}.{os.getpid()}.{state}") for state in ("partial", "old"))
@@ -226,6 +321,9 @@ def _write(folder: Path, config: ModelConfig, tensors: Mapping[str, Tensor], car
         (partial / CARD).write_text(card, encoding="utf-8")
         if seen is not None:
             (partial / SEEN).write_text(seen, encoding="utf-8")
+        for made in acquirers:
+            name = f"{made.language}{acquirer_files.SUFFIX}"
+            acquirer_files.write(partial / acquirer_files.FOLDER / name, made)
         if folder.exists():
             folder.replace(old)
         partial.replace(folder)
@@ -234,6 +332,11 @@ def _write(folder: Path, config: ModelConfig, tensors: Mapping[str, Tensor], car
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _refuse_projectors(base: str | Path, config: ModelConfig) -> None:
+    if config.projectors is not None:
+        raise CheckpointError(f"{base} is a model of uCLIP, whose heads fit its towers as they are; wanted another")
 
 
 def _refuse_what_is_no_model(folder: Path) -> None:
@@ -251,8 +354,8 @@ def _read_weights(folder: Path) -> tuple[bytes, dict[str, Tensor]]:
     except OSError as error:
         raise CheckpointError(f"{folder / WEIGHTS} cannot be read: {error.strerror or error}") from error
     try:
-        return raw, parse_safetensors(raw)
-    except (SafetensorError, ValueError) as error:
+        return raw, compact_weights.restored(parse_safetensors(raw))
+    except (SafetensorError, ValueError, LookupError) as error:
         raise CheckpointError(
             f"{folder / WEIGHTS} is damaged ({len(raw):,} bytes: {error}); copy it again, or train it anew"
         ) from error
@@ -267,6 +370,7 @@ def _fill(
     text_encoder: torch.nn.Module,
     images: ImageEncoder | None = None,
     text_map: torch.nn.Linear | None = None,
+    projectors: Projectors | None = None,
 ) -> None:
     """Put the tensors where they belong; not one may be missing, left over or of another shape."""
 
@@ -278,6 +382,8 @@ def _fill(
         centring.load_state_dict(part("centring."), strict=True)
         if text_map is not None:
             text_map.load_state_dict(part("text_map."), strict=True)
+        if projectors is not None:
+            projectors.load_state_dict(part(PROJECTORS), strict=True)
         if images is not None:
             images.head.load_state_dict(part(IMAGE_HEAD), strict=True)
         # Only the layers that training changed are in the folder; the others are the backbone's.
@@ -287,6 +393,7 @@ def _fill(
     except (RuntimeError, LookupError, ValueError) as error:
         raise CheckpointError(f"{folder / WEIGHTS} does not fit its config.json: {error}") from error
     parts = ["head.", "centring.", "audio.", "audio_lora.", TEXT_LORA]
-    parts += [prefix for prefix, there in ((IMAGE_HEAD, images), ("text_map.", text_map)) if there is not None]
+    optional = ((IMAGE_HEAD, images), ("text_map.", text_map), (PROJECTORS, projectors))
+    parts += [prefix for prefix, there in optional if there is not None]
     if left := [name for name in tensors if not name.startswith(tuple(parts))]:
         raise CheckpointError(f"{folder / WEIGHTS} holds tensors of no known part: {', '.join(left[:3])}")

@@ -77,7 +77,7 @@ class ImageConfig:
 
     Attributes:
         backbone: A name of ``backbones.image.BACKBONES``.
-        hidden: Width of the projection's hidden layer.
+        hidden: Width of the projection's hidden layer; 0 for a projection that is one linear layer.
         projection_weight: Share of the trained projection in the embedding, 0 to 1.
         anchor_weight: Share of the class anchor (class posterior × class-name embeddings), 0 to 1.
         anchor_top: How many of the most probable classes form the anchor.
@@ -92,13 +92,50 @@ class ImageConfig:
     anchor_power: float
 
     def __post_init__(self) -> None:
-        _at_least("hidden", self.hidden, 1)
+        _at_least("hidden", self.hidden, 0)
         _at_least("projection_weight", self.projection_weight, 0)
         _at_least("anchor_weight", self.anchor_weight, 0)
         _at_least("anchor_top", self.anchor_top, 1)
         _at_least("anchor_power", self.anchor_power, 0)
         if self.projection_weight + self.anchor_weight == 0:
             raise CheckpointError("projection_weight and anchor_weight are both 0; wanted one above 0")
+
+
+@dataclasses.dataclass(frozen=True)
+class AcquirerConfig:
+    """How languages that the text tower does not know are read (``cacara.language_acquirers``).
+
+    Attributes:
+        embedding: The multilingual encoder whose token embeddings and tokenizer are used: a name of
+            ``backbones.text.BACKBONES``, a folder, or a hub id.
+        bottleneck: Width of every acquirer's inner layer.
+        max_tokens: Longer texts are cut, special tokens included.
+    """
+
+    embedding: str
+    bottleneck: int
+    max_tokens: int
+
+    def __post_init__(self) -> None:
+        _at_least("acquirers.bottleneck", self.bottleneck, 1)
+        _at_least("acquirers.max_tokens", self.max_tokens, 3)
+
+
+@dataclasses.dataclass(frozen=True)
+class ProjectorsConfig:
+    """The two encoders that uCLIP's heads bring together (``cacara.uclip``).
+
+    Attributes:
+        text_width: Width of the multilingual text tower's embeddings.
+        dual_width: Width of the dual encoder's space, into which the audio and image heads lead.
+    """
+
+    text_width: int
+    dual_width: int
+
+    def __post_init__(self) -> None:
+        _at_least("projectors.text_width", self.text_width, 1)
+        _at_least("projectors.dual_width", self.dual_width, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +153,8 @@ class ModelConfig:
         licence: Of the trained weights; the model card gives the reason.
         image: The image tower; None for a model that knows no pictures, and then absent from the JSON.
         text_map: True for a model with a trained linear layer behind the text tower; else None, and then absent.
+        acquirers: How other languages than the text tower's are read; None for a model without, and then absent.
+        projectors: What uCLIP's heads bring together, if they lie behind the towers; else None, and then absent.
     """
 
     name: str
@@ -128,6 +167,18 @@ class ModelConfig:
     licence: str
     image: ImageConfig | None = None
     text_map: bool | None = None
+    acquirers: AcquirerConfig | None = None
+    projectors: ProjectorsConfig | None = None
+
+    @property
+    def text_width(self) -> int:
+        """Width of the text tower's embeddings."""
+        return self.projectors.text_width if self.projectors else self.dimension
+
+    @property
+    def media_width(self) -> int:
+        """Width of what the audio and image heads give."""
+        return self.projectors.dual_width if self.projectors else self.dimension
 
     def __post_init__(self) -> None:
         _at_least("dimension", self.dimension, 1)
@@ -161,13 +212,15 @@ class ModelConfig:
         languages = values["languages"]
         if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
             raise CheckpointError(f"languages is {languages!r:.80}; wanted a list of codes")
-        image = values.get("image")
+        image, acquirers, projectors = (values.get(name) for name in ("image", "acquirers", "projectors"))
         return cls(
             **{
                 **values,
                 "text": TextConfig(**_typed(TextConfig, values["text"], "text.")),
                 "audio": AudioConfig(**_typed(AudioConfig, values["audio"], "audio.")),
                 "image": image and ImageConfig(**_typed(ImageConfig, image, "image.")),
+                "acquirers": acquirers and AcquirerConfig(**_typed(AcquirerConfig, acquirers, "acquirers.")),
+                "projectors": projectors and ProjectorsConfig(**_typed(ProjectorsConfig, projectors, "projectors.")),
                 "languages": tuple(languages),
             }
         )

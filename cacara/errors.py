@@ -37,5 +37,9 @@ class QueryError(CacaraError):
     """A query is empty, too long, or has nothing to search for."""
 
 
+class RegistryError(CacaraError):
+    """A model is not among those that can be chosen, or may not or cannot be promoted."""
+
+
 class SourceError(CacaraError):
     """A package of weights or sounds could not be fetched, verified or unpacked."""

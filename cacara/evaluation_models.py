@@ -16,7 +16,7 @@ from cacara.model import Cacara
 from cacara.package_clients import Report, silent
 from cacara.seen_texts import SeenTexts
 
-VARIANTS = ("untrained", "projection")
+VARIANTS = ("untrained", "projection", "native")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +152,6 @@ def _parse(given: str) -> Entry:
 
 
 def _variant(model: Cacara, entry: Entry) -> Cacara:
-    if entry.variant and not model.audio.classes:
+    if entry.variant in ("untrained", "projection") and not model.audio.classes:
         raise CheckpointError(f"{entry.given!r}: its audio tower has no classes, so there is no anchor to tell apart")
     return model.variant(entry.variant) if entry.variant else model

@@ -221,11 +221,10 @@ def _clip(
     source: str,
     licence: str,
 ) -> Clip:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    """Return a sound, with the picture of its name beside it."""
     pictures = (path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
     picture = next((candidate for candidate in pictures if candidate.is_file()), None)
-    return Clip(clip_id, path, digest, captions, concept, source, licence, image_path=picture)
+    return Clip(clip_id, path, _sha256(path), captions, concept, source, licence, image_path=picture)
 
 
 def _picture(
@@ -236,9 +235,12 @@ def _picture(
     source: str,
     licence: str,
 ) -> Clip:
+    return Clip(f"{PICTURE}{name}", path, _sha256(path), captions, concept, source, licence, "image", path)
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Clip(f"{PICTURE}{name}", path, digest, captions, concept, source, licence, "image", path)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _as_text(name: str) -> str:

@@ -39,6 +39,13 @@ class ExactIndex:
         return self._ids
 
     @property
+    def embeddings(self) -> NDArray[np.float32]:
+        """The rows, float32 ``[N, D]``, L2-normalised; a view that cannot be written."""
+        view = self._embeddings.view()
+        view.flags.writeable = False
+        return view
+
+    @property
     def dimension(self) -> int:
         """Width D of an embedding."""
         return int(self._embeddings.shape[1])

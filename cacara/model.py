@@ -18,6 +18,8 @@ from cacara.backbones.text import TextTower
 from cacara.config import ModelConfig
 from cacara.errors import QueryError
 from cacara.image_encoder import ImageEncoder
+from cacara.language_acquirers import Acquirers
+from cacara.uclip import Projectors
 
 TEXTS_AT_ONCE = 64
 CLIPS_AT_ONCE = 16
@@ -45,6 +47,8 @@ class Cacara:
         precision: str = "float32",
         image: ImageEncoder | None = None,
         text_map: torch.nn.Linear | None = None,
+        acquirers: Acquirers | None = None,
+        projectors: Projectors | None = None,
     ) -> None:
         """Put the parts together; ``checkpoint.load`` does it from a folder.
 
@@ -54,11 +58,14 @@ class Cacara:
             audio: The audio tower.
             head: From the audio tower's output into the text space.
             centring: The languages' means.
-            fingerprint: Hash of config and weights: equal fingerprints give equal embeddings.
+            fingerprint: Hash of config and weights: equal fingerprints give equal embeddings, save of texts that are
+                read by acquirers, which come and go.
             device: Where to compute.
             precision: One of ``devices.PRECISIONS``.
             image: The image tower and its head; None for a model that knows no pictures.
             text_map: A trained layer behind the text tower and the centring; None where there is none.
+            acquirers: Of the languages that the text tower, on ``device`` already, does not know; None for none.
+            projectors: uCLIP's heads, behind the text tower and behind the audio and image heads; None for none.
         """
         self.config = config
         self.text = text.to(device).eval()
@@ -67,6 +74,8 @@ class Cacara:
         self.centring = centring.to(device).eval()
         self.image = image if image is None else image.to(device).eval()
         self.text_map = text_map if text_map is None else text_map.to(device).eval()
+        self.acquirers = acquirers
+        self.projectors = projectors if projectors is None else projectors.to(device).eval()
         self.fingerprint = fingerprint
         self.device = device
         self.precision = precision
@@ -102,6 +111,10 @@ class Cacara:
     ) -> np.ndarray:
         """Embed texts.
 
+        With acquirers, a text of a language that has them goes through them, and every other text, English ones and
+        those of unknown languages among them, through the text tower alone. What has been acquired lies where English
+        does and is centred as English is.
+
         Args:
             texts: Any number of non-empty texts.
             languages: One BCP-47 code for all, one a text, or None: then each text's language is detected,
@@ -119,9 +132,9 @@ class Cacara:
         if blank := [position for position, text in enumerate(texts) if not text.strip()]:
             raise QueryError(f"text {blank[0]} of {len(texts)} is blank; wanted some words")
         known = self._languages_of(texts, languages)
-        raw = self._embed_texts(texts)
+        raw = self._embed_texts(texts) if self.acquirers is None else self._embed_routed(self.acquirers, texts, known)
         centred = self.config.centring if centre is None else centre
-        if not texts or not (centred or self.text_map):
+        if not texts or not (centred or self.text_map or self.projectors):
             return raw
         with torch.inference_mode():
             embeddings = torch.from_numpy(raw).to(self.device)
@@ -129,6 +142,8 @@ class Cacara:
                 embeddings = self.centring(embeddings, known)
             if self.text_map is not None:
                 embeddings = torch.nn.functional.normalize(self.text_map(embeddings), dim=-1)
+            if self.projectors is not None:
+                embeddings = self.projectors.text(embeddings)
             return embeddings.cpu().numpy()
 
     def _embed_texts(self, texts: Sequence[str]) -> np.ndarray:
@@ -148,6 +163,30 @@ class Cacara:
             for text in list(itertools.islice(self._remembered, max(0, len(self._remembered) - TEXTS_REMEMBERED))):
                 del self._remembered[text]
         return np.stack([found[text] for text in texts]) if texts else np.zeros((0, self.dimension), np.float32)
+
+    def _embed_routed(self, acquirers: Acquirers, texts: Sequence[str], known: list[str | None]) -> np.ndarray:
+        """Return texts as the tower, or their language's acquirers, give them; in ``known`` the latter become English.
+
+        Returns:
+            float32 [texts, dimension].
+        """
+        places: dict[str | None, list[int]] = {}
+        for position, language in enumerate(known):
+            places.setdefault(acquirers.route(language), []).append(position)
+        embeddings = np.zeros((len(texts), self.dimension), np.float32)
+        for route, positions in places.items():
+            if route is None:
+                embeddings[positions] = self._embed_texts([texts[position] for position in positions])
+                continue
+            positions.sort(key=lambda position: (len(texts[position]), texts[position]))
+            for start in range(0, len(positions), TEXTS_AT_ONCE):
+                chosen = positions[start : start + TEXTS_AT_ONCE]
+                with torch.inference_mode(), devices.precision(self.precision, self.device):
+                    batch = acquirers.embed([texts[position] for position in chosen], route)
+                embeddings[chosen] = batch.float().cpu().numpy()
+            for position in positions:
+                known[position] = "en"
+        return embeddings
 
     def encode_audio(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
         """Embed sounds.
@@ -181,7 +220,8 @@ class Cacara:
     def place_heard(self, heard: tuple[torch.Tensor, ...]) -> np.ndarray:
         """Return the embeddings of a batch that ``hear`` yielded, float32 [clips, dimension], L2-normalised."""
         with torch.inference_mode(), devices.precision(self.precision, self.device):
-            return self.head(*heard).float().cpu().numpy()
+            placed = self.head(*heard)
+            return (placed if self.projectors is None else self.projectors.dual(placed)).float().cpu().numpy()
 
     @property
     def sees(self) -> bool:
@@ -209,7 +249,9 @@ class Cacara:
         parts = [np.zeros((0, self.dimension), np.float32)]
         for start in range(0, len(images), IMAGES_AT_ONCE):
             with torch.inference_mode(), devices.precision(self.precision, self.device):
-                parts.append(self.image(images[start : start + IMAGES_AT_ONCE]).float().cpu().numpy())
+                seen = self.image(images[start : start + IMAGES_AT_ONCE])
+                placed = seen if self.projectors is None else self.projectors.dual(seen)
+            parts.append(placed.float().cpu().numpy())
         return np.concatenate(parts)
 
     def known_texts(self) -> dict[str, np.ndarray]:
@@ -236,25 +278,29 @@ class Cacara:
             self.audio = other.audio
 
     def variant(self, name: str) -> Cacara:
-        """Return this model with one branch of the audio head alone, for comparison; towers are shared.
+        """Return this model with a part of it alone, for comparison; towers are shared.
 
         Args:
-            name: ``untrained`` (class anchor alone), ``projection`` (alone) or ``both``.
+            name: Of the audio head ``untrained`` (class anchor alone), ``projection`` (alone) or ``both``; or
+                ``native``: without acquirers, so that every text goes through the text tower.
 
         Raises:
-            QueryError: Unknown name.
+            QueryError: Unknown name, or ``native`` of a model that has no acquirers.
         """
         ours = self.config.audio
         shares = {
             "untrained": (0.0, 1.0),
             "projection": (1.0, 0.0),
             "both": (ours.projection_weight, ours.anchor_weight),
+            "native": (ours.projection_weight, ours.anchor_weight),
         }
         if name not in shares:
             raise QueryError(f"unknown variant {name!r}; wanted one of {', '.join(shares)}")
+        if name == "native" and self.acquirers is None:
+            raise QueryError(f"{self.name} has no language acquirers, so there is no variant 'native'")
         projection, anchor = shares[name]
         audio_config = dataclasses.replace(ours, projection_weight=projection, anchor_weight=anchor)
-        head = AudioHead(audio_config, self.audio.features, self.audio.classes, self.dimension)
+        head = AudioHead(audio_config, self.audio.features, self.audio.classes, self.config.media_width)
         head.load_state_dict(self.head.state_dict())
         made = Cacara(
             dataclasses.replace(self.config, audio=audio_config),
@@ -267,6 +313,8 @@ class Cacara:
             self.precision,
             self.image,
             self.text_map,
+            None if name == "native" else self.acquirers,
+            self.projectors,
         )
         made._remembered, made._lock = self._remembered, self._lock
         return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import logging
 import numbers
@@ -102,11 +103,17 @@ class Retriever:
         self._pictures = _index(pictures, embeddings) if pictures else None
         self._languages = frozenset(self.gallery.languages)
         self._texts: dict[str, ExactIndex] = {}
+        self._whole: Retriever | None = None
 
     @property
     def sees(self) -> bool:
         """Whether pictures can be found, and asked with."""
         return self._pictures is not None
+
+    @property
+    def sounds(self) -> ExactIndex:
+        """The gallery's sounds with their embeddings, by clip id."""
+        return self._sounds
 
     def clip(self, clip_id: str) -> Clip:
         """Return a sound or a picture of the gallery.
@@ -117,6 +124,18 @@ class Retriever:
         if clip_id not in self._clips:
             raise GalleryError(f"no clip {clip_id!r:.100} in gallery {self.gallery.name!r}")
         return self._clips[clip_id]
+
+    def embeddings(self, clip_ids: Sequence[str]) -> np.ndarray:
+        """Return the embeddings of sounds and pictures of the gallery, float32 [clips, dimension], L2-normalised.
+
+        Raises:
+            GalleryError: There is no such clip.
+        """
+        rows = {}
+        for index in filter(None, (self._sounds, self._pictures)):
+            rows.update(zip(index.ids, index.embeddings, strict=True))
+        wanted = [rows[self.clip(clip_id).clip_id] for clip_id in clip_ids]
+        return np.stack(wanted) if wanted else np.zeros((0, self.model.dimension), np.float32)
 
     def search_text(
         self, query: str, language: str | None = None, top_k: int = 10, target: str = "audio"
@@ -166,12 +185,16 @@ class Retriever:
         return SearchResult(hits, words, "audio", self.model.name, self.model.version)
 
     def search_image(
-        self, image: np.ndarray, top_k: int = 10, target: str = "audio", language: str | None = None
+        self,
+        image: np.ndarray | Sequence[np.ndarray],
+        top_k: int = 10,
+        target: str = "audio",
+        language: str | None = None,
     ) -> SearchResult:
         """Return the sounds or descriptions that fit a picture, or the pictures that resemble it.
 
         Args:
-            image: uint8 [height, width, 3], RGB.
+            image: uint8 [height, width, 3], RGB; several, as of a video, are searched with by their mean.
             top_k: 1 to 100.
             target: ``audio`` for sounds, ``image`` for pictures, ``text`` for descriptions.
             language: BCP-47 code of the descriptions; None means English.
@@ -183,8 +206,57 @@ class Retriever:
         """
         top_k = _checked_top_k(top_k)
         words = languages.normalise(language) if language else "en"
-        hits = self._search(self.model.encode_image([image]), top_k, target, words)
+        pictures = [image] if isinstance(image, np.ndarray) else list(image)
+        if not pictures:
+            raise QueryError("there are 0 pictures to search with; wanted at least one")
+        embedding = self.model.encode_image(pictures).mean(axis=0, keepdims=True)
+        hits = self._search(embedding, top_k, target, words)
         return SearchResult(hits, words, "image", self.model.name, self.model.version)
+
+    def search_like(
+        self, clip_id: str, top_k: int = 10, target: str = "audio", language: str | None = None
+    ) -> SearchResult:
+        """Return what is nearest to a sound or picture of the gallery, without itself.
+
+        Args:
+            clip_id: One of the gallery's.
+            top_k: 1 to 100.
+            target: ``audio`` for sounds, ``image`` for pictures.
+            language: BCP-47 code of the descriptions; None means English.
+
+        Raises:
+            GalleryError: There is no such clip.
+            QueryError: ``top_k`` or ``target`` is unfit, or the model knows no pictures.
+            LanguageError: ``language`` is no language code.
+        """
+        top_k = _checked_top_k(top_k)
+        words = languages.normalise(language) if language else "en"
+        embedding = (self._whole or self).embeddings([clip_id])
+        found = self._search(embedding, top_k + 1, target, words)
+        others = [hit for hit in found if hit.clip_id != clip_id][:top_k]
+        hits = tuple(dataclasses.replace(hit, rank=rank) for rank, hit in enumerate(others, start=1))
+        how = "image" if self.clip(clip_id).kind == "image" else "audio"
+        return SearchResult(hits, words, how, self.model.name, self.model.version)
+
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """The licences of the sounds and pictures, sorted."""
+        return tuple(sorted({clip.licence for clip in self._clips.values()}))
+
+    def limited_to(self, licence: str) -> Retriever:
+        """Return this retriever over the sounds and pictures of one licence; there may be none."""
+        made = copy.copy(self)
+        kept = {clip_id: clip for clip_id, clip in self._clips.items() if clip.licence == licence}
+        made.gallery = dataclasses.replace(
+            self.gallery,
+            clips=tuple(clip for clip in self.gallery.clips if clip.clip_id in kept),
+            pictures=tuple(clip for clip in self.gallery.pictures if clip.clip_id in kept),
+        )
+        made._sounds = _subset(self._sounds, kept)
+        made._pictures = None if self._pictures is None else _subset(self._pictures, kept)
+        made._texts = {}
+        made._whole = self
+        return made
 
     def _search(self, embedding: np.ndarray, top_k: int, target: str, language: str) -> tuple[Hit, ...]:
         if target not in TARGETS:
@@ -253,6 +325,11 @@ def _checked_top_k(top_k: int) -> int:
 def _index(clips: Sequence[Clip], embeddings: Mapping[str, np.ndarray]) -> ExactIndex:
     ids = [clip.clip_id for clip in clips]
     return ExactIndex(ids, np.stack([embeddings[clip_id] for clip_id in ids]))
+
+
+def _subset(index: ExactIndex, kept: Mapping[str, Clip]) -> ExactIndex:
+    rows = [position for position, clip_id in enumerate(index.ids) if clip_id in kept]
+    return ExactIndex([index.ids[row] for row in rows], index.embeddings[rows])
 
 
 def _embed_clips(model: Cacara, name: str, clips: Sequence[Clip], report: Report) -> Mapping[str, np.ndarray]:

@@ -1,14 +1,57 @@
 """Feedback that survives: typed records, an append-only SQLite database, consented recordings."""
 
+from feedback_db.campaign_records import AnnotatorStatistics, Campaign, Item, Lease, Progress, Ranking
+from feedback_db.errors import FeedbackError
 from feedback_db.recordings import hash_file, recording_path, recordings_folder, save_recording
-from feedback_db.records import LABELS, Counts, FeedbackError, Judgement, Undo
+from feedback_db.records import (
+    CHOICES,
+    GRADES,
+    KINDS,
+    LABELS,
+    REASONS,
+    Adjudication,
+    Caption,
+    Counts,
+    Deletion,
+    Event,
+    Judgement,
+    Preference,
+    Undo,
+)
+from feedback_db.review_records import Change, LabelRow, Pair, ReviewRow
+from feedback_db.rows import Listener, Person, Record, Skip
 from feedback_db.store import Store
+from feedback_db.store_people import Forgotten
 
 __all__ = [
+    "CHOICES",
+    "GRADES",
+    "KINDS",
     "LABELS",
+    "REASONS",
+    "Adjudication",
+    "AnnotatorStatistics",
+    "Campaign",
+    "Caption",
+    "Change",
     "Counts",
+    "Deletion",
+    "Event",
     "FeedbackError",
+    "Forgotten",
+    "Item",
     "Judgement",
+    "LabelRow",
+    "Lease",
+    "Listener",
+    "Pair",
+    "Person",
+    "Preference",
+    "Progress",
+    "Ranking",
+    "Record",
+    "ReviewRow",
+    "Skip",
     "Store",
     "Undo",
     "hash_file",

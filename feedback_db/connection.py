@@ -13,9 +13,9 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from feedback_db.errors import FeedbackError
 from feedback_db.faults import describe, describe_damage
 from feedback_db.migrations import MIGRATIONS, find_unknown_steps
-from feedback_db.records import FeedbackError
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +74,21 @@ class Connection:
         with self._transaction("begin immediate") as database:
             yield database
 
+    def shed_log(self) -> None:
+        """Move the write-ahead log into the database and empty it, so that no copy of erased rows is left.
+
+        While another program reads an older state, the log stays until the next writer empties it.
+
+        Raises:
+            FeedbackError: The database is closed, gone or damaged.
+        """
+        with self._lock:
+            self._refuse_if_unusable()
+            try:
+                self._connection.execute("pragma wal_checkpoint(truncate)")
+            except sqlite3.Error as error:
+                raise FeedbackError(describe(error, self.path)) from error
+
     def close(self) -> None:
         """Close the file; closing twice is fine, any other use afterwards is an error."""
         with self._lock:
@@ -113,6 +128,8 @@ class Connection:
             # FULL, not NORMAL: NORMAL survives a killed process, but not a power cut. A flag is a click,
             # so the few milliseconds of a disk flush are not felt.
             self._connection.execute("pragma synchronous = full")
+            # What a person has had deleted is overwritten, not only unlinked.
+            self._connection.execute("pragma secure_delete = on")
             (found,) = self._connection.execute("pragma quick_check(1)").fetchone()
             if found != "ok":
                 raise FeedbackError(describe_damage(found, self.path))

@@ -8,10 +8,11 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from feedback_db.records import FeedbackError
+from feedback_db.errors import FeedbackError
 
 # Ten minutes of 16-bit mono at 44.1 kHz are 53 MB; a query is some seconds.
 MAX_RECORDING_BYTES = 64 * 2**20
@@ -73,6 +74,24 @@ def save_recording(folder: Path, source: Path | bytes, *, max_bytes: int = MAX_R
             f"the recording could not be kept in {folder} ({error.strerror}); "
             "wanted a readable recording, a folder this program may write to, and free space"
         ) from error
+
+
+def remove_recordings(folder: Path, hashes: Iterable[str]) -> None:
+    """Remove the files of these recordings; those that are gone already are fine.
+
+    Raises:
+        FeedbackError: A file cannot be removed.
+    """
+    for sha256 in hashes:
+        path = recording_path(folder, sha256)
+        try:
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                _flush_folder(path.parent)
+        except OSError as error:
+            raise FeedbackError(
+                f"the recording {path} cannot be removed ({error.strerror}); nothing was deleted, try again"
+            ) from error
 
 
 def _opened(source: Path | bytes) -> BinaryIO:

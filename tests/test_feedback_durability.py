@@ -3,34 +3,53 @@
 from __future__ import annotations
 
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
-from feedback_db import Store
+import pytest
+from feedback_examples import judgement
+
+from feedback_db import FeedbackError, Store, fields
 
 ROOT = Path(__file__).parents[1]
 
 # Runs in an interpreter of its own, without threads, so that it may fork: the slow imports are paid once.
 # A writer notes an id once it is acknowledged, in one unbuffered write, which a kill cannot cut.
 WRITERS = """
-import os, random, signal, sys, time, traceback
+import os, random, signal, sys, threading, time, traceback
 from feedback_db import Judgement, Store
 
-database, acknowledged, rounds, writers, judgements = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
+database, acknowledged, rounds, writers, threads, judgements = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
 
 def write():
     notes = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    with Store(database) as store:
-        for rank in range(1, judgements + 1):
-            made = Judgement(query_text=f"mbwa {rank}", recording_sha256=None, consent=False, language="sw",
-                             clip_id=f"clip {os.getpid()}", rank=rank, score=0.5, label="relevant",
-                             model="demo", model_version="1", gallery="tuxpaint", annotator="writer")
-            os.write(notes, (store.add_judgement(made) + "\\n").encode())
-            if rank % 3 == 0:
-                store.undo(made.judgement_id, "writer")
+    failures = []
+
+    def say(store, thread):
+        try:
+            for rank in range(1, judgements + 1):
+                made = Judgement(query_text=f"mbwa {rank}", recording_sha256=None, consent=False, language="sw",
+                                 clip_id=f"clip {os.getpid()} {thread}", rank=rank, score=0.5, label="relevant",
+                                 model="demo", model_version="1", gallery="tuxpaint", annotator="writer")
+                os.write(notes, (store.add_judgement(made) + "\\n").encode())
+                if rank % 3 == 0:
+                    store.undo(made.judgement_id, "writer")
+        except BaseException as error:
+            failures.append(error)
+
+    # A writer waits its turn as long as it takes: a queue of 64 on a slow disk is no failure.
+    with Store(database, busy_timeout_seconds=120) as store:
+        crowd = [threading.Thread(target=say, args=(store, thread)) for thread in range(threads)]
+        for thread in crowd:
+            thread.start()
+        for thread in crowd:
+            thread.join()
+    if failures:
+        raise failures[0]
 
 def start():
     child = os.fork()
@@ -66,16 +85,16 @@ for _ in range(max(rounds, 1)):
 """
 
 
-def run_writers(folder, *, kill_rounds, writers, judgements):
+def run_writers(folder, *, kill_rounds, writers, judgements, threads=1, timeout=120):
     """Let processes write at once, to the end or until killed; return database and acknowledged ids."""
     database, acknowledged = folder / "feedback.db", folder / "acknowledged.txt"
-    numbers = map(str, (kill_rounds, writers, judgements))
+    numbers = map(str, (kill_rounds, writers, threads, judgements))
     finished = subprocess.run(
         [sys.executable, "-c", WRITERS, str(database), str(acknowledged), *numbers],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
     )
     assert finished.returncode == 0, finished.stderr
     return database, acknowledged.read_text().split()
@@ -104,6 +123,14 @@ def test_four_processes_that_write_150_each_lose_nothing(tmp_path):
     assert (counts.judgements, counts.undos, counts.current["relevant"]) == (600, 200, 400)
 
 
+def test_eight_processes_of_eight_threads_lose_nothing(tmp_path):
+    database, acknowledged = run_writers(tmp_path, kill_rounds=0, writers=8, threads=8, judgements=3)
+    assert len(set(acknowledged)) == len(acknowledged) == 192
+    assert_whole(database)
+    with Store(database) as store:
+        assert set(acknowledged) == {event.judgement_id for event in store.history()}
+
+
 def test_ten_kills_in_mid_write_lose_nothing_acknowledged(tmp_path):
     database, acknowledged = run_writers(tmp_path, kill_rounds=5, writers=2, judgements=1_000_000)
     assert_whole(database)
@@ -112,3 +139,63 @@ def test_ten_kills_in_mid_write_lose_nothing_acknowledged(tmp_path):
     assert len(acknowledged) >= 5
     assert set(acknowledged) <= stored
     assert len(stored) <= len(acknowledged) + 10  # each had at most one stored and not yet noted
+
+
+def test_a_clock_that_jumps_both_ways_loses_nothing_and_keeps_the_order(tmp_path, monkeypatch):
+    made = []
+    with Store(tmp_path / "feedback.db") as store:
+        for year in (2026, 2090, 1970, 2027):
+            monkeypatch.setattr(fields, "now_utc", lambda year=year: f"{year}-01-01T00:00:00.000+00:00")
+            made.append(judgement(rank=year))
+            store.add_judgement(made[-1])
+        store.undo(made[0].judgement_id, "Ana")
+    assert_whole(tmp_path / "feedback.db")
+    with Store(tmp_path / "feedback.db") as store:
+        opinions = [event for event in store.history() if hasattr(event, "rank")]
+        assert [event.rank for event in opinions] == [2026, 2090, 1970, 2027]
+        assert store.current_judgements() == [made[-1]]
+
+
+@pytest.mark.soak
+def test_a_hundred_kills_in_mid_write_lose_nothing_acknowledged(tmp_path):
+    database, acknowledged = run_writers(
+        tmp_path, kill_rounds=100, writers=4, threads=8, judgements=1_000_000, timeout=3600
+    )
+    assert_whole(database)
+    with Store(database) as store:
+        stored = {event.judgement_id for event in store.history() if hasattr(event, "rank")}
+    assert len(acknowledged) >= 100
+    assert set(acknowledged) <= stored
+    assert len(stored) <= len(acknowledged) + 100 * 4 * 8
+
+
+@pytest.mark.soak
+def test_eight_processes_of_eight_threads_that_write_200_each_lose_nothing(tmp_path):
+    database, acknowledged = run_writers(tmp_path, kill_rounds=0, writers=8, threads=8, judgements=200, timeout=3600)
+    assert len(set(acknowledged)) == 12_800
+    assert_whole(database)
+    with Store(database) as store:
+        assert set(acknowledged) <= {getattr(event, "judgement_id", "") for event in store.history()}
+
+
+@pytest.mark.soak
+def test_a_disk_that_fills_up_again_and_again_loses_nothing_acknowledged(tmp_path):
+    database, acknowledged, refused = tmp_path / "feedback.db", set(), 0
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Store(database) as store:
+        wal = database.with_name("feedback.db-wal")
+        for _ in range(30):
+            room = max(wal.stat().st_size, database.stat().st_size) + 9000
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+            try:
+                for _ in range(200):
+                    acknowledged.add(store.add_judgement(judgement(query_text="x" * 500)))
+            except FeedbackError:
+                refused += 1
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            acknowledged.add(store.add_judgement(judgement()))
+    assert refused > 5
+    assert_whole(database)
+    with Store(database) as store:
+        assert acknowledged == {event.judgement_id for event in store.history()}

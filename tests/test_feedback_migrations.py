@@ -83,7 +83,7 @@ def test_no_program_can_write_over_an_event(other_program, table, verb):
         "rank = 0",
         "score = 9e999",
         "score = 'high'",
-        "label = 'partly'",
+        "label = 'perhaps'",
         "gallery = null",
         "event_id = printf('%032d', 9)",
     ],
@@ -130,14 +130,14 @@ def widen(path):
 
     @later()
     def m900_wider(db):
-        db.execute("insert into labels (label) values ('partly')")
-        db.execute("alter table judgements add column campaign text check (campaign <> '')")
-        db.execute("insert into event_kinds (kind) values ('caption')")
+        db.execute("insert into labels (label) values ('perhaps')")
+        db.execute("alter table judgements add column device text check (device <> '')")
+        db.execute("insert into event_kinds (kind) values ('rating')")
         db.execute(
-            "create table captions (event_id text not null primary key references events (event_id),"
-            " caption text not null) strict, without rowid"
+            "create table ratings (event_id text not null primary key references events (event_id),"
+            " stars integer not null) strict, without rowid"
         )
-        protect(db, "captions", ("event_id",))
+        protect(db, "ratings", ("event_id",))
 
     with Database(path) as db:
         later.apply(db)
@@ -158,14 +158,14 @@ def test_later_versions_widen_the_schema_without_touching_old_rows(filled):
     assert [events, undos, [row[:-1] for row in current]] == before
     with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
         connection.execute("pragma foreign_keys = on")
-        for kind, event_id in (("judgement", "8" * 32), ("caption", "9" * 32)):
+        for kind, event_id in (("judgement", "8" * 32), ("rating", "9" * 32)):
             connection.execute(INSERT_EVENT, [event_id, kind])
         connection.execute(
-            "insert into judgements (event_id, query_text, consent, clip_id, label, gallery, campaign)"
-            " values (?, 'mbwa', 0, 'dog', 'partly', 'own clips', 'pilot')",
+            "insert into judgements (event_id, query_text, consent, clip_id, label, gallery, device)"
+            " values (?, 'mbwa', 0, 'dog', 'perhaps', 'own clips', 'phone')",
             ["8" * 32],
         )
-        connection.execute("insert into captions values (?, 'mbwa anabweka')", ["9" * 32])
+        connection.execute("insert into ratings values (?, 5)", ["9" * 32])
         assert connection.execute("select count(*) from current_judgements").fetchone() == (2,)
         assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
 

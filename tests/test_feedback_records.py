@@ -84,7 +84,7 @@ def test_a_query_of_2000_characters_is_accepted():
         ({"score": float("nan")}, "score: found nan, wanted a finite number"),
         ({"score": float("inf")}, "score"),
         ({"score": "0.5"}, "score: found '0.5'"),
-        ({"label": "Relevant"}, "wanted one of relevant, not_relevant, unsure"),
+        ({"label": "Relevant"}, "wanted one of relevant, partly, not_relevant, unsure"),
         ({"model": ""}, "model"),
         ({"model_version": "\udc80"}, "model_version"),
         ({"gallery": "\t"}, "gallery"),

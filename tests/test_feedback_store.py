@@ -113,7 +113,7 @@ def test_another_query_clip_or_annotator_is_another_judgement(store):
     for sha256 in ("a" * 64, "b" * 64, "b" * 64):
         store.add_judgement(judgement(query_text=None, recording_sha256=sha256, consent=True))
     assert len(store.current_judgements()) == 6
-    assert store.counts().current == {"relevant": 6, "not_relevant": 0, "unsure": 0}
+    assert store.counts().current == {"relevant": 6, "partly": 0, "not_relevant": 0, "unsure": 0}
 
 
 def test_an_undo_brings_back_what_was_said_before(store):

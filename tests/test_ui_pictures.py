@@ -175,7 +175,7 @@ def test_embeddings_of_pictures_come_from_the_cache_the_second_time(seeing_model
 
 def test_a_list_without_a_search_id_has_no_buttons():
     hit = {"clip_id": "a", "caption": "A.", "caption_language": "en", "rank": 1, "score": 0.5, "picture": None}
-    found = {"notes": [], "sounds": {"search_id": None, "hits": []}}
+    found = {"notes": [], "licence": "", "sounds": {"search_id": None, "hits": []}}
     found["pictures"] = {"search_id": None, "hits": [hit | {"source": "s", "licence": "l"}]}
     page = rendering.image_results(found, wording("en"))
     assert 'data-search=""' in page

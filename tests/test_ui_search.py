@@ -12,8 +12,9 @@ from cacara import audio
 from cacara.errors import AudioError, CacaraError, QueryError
 from feedback_db.records import FeedbackError
 from ui import search_tab
+from ui.answers import described, nearest_language
 from ui.judging import flag, undo
-from ui.searching import described, nearest_language, search_audio, search_text
+from ui.searching import search_audio, search_like, search_text, search_video
 from ui.wording import wording
 
 ME = "visitor-1"
@@ -234,10 +235,61 @@ def test_the_page_gets_html_with_what_was_typed_and_described_as_text(services):
 
 def test_the_page_speaks_the_interfaces_language(services, recording):
     assert "Gesucht auf: <bdi" in search_tab.show_text(services, "hund", "de", "de")
-    assert "Ähnliche Klänge" in search_tab.show_audio(services, str(recording), "auto", "de")
+    assert "Ähnliche Klänge" in search_tab.show_audio(services, str(recording), "auto", "de")[0]
 
 
 def test_languages_are_offered_by_their_own_names(services):
     choices = search_tab.language_choices(services, wording("de"))
     assert choices[0] == ("Erkennen", "auto")
     assert ("Deutsch · German", "de") in choices
+
+
+def test_one_kind_alone_is_found(services):
+    found = search_text(services, "hund", "de", kind="sound")
+    assert found["kind"] == "sound" and len(found["hits"]) == 4 and found["pictures"] is None
+    with pytest.raises(QueryError, match="knows no pictures"):
+        search_text(services, "hund", "de", kind="picture")
+
+
+@pytest.mark.parametrize("kind", ["video", None, 3, ["sound"], "<script>"])
+def test_an_unknown_kind_is_told_so(services, kind):
+    with pytest.raises(QueryError, match="kind: found"):
+        search_text(services, "hund", kind=kind)
+
+
+def test_a_licence_limits_what_is_found(services):
+    (licence,) = {hit["licence"] for hit in search_text(services, "hund")["hits"]}
+    assert search_text(services, "hund", licence=licence)["hits"] == search_text(services, "hund")["hits"]
+    nothing = search_text(services, "hund", licence="<b>none</b>")
+    assert nothing["hits"] == [] and nothing["licence"] == "<b>none</b>"
+    assert "Nothing here has this licence" in search_tab.show_text(services, "hund", "de", "en", licence="none")
+
+
+def test_more_like_a_sound_leaves_out_itself_and_is_not_judged(services):
+    found = search_like(services, "dog.wav", "de", top_k=2)
+    assert [hit["rank"] for hit in found["sounds"]["hits"]] == [1, 2]
+    assert "dog.wav" not in [hit["clip_id"] for hit in found["sounds"]["hits"]]
+    assert (found["caption"], found["sounds"]["search_id"]) == ("Ein Hund.", None)
+    every = search_like(services, "dog.wav", "de", top_k=100)["sounds"]["hits"]
+    assert {hit["clip_id"] for hit in every} == {"cat.wav", "bell.wav", "rain.wav"}
+
+
+@pytest.mark.parametrize("clip", ["", "../etc/passwd", None, 3, "<script>"])
+def test_more_like_an_unknown_clip_is_told_so(services, clip):
+    with pytest.raises(CacaraError):
+        search_like(services, clip)
+
+
+def test_more_like_a_clip_of_another_licence_is_nothing_and_no_error(services):
+    assert search_like(services, "dog.wav", licence="none")["sounds"]["hits"] == []
+
+
+def test_without_a_video_one_is_asked_for(services):
+    with pytest.raises(QueryError, match="Choose a short video first"):
+        search_video(services, None)
+
+
+def test_a_tiny_model_says_nothing_of_speech(services, recording):
+    found = search_audio(services, str(recording))
+    assert (found["speech"], found["is_speech"]) == (None, False)
+    assert search_tab.show_audio(services, str(recording), "auto", "en")[1] == ""

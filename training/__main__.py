@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
+import signal
 import sys
 from argparse import ArgumentError
 from collections.abc import Callable, Mapping
@@ -11,16 +13,23 @@ from pathlib import Path
 
 from jsonargparse import ActionConfigFile, ArgumentParser
 
+from cacara.config import DEFAULT_MODEL
 from cacara.errors import CacaraError
 from training.emergent_alignment import EmergentAlignmentOptions
 from training.emergent_alignment import train as train_emergent_alignment
+from training.feedback_study import StudyOptions
+from training.finetune_feedback import FeedbackOptions
+from training.finetune_feedback_data import Needed
 from training.image_alignment import ImageAlignmentOptions
 from training.image_alignment import train as train_image_alignment
+from training.language_acquisition import LanguageAcquisitionOptions
 from training.linear_map import LinearMapOptions
 from training.linear_map import train as train_linear_map
 from training.run_folder import RunError
 from training.text_alignment import TextAlignmentOptions
 from training.text_alignment import train as train_text_alignment
+from training.uclip import UclipOptions
+from training.uclip import train as train_uclip
 
 BENCHMARK = Path("benchmarks/sounds-v1.jsonl")
 IMAGE_BENCHMARK = Path("benchmarks/images-v1.jsonl")
@@ -63,6 +72,63 @@ def text_alignment(
         benchmark: The frozen benchmark, whose texts are kept out as the policy says.
     """
     sys.stdout.write(f"{train_text_alignment(options, base, output, benchmark)}\n")
+
+
+def uclip(
+    options: UclipOptions, base: str, output: Path, benchmark: Path = BENCHMARK, pictures: Path = IMAGE_BENCHMARK
+) -> None:
+    """Train uCLIP: heads that give a dual encoder of English the languages of a text encoder, from unpaired data.
+
+    Args:
+        options: The model; ``--recipe`` sets them all, ``--options.FIELD`` one.
+        base: The dual encoder: a bundled model's name or a model folder.
+        output: The run's folder; the checkpoint is in its ``final``. Run again to go on after an interruption.
+        benchmark: The frozen benchmark of sounds, whose sounds and texts are kept out.
+        pictures: The frozen benchmark of pictures, of which only the train split is used.
+    """
+    sys.stdout.write(f"{train_uclip(options, base, output, benchmark, pictures)}\n")
+
+
+def uclip_ablations(
+    options: UclipOptions,
+    base: str,
+    output: Path,
+    only: list[str] | None = None,
+    benchmark: Path = BENCHMARK,
+    pictures: Path = IMAGE_BENCHMARK,
+) -> None:
+    """Train uCLIP whole and with one thing changed at a time, on the same material.
+
+    Args:
+        options: The whole model, as of ``uclip``.
+        base: The dual encoder: a bundled model's name or a model folder.
+        output: Holds a run's folder for each; compare their ``final`` with ``python -m cacara evaluate --compare``.
+        only: Names of ``training.uclip_study.ABLATIONS``; all when not given.
+        benchmark: The frozen benchmark of sounds.
+        pictures: The frozen benchmark of pictures.
+    """
+    from training import uclip_study
+
+    for final in uclip_study.ablate(options, base, output, benchmark, pictures, only or ()):
+        sys.stdout.write(f"{final}\n")
+
+
+def uclip_latency(
+    model: str, base: str, languages: list[str], queries: int = 100, benchmark: Path = BENCHMARK
+) -> None:
+    """Measure how long a query takes: through uCLIP's model, and through a dictionary and the English base.
+
+    Args:
+        model: A bundled model's name or a model folder.
+        base: The dual encoder that it was trained on.
+        languages: In which dev texts are asked, e.g. ``[cs,fi]``.
+        queries: How many at most.
+        benchmark: The frozen benchmark of sounds.
+    """
+    from training import uclip_study
+
+    found = uclip_study.latency(model, base, benchmark, languages, queries)
+    sys.stdout.write(json.dumps({name: dataclasses.asdict(row) for name, row in found.items()}, indent=1) + "\n")
 
 
 def linear_map(options: LinearMapOptions, output: Path, benchmark: Path = BENCHMARK) -> None:
@@ -154,16 +220,114 @@ def image_benchmark(output: Path = IMAGE_BENCHMARK, sounds: Path = BENCHMARK) ->
     sys.stdout.write(f"{output}\n")
 
 
+def language_acquisition(
+    output: Path,
+    options: LanguageAcquisitionOptions | None = None,
+    base: str | None = None,
+    benchmark: Path = BENCHMARK,
+    images: Path = IMAGE_BENCHMARK,
+    add_language: str | None = None,
+    pairs: Path | None = None,
+    model: str = "mla",
+    progress: Path | None = None,
+) -> None:
+    """Train MLA: acquirers for other languages of an English dual encoder, or those of one language from your own pairs.
+
+    Args:
+        output: The run's folder, whose ``final`` is the model; with ``--add-language`` the folder for the acquirers' file.
+        options: The model; ``--recipe`` sets them all, ``--options.FIELD`` one.
+        base: The English dual encoder: a bundled model's name or a model folder.
+        benchmark: The frozen benchmark of sounds, which is kept out.
+        images: The frozen benchmark of pictures, whose train split is used.
+        add_language: Code of one more language, BCP-47; then ``--pairs`` and ``--model`` count, and no option.
+        pairs: The file with English, a tab and that language in each line; 20 to 100,000 lines.
+        model: The model that learns the language; it is not changed.
+        progress: A file for progress as JSON lines.
+    """
+    if add_language is not None:
+        from training import language_teaching
+
+        if pairs is None or options is not None:
+            raise RunError("--add-language wants --pairs FILE, and neither a recipe nor options")
+        done = language_teaching.command(add_language, pairs, output, model, progress)
+        sys.stdout.write(json.dumps(done, ensure_ascii=False, indent=1) + "\n")
+        return
+    if options is None or base is None:
+        raise RunError("options or base are missing; wanted --recipe training/recipes/mla.yaml, or --add-language CODE")
+    from training.language_acquisition import train
+
+    sys.stdout.write(f"{train(options, base, output, benchmark, images)}\n")
+
+
+def finetune_feedback(
+    options: FeedbackOptions,
+    database: Path,
+    output: Path,
+    base: str = DEFAULT_MODEL,
+    gallery: Path | None = None,
+    progress: Path | None = None,
+    benchmark: Path = BENCHMARK,
+) -> None:
+    """Fine-tune a model on what people said of its results, and ask the gate whether it may be promoted.
+
+    Args:
+        options: The fine-tuning; ``--recipe`` sets them all, ``--options.FIELD`` one.
+        database: The app's feedback database.
+        output: The run's folder; the model is in its ``final``, the gate's report in ``gate.json``. Run again to go on.
+        base: The model to begin with: a bundled model's name or a model folder.
+        gallery: The folder of sounds that was judged; the default gallery when not given.
+        progress: A file that is told how far it is, JSON lines.
+        benchmark: The frozen benchmark, whose dev split the gate asks.
+    """
+    from training.finetune_feedback import train
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: tell it, and leave what can go on
+    sys.stdout.write(f"{train(options, database, base, output, benchmark, gallery, progress)}\n")
+
+
+def feedback_status(database: Path, needed: Needed) -> None:
+    """Say how much feedback there is, and how much is missing for a fine-tuning, as JSON.
+
+    Args:
+        database: The app's feedback database.
+        needed: How much there must be.
+    """
+    from training.finetune_feedback import status
+
+    sys.stdout.write(json.dumps(status(database, needed), ensure_ascii=False, indent=1) + "\n")
+
+
+def feedback_study(output: Path, options: StudyOptions, benchmark: Path = BENCHMARK, base: str = DEFAULT_MODEL) -> None:
+    """Measure what fine-tuning on simulated annotators brings and costs, on dev and train sounds.
+
+    Args:
+        output: The folder for ``study.json`` and ``study.md``; finished runs there are not done again.
+        options: What to simulate.
+        benchmark: The frozen benchmark, whose dev split is judged and measured on.
+        base: The model to begin with.
+    """
+    from training.feedback_study import run
+
+    sys.stdout.write(f"{run(options, base, output, benchmark)}\n")
+
+
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "prepare": prepare,
     "emergent_alignment": emergent_alignment,
     "text_alignment": text_alignment,
+    "uclip": uclip,
+    "uclip_ablations": uclip_ablations,
+    "uclip_latency": uclip_latency,
     "translated_captions": translated_captions,
     "linear_map": linear_map,
+    "language_acquisition": language_acquisition,
     "benchmark": benchmark,
     "image_alignment": image_alignment,
     "image_benchmark": image_benchmark,
     "dry_run": dry_run,
+    "finetune_feedback": finetune_feedback,
+    "feedback_status": feedback_status,
+    "feedback_study": feedback_study,
 }
 
 
@@ -171,7 +335,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit code: 1 when it failed, 2 when it was called wrongly."""
     parser = _parser()
     try:
-        chosen = parser.parse_args(arguments)
+        chosen = parser.parse_args([_underscored(text) for text in (sys.argv[1:] if arguments is None else arguments)])
         values = parser.instantiate(chosen)[chosen.subcommand]
     except (ArgumentError, RunError) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}; python -m training COMMAND --help lists all flags\n")
@@ -188,6 +352,14 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write("stopped\n")
         return 130
     return 0
+
+
+def _underscored(argument: str) -> str:
+    """Return a flag as the functions spell it: ``--add-language`` is ``--add_language``."""
+    if not argument.startswith("--"):
+        return argument
+    name, sign, value = argument.partition("=")
+    return "--" + name[2:].replace("-", "_") + sign + value
 
 
 def _parser() -> ArgumentParser:

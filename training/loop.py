@@ -110,7 +110,12 @@ def start(options: LoopOptions) -> Accelerator:
 
 
 def train(
-    method: nn.Module, data: Batches, options: LoopOptions, output: Path, rates: Mapping[str, float] | None = None
+    method: nn.Module,
+    data: Batches,
+    options: LoopOptions,
+    output: Path,
+    rates: Mapping[str, float] | None = None,
+    decay: Literal["cosine", "linear"] = "cosine",
 ) -> None:
     """Train ``method`` on ``data``; continues from the last state in ``output`` when there is one.
 
@@ -120,6 +125,7 @@ def train(
         options: How long and how fast.
         output: Folder for ``metrics.jsonl`` and the states.
         rates: Shares of the learning rate for parameters whose names begin so; the others have the whole rate.
+        decay: How the learning rate falls after the warm-up.
 
     Raises:
         RunError: As ``start`` raises it, or the loss is no longer a number.
@@ -128,7 +134,7 @@ def train(
     trained = [parameter for parameter in method.parameters() if parameter.requires_grad]
     groups = _groups(method, options, rates or {})
     optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=options.weight_decay, betas=BETAS)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, options))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, options, decay))
     wrapped, optimizer, schedule = accelerator.prepare(method, optimizer, schedule)
     output.mkdir(parents=True, exist_ok=True)
     begin = _resume(accelerator, output)
@@ -179,11 +185,12 @@ def _indices(items: int, options: LoopOptions, step: int) -> list[int]:
     return chosen
 
 
-def _rate(step: int, options: LoopOptions) -> float:
+def _rate(step: int, options: LoopOptions, decay: str = "cosine") -> float:
     warmup = max(1, round(options.steps * options.warmup_share))
     if step < warmup:
         return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, options.steps - warmup)))
+    done = (step - warmup) / max(1, options.steps - warmup)
+    return 1 - done if decay == "linear" else 0.5 * (1 + math.cos(math.pi * done))
 
 
 def _values(accelerator: Accelerator, losses: Mapping[str, Tensor], step: int) -> dict[str, float]:

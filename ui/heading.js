@@ -7,3 +7,11 @@ const apply = () => {
 };
 apply();
 watch("value", apply);
+
+// Fonts for scripts that this machine lacks, after everything else: no text waits for them.
+if (!document.querySelector("link[href='fonts/faces.css']")) {
+  const faces = document.createElement("link");
+  faces.rel = "stylesheet";
+  faces.href = "fonts/faces.css";
+  (window.requestIdleCallback || setTimeout)(() => document.head.append(faces));
+}

@@ -7,9 +7,14 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from ui import languages_tab, rendering, search_tab
+from ui import languages_tab, rendering, search_endpoints, search_tab
+from ui.about import tab as about_tab
 from ui.alerts import bind
+from ui.compare import tab as compare_tab
 from ui.localised import Localised
+from ui.map import tab as map_tab
+from ui.models_menu import menu as models_menu
+from ui.recordings import tab as recordings_tab
 from ui.services import Services
 from ui.wording import available, wording
 
@@ -40,6 +45,7 @@ class Preparation(NamedTuple):
     failed: bool
     languages: list[tuple[str, str]]
     sees: bool
+    licences: list[tuple[str, str]]
 
 
 def preparation(services: Services, interface: str) -> Preparation:
@@ -53,6 +59,7 @@ def preparation(services: Services, interface: str) -> Preparation:
         status.phase == "failed",
         search_tab.language_choices(services, words),
         services.engine.sees,
+        search_tab.licence_choices(services, words),
     )
 
 
@@ -88,16 +95,23 @@ def create_app(services: Services) -> gr.Blocks:
                 scale=1,
                 min_width=160,
             )
+            model, answering = models_menu.build(services, localised, interface)
+        models_menu.connect(services, model, answering, interface)
         notice = gr.HTML(elem_id="notice")
         panel = gr.HTML(elem_id="preparation")
         retry = localised.make(gr.Button, {"value": "retry"}, visible=False, elem_id="retry")
         with gr.Tabs(elem_id="tabs"):
             with localised.make(gr.Tab, {"label": "search"}):
-                language, by_picture = search_tab.build(services, localised, interface)
+                language, by_picture, licence = search_tab.build(services, localised, interface, answering)
+            map_tab.build(services, localised, interface, answering)
+            compare_tab.build(services, localised, interface, answering)
+            recordings_tab.build(services, localised, interface)
             languages_tab.build(services, localised, interface)
-        search_tab.publish(services)
+            about_tab.build(services, localised, interface)
+        search_endpoints.publish(services)
         timer = gr.Timer(POLLING_SECONDS)
-        shown: dict[str, Any] = {"inputs": interface, "outputs": [panel, timer, retry, language, by_picture], **QUIET}
+        told = [panel, timer, retry, language, by_picture, licence]
+        shown: dict[str, Any] = {"inputs": interface, "outputs": told, **QUIET}
         timer.tick(bind(preparation, services, present=_preparation_updates), **shown)
         retry.click(bind(prepare_again, services, present=_preparation_updates), **shown)
         # The page is shown in the visitor's language from the start, and in another when it is chosen.
@@ -126,4 +140,5 @@ def _preparation_updates(now: Preparation) -> list[Any]:
         gr.update(visible=now.failed),
         gr.update(choices=now.languages),
         gr.update(visible=now.sees),
+        gr.update(choices=now.licences),
     ]

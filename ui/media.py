@@ -14,6 +14,10 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from cacara.errors import CacaraError
+from ui import waveforms
+from ui.fonts.routes import font_routes
+from ui.map.routes import plotly_route
+from ui.recordings.routes import recording_routes
 from ui.wording import FALLBACK, wording
 
 if TYPE_CHECKING:
@@ -44,8 +48,13 @@ def picture_url(clip_id: str) -> str:
     return f"media/picture?clip={urllib.parse.quote(clip_id, safe='')}"
 
 
+def waveform_url(clip_id: str) -> str:
+    """Return the address of a drawing of a clip's sound, relative to the page."""
+    return f"media/waveform?clip={urllib.parse.quote(clip_id, safe='')}"
+
+
 def media_routes(services: Services) -> list[Route]:
-    """Return the two routes, to be given to the server before Gradio's own."""
+    """Return the routes, those of long recordings among them, to be given to the server before Gradio's own."""
 
     async def sound(request: Request) -> Response:
         return await run_in_threadpool(_answer, services, request, _sound)
@@ -53,7 +62,17 @@ def media_routes(services: Services) -> list[Route]:
     async def picture(request: Request) -> Response:
         return await run_in_threadpool(_answer, services, request, _picture)
 
-    return [Route("/media/sound", sound), Route("/media/picture", picture)]
+    async def waveform(request: Request) -> Response:
+        return await run_in_threadpool(_answer, services, request, _waveform)
+
+    return [
+        Route("/media/sound", sound),
+        Route("/media/picture", picture),
+        Route("/media/waveform", waveform),
+        plotly_route(),
+        *recording_routes(services),
+        *font_routes(),
+    ]
 
 
 def _answer(services: Services, request: Request, send: Callable[[Clip], Response]) -> Response:
@@ -68,6 +87,12 @@ def _sound(clip: Clip) -> Response:
     if clip.kind == "image":
         return PlainTextResponse(f"{clip.clip_id} is a picture", status_code=404)
     return _file(clip.path) if clip.path.suffix.lower() in PLAYABLE else _decoded(clip.path)
+
+
+def _waveform(clip: Clip) -> Response:
+    if clip.kind == "image":
+        return PlainTextResponse(f"{clip.clip_id} is a picture", status_code=404)
+    return Response(waveforms.drawing(clip), media_type="image/svg+xml", headers=HEADERS)
 
 
 def _picture(clip: Clip) -> Response:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from ui.startup import Status
@@ -57,14 +59,18 @@ def text_results(result: Mapping[str, Any], names: Mapping[str, str], words: Wor
         names: BCP-47 code to the language's name for itself.
         words: The interface's language.
     """
+    listens = result["kind"] != "picture"
     return _results(
         "read",
         words,
         _understood(result, names, words),
+        _tools(words, shared=True),
         _notes(result["notes"]),
-        _jump(words, sounds="sounds", pictures="pictures") if result["pictures"] else "",
-        _list("sounds", words("sounds"), result, words, _sound),
+        _jump(words, sounds="sounds", pictures="pictures") if listens and result["pictures"] else "",
+        _list("sounds", words("sounds"), result, words, _sound, result["licence"]) if listens else "",
         _pictures(result, "pictures", words),
+        asked={"q": result["query"], "lang": result["language"] if result["language_source"] == "chosen" else ""}
+        | _filters(result),
     )
 
 
@@ -78,28 +84,52 @@ def audio_results(result: Mapping[str, Any], words: Wording) -> str:
     return _results(
         "heard",
         words,
+        _tools(words),
         _notes(result["notes"]),
         _jump(words, words="words", pictures="pictures", sounds="similar") if result["pictures"] else "",
         _list("words", words("words"), result["words"], words, _words),
         _pictures(result, "pictures", words),
-        _list("sounds", words("similar"), result["sounds"], words, _sound),
+        _sounds(result, "similar", words),
     )
 
 
 def image_results(result: Mapping[str, Any], words: Wording) -> str:
-    """Return the sounds and the pictures found for a picture.
+    """Return the sounds and the pictures found for a picture or a video.
 
     Args:
-        result: What ``searching.search_image`` returns.
+        result: What ``searching.search_image`` or ``search_video`` returns.
         words: The interface's language.
     """
+    looked = [words("video_frames", count=result["frames"])] if "frames" in result else []
     return _results(
         "seen",
         words,
-        _notes(result["notes"]),
-        _jump(words, sounds="sounds", pictures="similar_pictures"),
-        _list("sounds", words("sounds"), result["sounds"], words, _sound),
+        _tools(words),
+        _notes([*looked, *result["notes"]]),
+        _jump(words, sounds="sounds", pictures="similar_pictures") if result["sounds"] and result["pictures"] else "",
+        _sounds(result, "sounds", words),
         _pictures(result, "similar_pictures", words),
+    )
+
+
+def like_results(result: Mapping[str, Any], words: Wording) -> str:
+    """Return the sounds and the pictures that are like one of the gallery.
+
+    Args:
+        result: What ``searching.search_like`` returns.
+        words: The interface's language.
+    """
+    title = words("like", caption=result["caption"])
+    return _results(
+        "seen",
+        words,
+        f'<p class="understood" role="status" dir="auto">{_text(title)}</p>',
+        _tools(words, shared=True),
+        _notes(result["notes"]),
+        _jump(words, sounds="similar", pictures="similar_pictures") if result["sounds"] and result["pictures"] else "",
+        _sounds(result, "similar", words),
+        _pictures(result, "similar_pictures", words),
+        asked={"like": result["clip_id"]} | _filters(result),
     )
 
 
@@ -117,9 +147,36 @@ def heading(words: Wording) -> str:
     return f"<header{_spoken(words)}><h1>CACARA Studio</h1><p>{_text(words('tagline'))}</p></header>"
 
 
-def _results(how: str, words: Wording, *parts: str) -> str:
+def history(words: Wording) -> str:
+    """Return the place for what this visitor has asked, which a script fills from the browser's own storage."""
     return (
-        f'<div class="results {how}"{_spoken(words)} data-interface="{_text(words.code)}" '
+        f'<div class="examples history" hidden{_spoken(words)}><span>{_text(words("history"))}</span>'
+        f'<span class="asked"></span><button type="button" class="link" data-action="forget">'
+        f"{_text(words('forget'))}</button></div>"
+    )
+
+
+def _filters(result: Mapping[str, Any]) -> dict[str, str]:
+    return {"kind": result["kind"], "licence": result["licence"]}
+
+
+def _tools(words: Wording, shared: bool = False) -> str:
+    """Return what can be done with all results: hide the scores and, where a link can reopen them, copy it."""
+    share = (
+        f'<button type="button" class="link" data-action="share" data-done="{_text(words("shared"))}">'
+        f"{_text(words('share'))}</button>"
+    )
+    return (
+        f'<p class="tools">{share if shared else ""}<button type="button" class="link" data-action="scores" '
+        f'data-hide="{_text(words("scores_hide"))}" data-show="{_text(words("scores_show"))}">'
+        f'{_text(words("scores_hide"))}</button><span class="done" role="status"></span></p>'
+    )
+
+
+def _results(how: str, words: Wording, *parts: str, asked: Mapping[str, str] | None = None) -> str:
+    reopen = f' data-asked="{_text(json.dumps(asked, ensure_ascii=False))}"' if asked else ""
+    return (
+        f'<div class="results {how}"{_spoken(words)}{reopen} data-interface="{_text(words.code)}" '
         f'data-undone="{_text(words("undone"))}" data-saved="{_text(words("saved"))}" '
         f'data-broken="{_text(words("broken"))}">{"".join(parts)}</div>'
     )
@@ -153,10 +210,16 @@ def _jump(words: Wording, /, **titles: str) -> str:
 def _pictures(result: Mapping[str, Any], title: str, words: Wording) -> str:
     """Return the list of pictures; nothing where the model knows none."""
     found = result["pictures"]
-    return "" if found is None else _list("pictures", words(title), found, words, _seen)
+    return "" if found is None else _list("pictures", words(title), found, words, _seen, result["licence"])
 
 
-def _list(kind: str, title: str, found: Mapping[str, Any], words: Wording, show: Show) -> str:
+def _sounds(result: Mapping[str, Any], title: str, words: Wording) -> str:
+    """Return the list of sounds; nothing where pictures alone were asked for."""
+    found = result["sounds"]
+    return "" if found is None else _list("sounds", words(title), found, words, _sound, result["licence"])
+
+
+def _list(kind: str, title: str, found: Mapping[str, Any], words: Wording, show: Show, licence: str = "") -> str:
     judged = found["search_id"] is not None
     cards = "".join(
         f'<li class="card" data-clip="{_text(hit["clip_id"])}">{show(hit, words)}'
@@ -166,18 +229,30 @@ def _list(kind: str, title: str, found: Mapping[str, Any], words: Wording, show:
     content = (
         f'<ol data-search="{_text(found["search_id"] or "")}">{cards}</ol>'
         if cards
-        else f'<p class="note">{_text(words("no_hits"))}</p>'
+        else f'<p class="note">{_text(_nothing(words, licence))}</p>'
     )
     title = _text(title)
     return f'<section class="{kind}" id="found-{kind}" aria-label="{title}"><h2>{title}</h2>{content}</section>'
 
 
+def _nothing(words: Wording, licence: str) -> str:
+    return words("no_hits_filtered", all=words("licence_all")) if licence else words("no_hits")
+
+
 def _sound(hit: Mapping[str, Any], words: Wording) -> str:
     return (
         f"{_picture(hit)}{_caption(hit, words)}"
+        f'<div class="player">{_waveform(hit)}'
         f'<audio controls preload="none" src="{_text(hit["sound"])}" aria-label="{_text(hit["caption"])}"></audio>'
+        "</div>"
         f"{_score(hit['score'], words)}"
     )
+
+
+def _waveform(hit: Mapping[str, Any]) -> str:
+    """Return the drawing of a sound; it is a mask, so that it takes the colours of the page."""
+    address = _text(quote(str(hit["waveform"]), safe="/?=&%"))
+    return f'<div class="wave" aria-hidden="true" style="mask-image:url(\'{address}\')"><span></span></div>'
 
 
 def _seen(hit: Mapping[str, Any], words: Wording) -> str:
@@ -185,9 +260,12 @@ def _seen(hit: Mapping[str, Any], words: Wording) -> str:
 
 
 def _origin(hit: Mapping[str, Any], words: Wording) -> str:
+    named = _text(f"{words('more_like_this')}: {hit['caption']}")
     return (
-        f'<p class="origin">{_text(words("source"))}: <bdi>{_text(hit["source"])}</bdi> · '
-        f"{_text(words('licence'))}: <bdi>{_text(hit['licence'])}</bdi></p>"
+        f'<p class="origin"><button type="button" class="link" data-action="like" aria-label="{named}">'
+        f"{_text(words('more_like_this'))}</button> <span>"
+        f"{_text(words('source'))}: <bdi>{_text(hit['source'])}</bdi> · "
+        f"{_text(words('licence'))}: <bdi>{_text(hit['licence'])}</bdi></span></p>"
     )
 
 

@@ -63,6 +63,39 @@ const undo = (card) => call(card, () => server.undo({
   pressed.focus(); // the undo button that had the focus is gone
 });
 
+// Scores are hidden or shown by the visitor's own choice, which the browser remembers.
+const SCORES = "cacara-scores";
+const scoresHidden = () => {
+  try { return localStorage.getItem(SCORES) === "hidden"; } catch { return element.classList.contains("scoreless"); }
+};
+const showScores = (hidden) => {
+  element.classList.toggle("scoreless", hidden);
+  const button = element.querySelector("[data-action=scores]");
+  if (!button) return;
+  button.textContent = hidden ? button.dataset.show : button.dataset.hide;
+};
+const toggleScores = () => {
+  const hidden = !element.classList.contains("scoreless");
+  try { localStorage.setItem(SCORES, hidden ? "hidden" : "shown"); } catch { /* for this page only */ }
+  showScores(hidden);
+};
+
+const share = async (button) => {
+  const done = button.parentElement.querySelector(".done");
+  try {
+    await navigator.clipboard.writeText(location.href);
+    done.textContent = button.dataset.done;
+  } catch { done.textContent = location.href; } // no right to the clipboard: the link to copy by hand
+};
+
+// Tells the list of earlier queries what can be reopened, which stands in the address from then on.
+const tell = () => {
+  const asked = element.querySelector(".results")?.dataset.asked;
+  document.dispatchEvent(new CustomEvent("cacara-answered", { detail: asked ? JSON.parse(asked) : null }));
+};
+
+watch("value", () => { showScores(scoresHidden()); tell(); });
+
 // On a phone the answer would come out of sight, below the questions.
 watch("value", () => {
   if (element.getBoundingClientRect().top < 0.6 * window.innerHeight) return;
@@ -74,7 +107,10 @@ watch("value", () => {
 element.addEventListener("click", (event) => {
   const card = event.target.closest(".card");
   const button = event.target.closest("button");
-  if (card && event.target.closest(".picture:not(.none)")) {
+  const wave = event.target.closest(".wave");
+  if (wave) {
+    seek(card.querySelector("audio"), wave, event.clientX);
+  } else if (card && event.target.closest(".picture:not(.none)")) {
     const player = card.querySelector("audio");
     if (!player) return; // a picture without a sound
     if (player.paused) player.play(); else player.pause();
@@ -84,10 +120,29 @@ element.addEventListener("click", (event) => {
     document.querySelector("#language input")?.focus();
   } else if (button.dataset.action === "undo") {
     undo(card);
+  } else if (button.dataset.action === "scores") {
+    toggleScores();
+  } else if (button.dataset.action === "share") {
+    share(button);
+  } else if (button.dataset.action === "like") {
+    window.cacaraSearch = Object.assign(window.cacaraSearch || {}, { like: card.dataset.clip });
+    trigger("like");
   } else if (button.dataset.label && button.getAttribute("aria-pressed") !== "true") {
     judge(card, button.dataset.label);
   }
 });
+
+// The drawing shows where the sound is, and takes one there; the player does the same by keyboard.
+const seek = (player, wave, x) => {
+  const box = wave.getBoundingClientRect();
+  const go = () => { player.currentTime = player.duration * (x - box.left) / box.width; player.play(); };
+  if (Number.isFinite(player.duration)) go();
+  else { player.addEventListener("loadedmetadata", go, { once: true }); player.load(); }
+};
+element.addEventListener("timeupdate", (event) => {
+  const done = event.target.closest(".card")?.querySelector(".wave span");
+  if (done) done.style.inlineSize = `${100 * event.target.currentTime / event.target.duration}%`;
+}, true);
 
 // Media events do not bubble, but they can be captured: one sound at a time, and its card is marked.
 element.addEventListener("play", (event) => {

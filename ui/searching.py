@@ -1,30 +1,32 @@
-"""Searching by text, by sound and by picture as plain JSON values; the same for the page and for programs."""
+"""Searching by text, sound, picture, video or a clip, as plain JSON values; the same for the page and for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cacara.errors import QueryError
 from feedback_db.recordings import hash_file
-from ui.media import picture_url, sound_url
+from ui.answers import DETECT, TOP_K, Asked, answer, ask, chosen_language, described, shown, text
 from ui.searches import ShownSearch
 from ui.services import Services
 from ui.wording import FALLBACK, wording
 
 if TYPE_CHECKING:
-    from cacara.manifest import Clip
-    from cacara.retrieval import Hit, Retriever, SearchResult
+    import numpy as np
 
-DETECT = "auto"
-"""The language of a query whose language nobody chose."""
-
-TOP_K = 10
+    from cacara.retrieval import SearchResult
 
 
 def search_text(
-    services: Services, query: str, language: str = DETECT, top_k: int = TOP_K, interface: str = FALLBACK
+    services: Services,
+    query: str,
+    language: str = DETECT,
+    top_k: int = TOP_K,
+    interface: str = FALLBACK,
+    model: str | None = None,
+    kind: str = "",
+    licence: str = "",
 ) -> dict[str, Any]:
     """Find sounds and pictures by words in any language.
 
@@ -34,28 +36,35 @@ def search_text(
         language: BCP-47 code of the query, such as ``sw``; ``auto`` detects it.
         top_k: How many of each, 1 to 100.
         interface: Language of descriptions where the query's is unknown, and of errors.
+        model: The id of a model, as ``/models`` lists them; None for the one that answers by default.
+        kind: ``sound`` or ``picture`` to find these alone; empty for both.
+        licence: Find only what has this licence, spelled as in the hits; empty for all.
 
     Returns:
         ``query``, ``language``, ``language_source`` (``chosen``, ``detected`` or ``unknown``), ``model``,
         ``model_version``, ``gallery``, ``notes``, ``search_id`` (for ``/flag``) and ``hits``: ``rank``,
         ``clip_id``, ``score``, ``caption``, ``caption_language``, ``concept``, ``kind``, ``source``,
-        ``licence``, ``sound`` and ``picture`` (addresses relative to the app's); ``pictures``, where the model knows
-        pictures, with a ``search_id`` and ``hits`` of its own, else null.
+        ``licence``, ``sound``, ``waveform`` and ``picture`` (addresses relative to the app's); ``pictures``, where the
+        model knows pictures, with a ``search_id`` and ``hits`` of its own, else null. ``kind`` and ``licence`` are
+        given back; without sounds ``hits`` is empty and ``search_id`` null.
     """
-    words = wording(_text("interface", interface))
-    if not _text("query", query).strip():
+    words = wording(text("interface", interface))
+    if not text("query", query).strip():
         raise QueryError(words("empty_query"))
-    retriever = services.engine.retriever(words)
+    asked = ask(services, language, top_k, interface, model, kind, licence)
     from cacara.retrieval import clean_query  # brings torch, which the thread that prepared has loaded by now
 
     query = clean_query(query)
-    found: dict[str, dict[str, Any] | None] = {"image": None}
-    for target in ("audio", "image") if retriever.sees else ("audio",):
-        result = retriever.search_text(query, _language(language), _count(top_k), target)
-        shown = _shown(retriever, result, query_text=query, language=result.language)
-        hits = _hits(retriever, result, result.language or words.code)
-        found[target] = {"search_id": services.searches.remember(shown), "hits": hits}
-    return {"query": query, **_answerer(retriever, result), **(found["audio"] or {}), "pictures": found["image"]}
+
+    def search(target: str) -> SearchResult:
+        return asked.retriever.search_text(query, chosen_language(language), asked.top_k, target)
+
+    def remember(result: SearchResult) -> ShownSearch:
+        return shown(asked.retriever, result, query_text=query, language=result.language)
+
+    found = answer(services, asked, search, {"sounds": "audio", "pictures": "image"}, remember)
+    sounds = found.pop("sounds") or {"search_id": None, "hits": []}
+    return {"query": query, **found, **sounds}
 
 
 def search_audio(
@@ -64,6 +73,9 @@ def search_audio(
     language: str = DETECT,
     top_k: int = TOP_K,
     interface: str = FALLBACK,
+    model: str | None = None,
+    kind: str = "",
+    licence: str = "",
 ) -> dict[str, Any]:
     """Find words and pictures for a sound, and sounds that resemble it. The sound is not kept by this.
 
@@ -73,32 +85,42 @@ def search_audio(
         language: BCP-47 code of the words; ``auto`` takes ``interface``.
         top_k: How many of each, 1 to 100.
         interface: Language of errors.
+        model: The id of a model, as ``/models`` lists them; None for the one that answers by default.
+        kind: ``sound`` or ``picture`` to find these alone beside the words; empty for both.
+        licence: Find only what has this licence; empty for all.
 
     Returns:
         ``language``, ``language_source``, ``model``, ``model_version``, ``gallery``, ``notes``, ``seconds``
         (how much was listened to), and ``words``, ``sounds`` and, where the model knows pictures, ``pictures``, each
         with a ``search_id`` and ``hits`` as in ``/search_text``; a hit of ``words`` is a description, of the clip it
-        names.
+        names. ``speech`` is how much of it is speech, 0 to 1, or null, and ``is_speech`` whether that is enough for
+        ``/write_down``, which takes the ``search_id`` of ``words``.
     """
-    from cacara import audio
+    from cacara import audio, speech
 
-    words = wording(_text("interface", interface))
+    words = wording(text("interface", interface))
     if not recording:
         raise QueryError(words("no_sound"))
-    retriever = services.engine.retriever(words)
+    asked = ask(services, language, top_k, interface, model, kind, licence)
     path = Path(recording)
     sha256 = hash_file(path)
     heard = audio.load(path)
-    spoken = nearest_language(_language(language) or words.code, retriever.gallery.languages)
-    answer: dict[str, Any] = {"pictures": None}
-    targets = {"words": "text", "sounds": "audio"} | ({"pictures": "image"} if retriever.sees else {})
-    for name, target in targets.items():
-        result = retriever.search_audio(heard.waveform, _count(top_k), target, spoken)
-        shown = _shown(retriever, result, recording=path, recording_sha256=sha256)
-        hits = _hits(retriever, result, result.language or spoken)
-        answer |= _answerer(retriever, result)
-        answer[name] = {"search_id": services.searches.remember(shown), "hits": hits}
-    return answer | {"notes": [*heard.notes, *answer["notes"]], "seconds": round(heard.seconds, 3)}
+
+    def search(target: str) -> SearchResult:
+        return asked.retriever.search_audio(heard.waveform, asked.top_k, target, asked.spoken)
+
+    def remember(result: SearchResult) -> ShownSearch:
+        return shown(asked.retriever, result, recording=path, recording_sha256=sha256)
+
+    targets = {"words": "text", "sounds": "audio", "pictures": "image"}
+    found = answer(services, asked, search, targets, remember)
+    probability = speech.speech_probability(asked.retriever.model, heard.waveform)
+    return found | {
+        "notes": [*heard.notes, *found["notes"]],
+        "seconds": round(heard.seconds, 3),
+        "speech": None if probability is None else round(probability, 3),
+        "is_speech": speech.is_speech(probability),
+    }
 
 
 def search_image(
@@ -107,6 +129,9 @@ def search_image(
     language: str = DETECT,
     top_k: int = TOP_K,
     interface: str = FALLBACK,
+    model: str | None = None,
+    kind: str = "",
+    licence: str = "",
 ) -> dict[str, Any]:
     """Find sounds that fit a picture, and pictures that resemble it. The picture is not kept by this.
 
@@ -116,6 +141,9 @@ def search_image(
         language: BCP-47 code of the descriptions; ``auto`` takes ``interface``.
         top_k: How many of each, 1 to 100.
         interface: Language of errors.
+        model: The id of a model, as ``/models`` lists them; None for the one that answers by default.
+        kind: ``sound`` or ``picture`` to find these alone; empty for both.
+        licence: Find only what has this licence; empty for all.
 
     Returns:
         ``language``, ``language_source``, ``model``, ``model_version``, ``gallery``, ``notes``, and ``sounds`` and
@@ -124,104 +152,85 @@ def search_image(
     """
     from cacara import images
 
-    words = wording(_text("interface", interface))
+    words = wording(text("interface", interface))
     if not picture:
         raise QueryError(words("no_picture"))
-    retriever = services.engine.retriever(words)
-    if not retriever.sees:
-        raise QueryError(words("sees_nothing"))
-    pixels = images.load(Path(picture))
-    spoken = nearest_language(_language(language) or words.code, retriever.gallery.languages)
-    answer: dict[str, Any] = {}
-    for name, target in (("sounds", "audio"), ("pictures", "image")):
-        result = retriever.search_image(pixels, _count(top_k), target, spoken)
-        answer |= _answerer(retriever, result)
-        answer[name] = {"search_id": None, "hits": _hits(retriever, result, result.language or spoken)}
-    return answer
+    asked = ask(services, language, top_k, interface, model, kind, licence, must_see=True)
+    return _search_pixels(services, asked, [images.load(Path(picture))])
 
 
-def nearest_language(wanted: str, known: Iterable[str]) -> str:
-    """Return the known language nearest to ``wanted``, as ``zh-Hans`` for ``zh``; ``wanted`` where none is related."""
-    known = sorted(known)
-    base = wanted.split("-")[0]
-    siblings = [code for code in known if code.split("-")[0] == base]
-    return next((code for code in (wanted, base, *siblings) if code in known), wanted)
+def search_video(
+    services: Services,
+    video: str | None,
+    language: str = DETECT,
+    top_k: int = TOP_K,
+    interface: str = FALLBACK,
+    model: str | None = None,
+    kind: str = "",
+    licence: str = "",
+) -> dict[str, Any]:
+    """Find sounds and pictures that fit what a short video shows: the mean of 12 of its pictures. It is not kept.
+
+    Args:
+        services: What the handlers work with.
+        video: An uploaded video of at most 60 seconds.
+        language: BCP-47 code of the descriptions; ``auto`` takes ``interface``.
+        top_k: How many of each, 1 to 100.
+        interface: Language of errors.
+        model: The id of a model, as ``/models`` lists them; None for the one that answers by default.
+        kind: ``sound`` or ``picture`` to find these alone; empty for both.
+        licence: Find only what has this licence; empty for all.
+
+    Returns:
+        As ``/search_image``, and ``frames``: how many of its pictures were looked at.
+    """
+    from cacara import video as videos
+
+    words = wording(text("interface", interface))
+    if not video:
+        raise QueryError(words("no_video"))
+    asked = ask(services, language, top_k, interface, model, kind, licence, must_see=True)
+    frames = videos.frames(video)
+    return {**_search_pixels(services, asked, frames), "frames": len(frames)}
 
 
-def described(clip: Clip, language: str) -> tuple[str, str | None]:
-    """Return a clip's description in ``language``, or the nearest there is, and the language it is in."""
-    language = nearest_language(language, clip.captions)
-    text = clip.caption(language)
-    tried = (language, "en", *clip.captions)
-    return text, next((code for code in tried if text in clip.captions.get(code, ())), None)
+def search_like(
+    services: Services,
+    clip_id: str,
+    language: str = DETECT,
+    top_k: int = TOP_K,
+    interface: str = FALLBACK,
+    model: str | None = None,
+    kind: str = "",
+    licence: str = "",
+) -> dict[str, Any]:
+    """Find the sounds and pictures that are nearest to one of the gallery.
+
+    Args:
+        services: What the handlers work with.
+        clip_id: The ``clip_id`` of a hit.
+        language: BCP-47 code of the descriptions; ``auto`` takes ``interface``.
+        top_k: How many of each, 1 to 100.
+        interface: Language of errors.
+        model: The id of a model, as ``/models`` lists them; None for the one that answers by default.
+        kind: ``sound`` or ``picture`` to find these alone; empty for both.
+        licence: Find only what has this licence; empty for all.
+
+    Returns:
+        As ``/search_image``, and ``clip_id`` and ``caption`` of what was asked with.
+    """
+    asked = ask(services, language, top_k, text("interface", interface), model, kind, licence)
+    clip = asked.retriever.clip(text("clip_id", clip_id))
+
+    def search(target: str) -> SearchResult:
+        return asked.retriever.search_like(clip.clip_id, asked.top_k, target, asked.spoken)
+
+    found = answer(services, asked, search, {"sounds": "audio", "pictures": "image"})
+    return found | {"clip_id": clip.clip_id, "caption": described(clip, asked.spoken)[0]}
 
 
-def _answerer(retriever: Retriever, result: SearchResult) -> dict[str, Any]:
-    return {
-        "language": result.language,
-        "language_source": result.language_source,
-        "model": result.model,
-        "model_version": result.model_version,
-        "gallery": retriever.gallery.name,
-        "notes": list(result.notes),
-    }
+def _search_pixels(services: Services, asked: Asked, pictures: list[np.ndarray]) -> dict[str, Any]:
+    def search(target: str) -> SearchResult:
+        return asked.retriever.search_image(pictures, asked.top_k, target, asked.spoken)
 
-
-def _hits(retriever: Retriever, result: SearchResult, language: str) -> list[dict[str, Any]]:
-    return [_hit(hit, retriever.clip(hit.clip_id), language) for hit in result.hits]
-
-
-def _hit(hit: Hit, clip: Clip, language: str) -> dict[str, Any]:
-    caption, caption_language = described(clip, language)
-    return {
-        "rank": hit.rank,
-        "clip_id": hit.clip_id,
-        "score": round(hit.score, 6),
-        "caption": caption,
-        "caption_language": caption_language,
-        "concept": clip.concept,
-        "kind": clip.kind,
-        "source": clip.source,
-        "licence": clip.licence,
-        "sound": None if clip.kind == "image" else sound_url(clip.clip_id),
-        "picture": picture_url(clip.clip_id) if clip.image_path else None,
-    }
-
-
-def _shown(
-    retriever: Retriever,
-    result: SearchResult,
-    *,
-    query_text: str | None = None,
-    recording: Path | None = None,
-    recording_sha256: str | None = None,
-    language: str | None = None,
-) -> ShownSearch:
-    hits: Mapping[str, tuple[int, float]] = {hit.clip_id: (hit.rank, hit.score) for hit in result.hits}
-    return ShownSearch(
-        query_text,
-        recording,
-        recording_sha256,
-        language,
-        result.model,
-        result.model_version,
-        retriever.gallery.name,
-        hits,
-    )
-
-
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise QueryError(f"{name}: found {value!r:.40}, wanted text")
-    return value
-
-
-def _language(value: object) -> str | None:
-    code = _text("language", DETECT if value is None else value).strip()
-    return None if code in ("", DETECT) else code
-
-
-def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not float(value).is_integer():
-        raise QueryError(f"top_k: found {value!r:.40}, wanted a whole number")
-    return int(value)
+    return answer(services, asked, search, {"sounds": "audio", "pictures": "image"})

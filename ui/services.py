@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 from feedback_db.recordings import recordings_folder
 from feedback_db.records import FeedbackError
 from feedback_db.store import Store
+from ui.compare.memory import ComparisonMemory
+from ui.dictation import Dictation
+from ui.map.desk import MapDesk
+from ui.recordings.library import Recordings
 from ui.searches import SearchMemory
 
 if TYPE_CHECKING:
@@ -61,8 +65,15 @@ class Services:
         engine: Model and gallery, prepared in the background.
         feedback: Where judgements and consented recordings go.
         searches: The lists this server has lately shown.
+        comparisons: The comparisons of words this server has lately made.
+        recordings: The long recordings that visitors have opened.
+        maps: The maps that are drawn, and those being made.
     """
 
     engine: Engine
     feedback: Feedback
     searches: SearchMemory = dataclasses.field(default_factory=SearchMemory)
+    comparisons: ComparisonMemory = dataclasses.field(default_factory=ComparisonMemory)
+    dictation: Dictation = dataclasses.field(default_factory=Dictation)
+    recordings: Recordings = dataclasses.field(default_factory=Recordings)
+    maps: MapDesk = dataclasses.field(default_factory=MapDesk)

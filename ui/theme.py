@@ -14,12 +14,14 @@ PAPER = gr.themes.Color(
     "#55534e", "#403f3b", "#292927", "#1d1e1f", "#141516", name="paper",
 )  # fmt: skip
 
-SANS = ("system-ui", "-apple-system", "Segoe UI", "Noto Sans", "Liberation Sans", "sans-serif")
+# Served here, and only for letters that the fonts before them lack: see ui/fonts.
+SCRIPTS = ("Cacara Scripts", "Cacara Chinese", "Cacara Japanese", "Cacara Korean")
+SANS = ("system-ui", "-apple-system", "Segoe UI", "Noto Sans", "Liberation Sans", *SCRIPTS, "sans-serif")
 MONO = ("ui-monospace", "Noto Sans Mono", "Liberation Mono", "monospace")
 
 
 def make_theme() -> gr.themes.Base:
-    """Return the theme: paper and ink, fonts of the visitor's own system, so that nothing is fetched."""
+    """Return the theme: paper and ink, fonts of the visitor's own system, and for scripts it lacks those served here."""
     sizes = gr.themes.sizes
     return gr.themes.Base(
         primary_hue=INK,

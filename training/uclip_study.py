@@ -1,0 +1,164 @@
+"""What uCLIP's parts are worth, and how long a query takes beside translating it first."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cacara import benchmark, checkpoint, sources
+from cacara.index import ExactIndex
+from training import loop, translations, uclip
+from training.run_folder import RunError
+from training.translations import Translation
+from training.uclip import UclipOptions
+
+ABLATIONS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "uclip-whole": {},
+    "uclip-no-intra": {"objective": {"intra_weight": 0.0}},
+    "uclip-no-noise": {"objective": {"noise_variance": 0.0}},
+    "uclip-text-only": {"objective": {"media_weight": 0.0, "intra_weight": 0.0}},
+    "uclip-media-only": {"objective": {"text_weight": 0.0}},
+    "uclip-small-texts": {"banks": {"texts": 1024}},
+    "uclip-small-media": {"banks": {"media_share": 0.25}},
+    "uclip-disjoint": {"banks": {"disjoint": True}},
+    "uclip-not-centred": {"": {"centred": False}},
+}
+"""Name → part of the options → what is changed; the part ``""`` is the options themselves."""
+
+GALLERY = 1000
+"""Sounds in the index that is searched; their embeddings are random, which costs the same."""
+
+log = logging.getLogger(__name__)
+
+
+def ablate(
+    options: UclipOptions, base: str | Path, output: Path, sounds: Path, pictures: Path, only: Sequence[str] = ()
+) -> list[Path]:
+    """Train a model for every entry of ``ABLATIONS`` on the same material; return their folders.
+
+    Args:
+        options: The whole model.
+        base: The dual encoder: a model's name or folder.
+        output: Holds a run's folder for each.
+        sounds: The frozen benchmark of sounds.
+        pictures: The frozen benchmark of pictures.
+        only: Names of ``ABLATIONS``; all when empty.
+
+    Raises:
+        RunError: A name is unknown.
+    """
+    if unknown := [name for name in only if name not in ABLATIONS]:
+        raise RunError(f"unknown ablation {unknown[0]!r:.60}; wanted one of {', '.join(ABLATIONS)}")
+    with loop.start(options.loop).main_process_first():
+        material = uclip.gather_material(options, base, sounds, pictures)
+    made = []
+    for name in only or ABLATIONS:
+        begun = time.monotonic()
+        made.append(uclip.train_on(material, changed(options, name), output / name))
+        log.info("%s took %.0f s", name, time.monotonic() - begun)
+    return made
+
+
+def changed(options: UclipOptions, name: str) -> UclipOptions:
+    """Return the options of an ablation: named so, with one thing changed."""
+    made = dataclasses.replace(options, name=name)
+    for part, values in ABLATIONS[name].items():
+        inner: Any = values if not part else {part: dataclasses.replace(getattr(made, part), **values)}
+        made = dataclasses.replace(made, **inner)
+    return made
+
+
+class Dictionary:
+    """A translation by looking the whole text up: no sentence is understood, what is not found stays as it is."""
+
+    def __init__(self, pairs: Sequence[Translation]) -> None:
+        """Keep the first English text of every text.
+
+        Args:
+            pairs: Translations, sorted.
+        """
+        self._english: dict[tuple[str, str], str] = {}
+        for pair in pairs:
+            self._english.setdefault((pair.language, _folded(pair.text)), pair.english)
+
+    def translate(self, text: str, language: str) -> str | None:
+        """Return the English text of a text, or None when it is not known."""
+        return self._english.get((language, _folded(text)))
+
+
+def _folded(text: str) -> str:
+    return text.casefold().strip(" .!?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Latency:
+    """How long queries took, one at a time, from the text to the ten best sounds.
+
+    Attributes:
+        queries: How many.
+        median_ms: Of milliseconds.
+        p90_ms: The ninth decile.
+        known: Share of the queries that were translated; 1 where nothing is.
+    """
+
+    queries: int
+    median_ms: float
+    p90_ms: float
+    known: float
+
+
+def latency(
+    model: str | Path, base: str | Path, sounds: Path, languages: Sequence[str], most: int = 100
+) -> dict[str, Latency]:
+    """Return the time of the whole query path: through uCLIP's model, and through a dictionary and the base.
+
+    The dictionary is FreeDict's, whatever its words: it may name what the models were not allowed to see.
+
+    Args:
+        model: A name or folder.
+        base: The dual encoder that it was trained on.
+        sounds: The frozen benchmark, whose dev texts are asked.
+        languages: In which it is asked.
+        most: Queries at most.
+
+    Raises:
+        RunError: There is no dev text in these languages.
+    """
+    keys = benchmark.required_sources(sounds, "dev")
+    folders = sources.fetch_all(sorted({*keys, *translations.DICTIONARIES}), lambda progress: log.info("%s", progress))
+    dev = benchmark.load(sounds, "dev", {key: folders[key] for key in keys})
+    asked = sorted({(query.text, query.language) for query in dev.queries if query.language in languages})[:most]
+    if not asked:
+        raise RunError(f"no dev text is in {', '.join(languages)}; wanted languages of the benchmark")
+    pairs = translations.collect({key: folders[key] for key in translations.DICTIONARIES})
+    dictionary = Dictionary(pairs)
+    own, english = checkpoint.load(model, "cpu"), checkpoint.load(base, "cpu")
+    known = float(np.mean([dictionary.translate(*query) is not None for query in asked]))
+
+    def translated(text: str, language: str) -> np.ndarray:
+        return english.encode_text([dictionary.translate(text, language) or text], "en")
+
+    return {
+        "uclip": _timed(lambda text, language: own.encode_text([text], language), asked, 1.0),
+        "dictionary, then the base": _timed(translated, asked, known),
+    }
+
+
+def _timed(embed: Callable[[str, str], np.ndarray], asked: Sequence[tuple[str, str]], known: float) -> Latency:
+    first = embed("warm up", "en")
+    rows = np.random.default_rng(0).normal(size=(GALLERY, first.shape[1])).astype(np.float32)
+    index = ExactIndex([str(row) for row in range(GALLERY)], rows)
+    taken, texts = [], set[str]()
+    for text, language in asked:
+        if text not in texts:  # a model remembers what it was asked before
+            texts.add(text)
+            begun = time.perf_counter()
+            index.search(embed(text, language), 10)
+            taken.append(1000 * (time.perf_counter() - begun))
+    return Latency(len(taken), float(np.median(taken)), float(np.quantile(taken, 0.9)), known)

@@ -1,0 +1,147 @@
+"""The Compare tab: type translations, open a word list or take a concept; see what the model makes of each word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from cacara import coverage
+from ui.alerts import bind
+from ui.compare import comparing, rendering
+from ui.localised import Localised
+from ui.services import Services
+from ui.wording import wording
+
+FOLDER = Path(__file__).parent
+EXAMPLE = "en, dog\nde, Hund\nfr, chien\nsw, mbwa\nar, كلب\nhi, कुत्ता\nzh, 狗\nko, 개\nru, собака\nyo, ajá\n"
+"""What stands in the box at first: one thing in ten languages, ready to be compared."""
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+def build(services: Services, localised: Localised, interface: gr.Dropdown, answering: gr.State | None = None) -> None:
+    """Build the tab inside the current ``gr.Tabs``.
+
+    Args:
+        services: What the handlers work with.
+        localised: Takes every component that has a text.
+        interface: Holds the code of the interface language.
+        answering: Holds the id of the model that answers this visitor; None where there is no choice.
+    """
+    with localised.make(gr.Tab, {"label": "compare_tab"}, elem_id="compare-tab") as tab:
+        localised.make(gr.HTML, {"value": rendering.intro}, elem_id="compare-intro")
+        with gr.Row(elem_id="compare-ask"):
+            with gr.Column(scale=3, min_width=300):
+                rows = localised.make(
+                    gr.Textbox,
+                    {"label": "compare_rows", "info": "compare_rows_info"},
+                    value=EXAMPLE,
+                    lines=8,
+                    max_lines=14,
+                    elem_id="compare-rows",
+                )
+                with gr.Row(elem_id="compare-buttons"):
+                    run = localised.make(gr.Button, {"value": "compare_run"}, variant="primary", elem_id="compare-run")
+                    stop = localised.make(gr.Button, {"value": "compare_stop"}, elem_id="compare-stop")
+            with gr.Column(scale=2, min_width=280):
+                concept = localised.make(
+                    gr.Dropdown,
+                    {"label": "compare_lexicon", "info": "compare_lexicon_info"},
+                    choices=[],
+                    value=None,
+                    filterable=True,
+                    elem_id="compare-lexicon",
+                )
+                codes = localised.make(
+                    gr.Dropdown,
+                    {"label": "compare_languages"},
+                    choices=[(f"{row.autonym} · {row.name}", row.code) for row in coverage.load().rows],
+                    value=[],
+                    multiselect=True,
+                    elem_id="compare-languages",
+                )
+                wanted = localised.make(
+                    gr.Dropdown,
+                    {"label": "compare_wanted", "choices": lambda words: comparing.sound_choices(services, words)},
+                    value="",
+                    elem_id="compare-wanted",
+                )
+                upload = localised.make(
+                    gr.UploadButton,
+                    {"label": "compare_upload"},
+                    file_types=[".csv", ".tsv", ".txt"],
+                    type="filepath",
+                    elem_id="compare-upload",
+                )
+        left_out = gr.HTML(elem_id="compare-left-out")
+        results = gr.HTML(
+            elem_id="comparison",
+            js_on_load=(FOLDER / "compare.js").read_text(encoding="utf-8"),
+            server_functions=[
+                bind(each, services, message=True, show=_as_problem)
+                for each in (comparing.show_concept, comparing.make_csv)
+            ],
+        )
+        gr.api(bind(comparing.compare, services), api_name="compare", concurrency_limit=2, concurrency_id="model")
+    model = answering if answering is not None else gr.State(None)
+
+    def show(content: str, name: str, code: str, chosen: str | None) -> Iterator[str]:
+        yield from comparing.show_comparison(services, content, name, code, chosen)
+
+    work = run.click(
+        show,
+        [rows, wanted, interface, model],
+        results,
+        concurrency_limit=2,
+        concurrency_id="model",
+        **QUIET,
+    )
+    stop.click(bind(show_stopped, services), interface, results, cancels=[work], queue=False, **QUIET)
+    upload.upload(
+        bind(comparing.read_list, services, show=_not_read, present=_filled),
+        [upload, interface],
+        [rows, left_out],
+        **QUIET,
+    )
+    taken: dict[str, Any] = {"inputs": [concept, codes], "outputs": [rows, left_out], **QUIET}
+    take = bind(take_concept, services, show=_not_read, present=_filled)
+    gr.on([concept.input, codes.input], take, **taken)
+    tab.select(bind(open_tab, services, present=_updates), [concept, interface], [concept, wanted], **QUIET)
+
+
+def show_stopped(services: Services, interface: str) -> str:
+    """Return what stands in the place of the results after the work was stopped."""
+    return rendering.stopped(wording(interface))
+
+
+def take_concept(services: Services, key: str | None, codes: list[str] | None) -> tuple[str | None, str]:
+    """Return a concept of the lexicon as text for the box, None for no concept, and that nothing was left out."""
+    return (comparing.take_concept(services, key, codes) if key else None), ""
+
+
+def open_tab(services: Services, concept: str | None, interface: str) -> tuple[list[tuple[str, str]], list[Any]]:
+    """Return the choices of the lexicon and of the wanted sound; those of the lexicon are sent once."""
+    words = wording(interface)
+    sounds = comparing.sound_choices(services, words)
+    return ([] if len(sounds) == 1 else comparing.lexicon_choices(services)), sounds
+
+
+def _updates(choices: tuple[list[tuple[str, str]], list[Any]]) -> list[Any]:
+    concepts, sounds = choices
+    return [gr.update(choices=concepts) if concepts else gr.skip(), gr.update(choices=sounds)]
+
+
+def _as_problem(message: str) -> dict[str, str]:
+    return {"problem": message}
+
+
+def _not_read(message: str) -> tuple[None, str]:
+    return None, rendering.problem(message)
+
+
+def _filled(read: tuple[str | None, str]) -> list[Any]:
+    content, left_out = read
+    return [gr.skip() if content is None else content, left_out]

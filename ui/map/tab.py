@@ -1,0 +1,90 @@
+"""The Map tab: texts of many languages, sounds and pictures in one plane, to look for what lies together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ui import rendering as common
+from ui.alerts import bind
+from ui.localised import Localised
+from ui.map import handlers, mapping, rendering
+from ui.services import Services
+
+FOLDER = Path(__file__).parent
+CALLED = (
+    handlers.map_open,
+    handlers.map_progress,
+    handlers.map_stop,
+    handlers.map_point,
+    handlers.map_place,
+    handlers.map_select,
+    handlers.map_export,
+    handlers.map_flag,
+    handlers.map_undo,
+)
+"""What the script on the page may call."""
+
+# What the page knows and Gradio's components do not: which map is drawn.
+WITH_KEY = "(recording, key, ...rest) => [recording, document.querySelector('#map .map')?.dataset.key || '', ...rest]"
+HEARD = """
+watch("value", () => document.querySelector("#map .map")?.dispatchEvent(
+  new CustomEvent("heard", { detail: element.querySelector(".map-heard-value")?.innerHTML ?? element.innerHTML })));
+"""
+
+
+def build(services: Services, localised: Localised, interface: gr.Dropdown, answering: gr.State | None = None) -> None:
+    """Build the tab inside the current ``gr.Tabs``; the map is asked for when somebody opens it.
+
+    Args:
+        services: What the handlers work with.
+        localised: Takes every component that has a text.
+        interface: Holds the code of the interface language.
+        answering: Holds the id of the model that answers this visitor; None where there is one model only.
+    """
+    with localised.make(gr.Tab, {"label": "map"}, elem_id="map-tab"):
+        localised.make(
+            gr.HTML,
+            {"value": rendering.shell},
+            elem_id="map",
+            js_on_load=_script("drawing.js") + _script("map.js"),
+            server_functions=[bind(each, services, message=True, show=handlers.as_problem) for each in CALLED],
+        )
+        with gr.Row(elem_id="map-listen"):
+            sound = localised.make(
+                gr.Audio,
+                {"label": "map_listen"},
+                sources=["microphone", "upload"],
+                type="filepath",
+                editable=False,
+                buttons=[],
+                elem_id="map-sound",
+            )
+        key = gr.Textbox(visible=False)
+        model = gr.Textbox("", visible="hidden", elem_id="map-model")
+        heard = gr.HTML(elem_id="map-heard", js_on_load=HEARD)
+        gr.api(
+            bind(mapping.map_neighbours, services),
+            api_name="map_neighbours",
+            concurrency_limit=2,
+            concurrency_id="model",
+        )
+    gr.on(
+        [sound.stop_recording, sound.upload],
+        bind(handlers.place_recording, services, show=common.problem),
+        [sound, key, model, interface],
+        heard,
+        js=WITH_KEY,
+        api_visibility="private",
+        concurrency_limit=2,
+        concurrency_id="model",
+    )
+    if answering is not None:
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+        answering.change(lambda chosen: chosen, answering, model, **quiet)
+
+
+def _script(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")

@@ -1,0 +1,127 @@
+"""The model menu in the page's top row: which model answers this visitor."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from ui.alerts import bind
+from ui.localised import Localised
+from ui.models_menu import rendering
+from ui.services import Services
+from ui.wording import FALLBACK, wording
+
+POLLING_SECONDS = 1.0
+DEFAULT = ""
+"""What the menu holds until a visitor chooses: the model that the app answers with, also after a promotion."""
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+
+
+class Choice(NamedTuple):
+    """What the menu shows and what answers.
+
+    Attributes:
+        choices: (Name, id) of every model, the default first.
+        answering: The id that searches are made with; ``DEFAULT`` for whichever is promoted.
+        notice: How far a model is that was chosen and is not ready, or why it failed, as HTML.
+        waiting: Whether to look again soon.
+    """
+
+    choices: list[tuple[str, str]]
+    answering: str
+    notice: str
+    waiting: bool
+
+
+def choose(services: Services, model: str, answering: str, interface: str = FALLBACK) -> Choice:
+    """Choose a model, or look how far the chosen one is; until it is ready the one before goes on answering.
+
+    Args:
+        services: What the handlers work with.
+        model: The id chosen in the menu; ``DEFAULT`` for the promoted one.
+        answering: The id that answers until then.
+        interface: Language of the notice.
+    """
+    words = wording(interface)
+    names = dict(services.engine.offered())
+    chosen, before = model or DEFAULT, answering or DEFAULT
+    if not chosen or not names:
+        return Choice(choices(services, interface), DEFAULT, "", False)
+    status = services.engine.choose(chosen)
+    if status.phase == "ready":
+        return Choice(choices(services, interface), chosen, "", False)
+    old = names.get(before or services.engine.default, "…")
+    notice = rendering.notice(status, names[chosen], old, words)
+    return Choice(choices(services, interface), before, notice, status.phase != "failed")
+
+
+def choices(services: Services, interface: str) -> list[tuple[str, str]]:
+    """Return (name, id) of what the menu offers: the app's own choice, by the name of what that is now, then each."""
+    offered = services.engine.offered()
+    default = dict(offered).get(services.engine.default)
+    title = wording(interface)("models_default", model=default) if default else "…"
+    return [(title, DEFAULT), *((name, model_id) for model_id, name in offered)]
+
+
+def models(services: Services) -> dict[str, Any]:
+    """Return the models to choose from.
+
+    Returns:
+        ``default``, the id of the model that answers unless another is asked for, and ``models``: ``id``, ``name``
+        and ``phase`` (``waiting``, ``preparing``, ``ready`` or ``failed``) of each.
+    """
+    engine = services.engine
+    rows = [{"id": key, "name": name, "phase": engine.status_of(key).phase} for key, name in engine.offered()]
+    return {"default": engine.default, "models": rows}
+
+
+def build(services: Services, localised: Localised, interface: gr.Dropdown) -> tuple[gr.Dropdown, gr.State]:
+    """Build the menu inside the current row.
+
+    Args:
+        services: What the handlers work with.
+        localised: Takes every component that has a text.
+        interface: Holds the code of the interface language.
+
+    Returns:
+        The menu, and what holds the id of the model that answers this visitor: an input of whatever searches.
+    """
+    menu = localised.make(
+        gr.Dropdown,
+        {"label": "models_model", "choices": lambda words: choices(services, words.code)},
+        value=DEFAULT,
+        elem_id="model",
+        scale=1,
+        min_width=160,
+    )
+    return menu, gr.State(DEFAULT)
+
+
+def connect(services: Services, menu: gr.Dropdown, answering: gr.State, interface: gr.Dropdown) -> None:
+    """Build the notice below the top row, and what happens when a model is chosen.
+
+    Args:
+        services: What the handlers work with.
+        menu: Of ``build``.
+        answering: Of ``build``.
+        interface: Holds the code of the interface language.
+    """
+    notice = gr.HTML(elem_id="model-notice")
+    timer = gr.Timer(POLLING_SECONDS, active=False)
+    shown = {"inputs": [menu, answering, interface], "outputs": [menu, answering, notice, timer], **QUIET}
+    chosen = bind(choose, services, present=_updates)
+    # Unchecked, as a model may have been promoted since the choices were made.
+    menu.input(chosen, preprocess=False, **shown)
+    menu.focus(bind(choices, services, present=_only_choices), interface, menu, **QUIET)
+    timer.tick(chosen, preprocess=False, **shown)
+    gr.api(bind(models, services), api_name="models")
+
+
+def _updates(now: Choice) -> list[Any]:
+    return [gr.update(choices=now.choices), now.answering, now.notice, gr.Timer(active=now.waiting)]
+
+
+def _only_choices(found: list[tuple[str, str]]) -> dict[str, Any]:
+    return gr.update(choices=found)

@@ -1,0 +1,97 @@
+"""The models that the app may answer with, and making one ready over the gallery."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cacara.config import DEFAULT_MODEL
+from cacara.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from cacara.gallery import Gallery
+    from cacara.package_clients import Progress
+    from cacara.retrieval import Retriever
+
+
+class Shelf:
+    """The bundled and the promoted models over one gallery, see ``ui.startup.Models``."""
+
+    def __init__(self, registry: Registry, gallery: Path | None, device: str, given: str | None = None) -> None:
+        """Remember where everything is; nothing is read yet.
+
+        Args:
+            registry: Where promoted models are.
+            gallery: A folder of sounds, or None for the default gallery.
+            device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+            given: A bundled model's name or a model folder that whoever started the app wants to answer, whatever is
+                promoted; None for the promoted one.
+        """
+        self._registry = registry
+        self._gallery_folder = gallery
+        self._device = device
+        self._given = given
+        self._gallery: Gallery | None = None
+        self._lock = threading.Lock()
+
+    def offered(self) -> list[tuple[str, str]]:
+        """Return (id, name to show) of each: the one the app was started with, the bundled, the promoted, newest first.
+
+        Raises:
+            RegistryError: The registry's file is damaged.
+        """
+        entries = self._registry.entries()
+        own = [] if self._given is None or self._given in {entry.model_id for entry in entries} else [self._given]
+        return [*((given, Path(given).name or given) for given in own), *((each.model_id, _title(each)) for each in entries)]
+
+    def current(self) -> str:
+        """Return the id of the model that the app was started with, else of the promoted one.
+
+        Raises:
+            RegistryError: The registry's file is damaged.
+        """
+        return self._given or self._registry.current()
+
+    def fallback(self) -> str:
+        """Return the model that the app was started with, else the bundled default."""
+        return self._given or DEFAULT_MODEL
+
+    def prepare(
+        self, model_id: str, beside: Sequence[Retriever], report: Callable[[Progress], None]
+    ) -> Retriever:
+        """Return a model's retriever: loaded, the gallery embedded or its embeddings read.
+
+        Args:
+            model_id: One of ``offered``.
+            beside: The retrievers that are ready; equal towers are shared with them.
+            report: Told of the progress.
+
+        Raises:
+            CacaraError: There is no such model, or it or the gallery cannot be had.
+        """
+        from cacara import checkpoint
+        from cacara.retrieval import Retriever
+
+        # Only here may a path lead outside the registry, and it is that of whoever started the app.
+        place = self._given if model_id == self._given and self._given else self._registry.find(model_id).folder
+        checkpoint.find(place)  # a wrong name fails before minutes of fetching
+        sounds = self._sounds(report)
+        model = checkpoint.load(place, self._device, report=report)
+        for each in beside:
+            model.share_towers(each.model)
+        return Retriever(model, sounds, report)
+
+    def _sounds(self, report: Callable[[Progress], None]) -> Gallery:
+        from cacara import gallery
+
+        with self._lock:
+            if self._gallery is None:
+                folder = self._gallery_folder
+                self._gallery = gallery.load_folder(folder) if folder else gallery.load_default(report)
+            return self._gallery
+
+
+def _title(entry: Entry) -> str:
+    return f"{entry.name} · {entry.version}"

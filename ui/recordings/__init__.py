@@ -1,0 +1,1 @@
+"""The Recordings tab: where in an hour of tape something is to be heard."""

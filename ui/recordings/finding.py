@@ -1,0 +1,213 @@
+"""What the Recordings tab answers: plain values in and out."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cacara.annotation_export import FORMATS, Search
+from cacara.errors import QueryError
+from ui.recordings.library import SEARCHES, Opened
+from ui.recordings.routes import export_url, sound_url
+from ui.searching import DETECT
+from ui.services import Services
+from ui.wording import FALLBACK, wording
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from cacara.long_recordings import Timeline
+    from cacara.model import Cacara
+
+TOP_K = 10
+BINS = 600
+"""So many points of a curve are drawn at most; of several steps in one point the best is shown."""
+
+
+def listen(services: Services, recording: str, model: str = "") -> dict[str, Any]:
+    """Begin to listen to an opened recording, as soon as the model is ready; return how far it is."""
+
+    def ready() -> Cacara | None:
+        status = services.engine.status_of(model or services.engine.default)
+        if status.phase == "failed":
+            raise QueryError(status.problem)
+        return services.engine.retriever(wording(FALLBACK), model or None).model if status.phase == "ready" else None
+
+    services.recordings.listen(_text(recording), ready)
+    return progress(services, recording)
+
+
+def progress(services: Services, recording: str) -> dict[str, Any]:
+    """Return how far the listening to a recording is."""
+    opened = services.recordings.get(_text(recording))
+    phase = "cancelled" if opened.busy and opened.stopped.is_set() else opened.phase
+    seconds = opened.timeline.seconds if opened.timeline else None
+    return {
+        "recording": recording,
+        "name": opened.name,
+        "phase": phase,
+        "share": round(opened.share, 4),
+        "problem": opened.problem,
+        "seconds": seconds,
+        "notes": list(opened.timeline.notes) if opened.timeline else [],
+    }
+
+
+def cancel(services: Services, recording: str) -> dict[str, Any]:
+    """Stop listening to a recording."""
+    services.recordings.cancel(_text(recording))
+    return progress(services, recording)
+
+
+def forget(services: Services, recording: str) -> dict[str, Any]:
+    """Delete an opened recording with all that is known of it."""
+    services.recordings.forget(_text(recording))
+    return {"recording": recording, "phase": "forgotten"}
+
+
+def find_text(
+    services: Services, recording: str, query: str, language: str = DETECT, top_k: int = TOP_K, interface: str = FALLBACK
+) -> dict[str, Any]:
+    """Find the passages of an opened recording that are nearest to a text.
+
+    Returns:
+        ``recording``, ``name``, ``seconds``, ``query``, ``language``, ``language_source``, ``hits`` (each with
+        ``rank``, ``start_seconds``, ``end_seconds``, ``score``, ``prominence`` and ``clear``), ``usual`` (the median
+        similarity), ``curve`` (similarity over time in up to 600 points, null where it is silent), ``sound`` and
+        ``exports`` (addresses relative to the page), and ``notes``.
+    """
+    from cacara import languages
+    from cacara.retrieval import clean_query
+
+    opened, timeline, model = _ready(services, recording, interface)
+    text = clean_query(_text(query))
+    chosen = None if language in ("", DETECT, None) else languages.normalise(_text(language))
+    found = chosen or languages.detect(text).language
+    how = "chosen" if chosen else "detected" if found else "unknown"
+    answer = _found(opened, timeline, model.encode_text([text], [found])[0], text, found, top_k)
+    return answer | _addresses(recording) | {"recording": recording, "language_source": how}
+
+
+def find_sound(
+    services: Services, recording: str, sound: str | None, top_k: int = TOP_K, interface: str = FALLBACK
+) -> dict[str, Any]:
+    """Find the passages of an opened recording that are nearest to a sound; as ``find_text``."""
+    from cacara import audio
+
+    words = wording(interface)
+    if not sound:
+        raise QueryError(words("no_sound"))
+    opened, timeline, model = _ready(services, recording, interface)
+    heard = audio.load(Path(sound))
+    embedding = model.encode_audio([heard.waveform])[0]
+    audio.check_audible(heard.waveform)
+    answer = _found(opened, timeline, embedding, words("recordings_your_sound"), None, top_k)
+    answer["notes"] = [*heard.notes, *answer["notes"]]
+    return answer | _addresses(recording) | {"recording": recording, "language_source": "audio"}
+
+
+def find_in_file(
+    services: Services,
+    file: str | None,
+    query: str,
+    language: str = DETECT,
+    top_k: int = TOP_K,
+    interface: str = FALLBACK,
+) -> dict[str, Any]:
+    """Find the passages of an uploaded file that are nearest to a text, at once; nothing of it is kept.
+
+    Returns:
+        As ``find_text``, without addresses.
+    """
+    from cacara import audio_streaming, languages, long_recordings
+    from cacara.retrieval import clean_query
+
+    words = wording(interface)
+    if not file:
+        raise QueryError(words("no_sound"))
+    text = clean_query(_text(query))
+    chosen = None if language in ("", DETECT, None) else languages.normalise(_text(language))
+    model = services.engine.retriever(words).model
+    timeline = long_recordings.embed(model, audio_streaming.blocks(Path(file)))
+    found = chosen or languages.detect(text).language
+    opened = Opened(Path(file).name, Path(file), Path(file))
+    answer = _found(opened, timeline, model.encode_text([text], [found])[0], text, found, top_k)
+    return answer | {"language_source": "chosen" if chosen else "detected" if found else "unknown"}
+
+
+def _ready(services: Services, recording: str, interface: str) -> tuple[Opened, Timeline, Cacara]:
+    words = wording(interface)
+    if not recording:
+        raise QueryError(words("recordings_open_first"))
+    opened = services.recordings.get(_text(recording))
+    if opened.phase != "ready" or opened.timeline is None or opened.model is None:
+        raise QueryError(words("recordings_still_listening"))
+    return opened, opened.timeline, opened.model
+
+
+def _found(
+    opened: Opened, timeline: Timeline, embedding: np.ndarray, query: str, language: str | None, top_k: int
+) -> dict[str, Any]:
+    from cacara import long_recordings
+
+    if isinstance(top_k, bool) or not isinstance(top_k, int | float) or not float(top_k).is_integer():
+        raise QueryError(f"top_k: found {top_k!r:.40}, wanted a whole number")
+    curve = long_recordings.similarity(timeline, embedding)
+    passages = long_recordings.passages(timeline, curve, int(top_k))
+    opened.searches.pop((query, language), None)
+    opened.searches[query, language] = Search(query, language, passages)
+    while len(opened.searches) > SEARCHES:
+        opened.searches.popitem(last=False)
+    known = curve[~_nan(curve)]
+    return {
+        "name": opened.name,
+        "seconds": round(timeline.seconds, 3),
+        "query": query,
+        "language": language,
+        "hits": [
+            {
+                "rank": passage.rank,
+                "start_seconds": round(passage.start_seconds, 3),
+                "end_seconds": round(passage.end_seconds, 3),
+                "score": round(passage.score, 6),
+                "prominence": round(passage.prominence, 3),
+                "clear": passage.clear,
+            }
+            for passage in passages
+        ],
+        "usual": round(float(_median(known)), 6) if known.size else None,
+        "curve": _points(curve),
+        "notes": list(timeline.notes),
+    }
+
+
+def _addresses(recording: str) -> dict[str, Any]:
+    return {"sound": sound_url(recording), "exports": {suffix: export_url(recording, suffix) for suffix in FORMATS}}
+
+
+def _points(curve: np.ndarray) -> list[float | None]:
+    """Return a curve in at most ``BINS`` points, each the best of its steps."""
+    width = math.ceil(curve.size / BINS)
+    points: list[float | None] = []
+    for start in range(0, curve.size, width):
+        step = curve[start : start + width]
+        known = step[~_nan(step)]
+        points.append(round(float(known.max()), 4) if known.size else None)
+    return points
+
+
+def _nan(values: np.ndarray) -> np.ndarray:
+    return values != values
+
+
+def _median(values: np.ndarray) -> float:
+    import numpy
+
+    return float(numpy.median(values))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise QueryError(f"found {value!r:.40}, wanted text")
+    return value

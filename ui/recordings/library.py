@@ -1,0 +1,249 @@
+"""The recordings that visitors have opened: a copy of each to play from, what the model hears in it, what was found.
+
+An id is a long random word, so that nobody hears what somebody else opened. All are gone when the app ends, and the
+oldest make room for new ones.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import logging
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from cacara.annotation_export import Search
+from cacara.errors import CacaraError, QueryError
+
+if TYPE_CHECKING:
+    from cacara.long_recordings import Timeline
+    from cacara.model import Cacara
+
+MAX_BYTES = 700 << 20
+MAX_RECORDINGS = 8
+MAX_STORED_BYTES = 4 << 30
+SPARE_BYTES = 1 << 30
+"""So much of the disk stays free."""
+SEARCHES = 50
+"""So many searches of a recording are remembered for its export."""
+LOCAL_FILES = 500
+WAITING_SECONDS = 0.5
+
+logger = logging.getLogger(__name__)
+
+Phase = Literal["queued", "listening", "ready", "failed", "cancelled"]
+
+
+@dataclasses.dataclass(eq=False)
+class Opened:
+    """An opened recording.
+
+    Attributes:
+        name: The file's name, as its owner has it.
+        path: The file that was sent, or that lies on this machine.
+        copy: The sound of it as 16-bit PCM, to play.
+        phase: How far it is.
+        busy: Whether a thread is at work on it.
+        share: How much of it was listened to, 0 to 1.
+        problem: Why it failed, in one line.
+        timeline: What the model hears in it.
+        model: The model that listened.
+        searches: What was found, by what was asked for.
+    """
+
+    name: str
+    path: Path
+    copy: Path
+    phase: Phase = "queued"
+    busy: bool = False
+    share: float = 0.0
+    problem: str = ""
+    timeline: Timeline | None = None
+    model: Cacara | None = None
+    searches: collections.OrderedDict[tuple[str, str | None], Search] = dataclasses.field(
+        default_factory=collections.OrderedDict
+    )
+    stopped: threading.Event = dataclasses.field(default_factory=threading.Event)
+
+
+class _Stopped(Exception):
+    """Somebody pressed Cancel."""
+
+
+class Recordings:
+    """The opened recordings; safe for many threads."""
+
+    def __init__(self, local_folder: Path | None = None) -> None:
+        """Make an empty library; it makes its folder when something is opened.
+
+        Args:
+            local_folder: A folder of this machine whose recordings may be opened where they are. Only for an app that
+                this machine alone can reach.
+        """
+        self.local_folder = local_folder.resolve() if local_folder else None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._opened: collections.OrderedDict[str, Opened] = collections.OrderedDict()
+        self._lock = threading.Lock()
+        self._one_by_one = threading.Lock()
+
+    def new_file(self, size_bytes: int) -> Path:
+        """Return where an upload may be written.
+
+        Raises:
+            QueryError: It is too large, or the disk is too full.
+        """
+        if not 0 < size_bytes <= MAX_BYTES:
+            raise QueryError(f"the file has {size_bytes / 2**20:.4g} MiB; wanted up to {MAX_BYTES >> 20}")
+        with self._lock:
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="cacara-recordings-", ignore_cleanup_errors=True)
+            folder = Path(self._folder.name)
+            while self._opened and (
+                len(self._opened) >= MAX_RECORDINGS or self._stored_bytes(folder) + size_bytes > MAX_STORED_BYTES
+            ):
+                self._drop(next(iter(self._opened)))
+            if shutil.disk_usage(folder).free < 2 * size_bytes + SPARE_BYTES:
+                raise QueryError("the disk of this machine is too full for this recording")
+        return folder / secrets.token_urlsafe(16)
+
+    def add(self, name: str, path: Path) -> str:
+        """Take a file that was written to ``new_file``, and return the recording's id."""
+        return self._add(name, path, path.with_suffix(".wav"))
+
+    def local_files(self) -> list[str]:
+        """Return the recordings in the folder of this machine, as places below it; empty if there is no such folder."""
+        from cacara.gallery import AUDIO_SUFFIXES
+
+        if self.local_folder is None:
+            return []
+        known = {*AUDIO_SUFFIXES, ".mp4", ".webm", ".mkv", ".mov", ".wma", ".amr"}
+        found = (path for path in self.local_folder.rglob("*") if path.suffix.lower() in known and path.is_file())
+        names = sorted(path.relative_to(self.local_folder).as_posix() for path in found)
+        return [name for name in names if name.isprintable()][:LOCAL_FILES]
+
+    def add_local(self, name: str) -> str:
+        """Open a recording where it lies on this machine, and return its id.
+
+        Args:
+            name: One of ``local_files``.
+
+        Raises:
+            QueryError: It is none of them.
+        """
+        if self.local_folder is None or name not in self.local_files():
+            raise QueryError(f"no recording {name!r:.100} in the folder that this app was given")
+        path = (self.local_folder / name).resolve()
+        if not path.is_relative_to(self.local_folder):  # a link that leads out of the folder
+            raise QueryError(f"{name!r:.100} lies outside the folder that this app was given")
+        place = self.new_file(1)
+        return self._add(Path(name).name, path, place.with_suffix(".wav"))
+
+    def get(self, recording: str) -> Opened:
+        """Return an opened recording.
+
+        Raises:
+            QueryError: It is not open, or no longer.
+        """
+        with self._lock:
+            if recording not in self._opened:
+                raise QueryError("this recording is no longer open here; open it again")
+            return self._opened[recording]
+
+    def listen(self, recording: str, model: Callable[[], Cacara | None]) -> None:
+        """Begin to listen to a recording in the background; nothing happens if that was begun before.
+
+        Args:
+            recording: Its id.
+            model: Gives the model, or None as long as it is not ready.
+
+        Raises:
+            QueryError: It is not open.
+        """
+        opened = self.get(recording)
+        with self._lock:
+            if opened.busy or opened.phase == "ready":
+                return
+            opened.busy, opened.phase, opened.problem, opened.share = True, "queued", "", 0.0
+            opened.stopped.clear()
+        threading.Thread(target=self._listen, args=(opened, model), name="listen", daemon=True).start()
+
+    def cancel(self, recording: str) -> None:
+        """Stop listening to a recording; it stays open."""
+        self.get(recording).stopped.set()
+
+    def forget(self, recording: str) -> None:
+        """Delete a recording with all that is known of it; one that is not open is no error."""
+        with self._lock:
+            if recording in self._opened:
+                self._drop(recording)
+
+    def _add(self, name: str, path: Path, copy: Path) -> str:
+        recording = secrets.token_urlsafe(16)
+        with self._lock:
+            self._opened[recording] = Opened(name, path, copy)
+        return recording
+
+    def _drop(self, recording: str) -> None:
+        opened = self._opened.pop(recording)
+        opened.stopped.set()
+        for path in (opened.copy, opened.path):
+            if self._folder is not None and path.parent == Path(self._folder.name):
+                path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _stored_bytes(folder: Path) -> int:
+        return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+    def _listen(self, opened: Opened, model: Callable[[], Cacara | None]) -> None:
+        try:
+            opened.model = self._wait_for(opened, model)
+            with self._one_by_one:
+                _check(opened)
+                opened.phase = "listening"
+                opened.timeline = _heard(opened, opened.model)
+            opened.phase, opened.share = "ready", 1.0
+        except _Stopped:
+            opened.phase = "cancelled"
+        except CacaraError as error:
+            opened.phase, opened.problem = "failed", " ".join(str(error).split())
+        except Exception as error:
+            # The thread's outermost frame: whatever it is, the page must not wait for ever.
+            logger.exception("listening to a recording failed")
+            opened.phase, opened.problem = "failed", f"unexpected {type(error).__name__}, see the server's log"
+        opened.busy = False
+        if self._folder is not None and opened.path.parent == Path(self._folder.name) and opened.phase == "ready":
+            opened.path.unlink(missing_ok=True)  # the copy is all that is needed from here on
+        if opened.phase in ("failed", "cancelled"):
+            opened.copy.unlink(missing_ok=True)
+
+    @staticmethod
+    def _wait_for(opened: Opened, model: Callable[[], Cacara | None]) -> Cacara:
+        while True:
+            _check(opened)
+            if (found := model()) is not None:
+                return found
+            time.sleep(WAITING_SECONDS)
+
+
+def _check(opened: Opened) -> None:
+    if opened.stopped.is_set():
+        raise _Stopped
+
+
+def _heard(opened: Opened, model: Cacara) -> Timeline:
+    from cacara import audio_streaming, long_recordings
+
+    def read(share: float) -> None:
+        _check(opened)
+        opened.share = share
+
+    blocks = audio_streaming.blocks(opened.path, report=read)
+    return long_recordings.embed(
+        model, audio_streaming.copied(blocks, opened.copy), report=lambda seconds: _check(opened)
+    )
