@@ -7,6 +7,7 @@ import atexit
 import dataclasses
 import logging
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,7 @@ class Settings:
         database: The SQLite file for feedback.
         models: The folder of the promoted models, see ``python -m cacara models``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        feedback_dataset: A dataset on the Hugging Face Hub that keeps the feedback, or None.
         local_files: A folder whose long recordings visitors may open where they lie, or None; with a loopback host only.
     """
 
@@ -50,6 +52,7 @@ class Settings:
     models: Path
     device: str
     local_files: Path | None = None
+    feedback_dataset: str | None = None
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -58,6 +61,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     Args:
         arguments: The command line without the program's name.
         environment: ``SPACE_ID`` says that this is a Space: listen to all, and use the disk that lasts.
+            ``FEEDBACK_DATASET`` is what ``--feedback-dataset`` is when not given.
     """
     on_space = bool(environment.get("SPACE_ID"))
     lasting = on_space and os.access(SPACE_DISK, os.W_OK)
@@ -86,6 +90,12 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         metavar="DIR",
         help="let the Recordings tab open files of this folder where they lie; with a loopback --host only",
     )
+    parser.add_argument(
+        "--feedback-dataset",
+        metavar="OWNER/NAME",
+        default=environment.get("FEEDBACK_DATASET") or None,
+        help="keep the feedback in this private dataset on the Hugging Face Hub too; HF_TOKEN must allow it",
+    )
     given = vars(parser.parse_args(arguments))
     if given["local_files"] and (on_space or given["host"] not in LOOPBACK):
         parser.error(f"--local-files shows this machine's files: --host is {given['host']}, wanted 127.0.0.1")
@@ -108,6 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # for HF_HUB_OFFLINE. Idle OpenMP threads that spin, as they do by default, slow each other down when several
     # requests or programs share a few cores.
     defaults = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    if settings.feedback_dataset:
+        defaults["HF_HUB_OFFLINE"] = "0"
+        # A Space is stopped by this signal; only a program that ends by itself pushes what is left.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     if "GRADIO_TEMP_DIR" not in os.environ:
@@ -139,7 +153,7 @@ def make_services(settings: Settings) -> Services:
 
     shelf = Shelf(Registry(settings.models), settings.gallery, settings.device, settings.model)
     recordings = Recordings(settings.local_files)
-    return Services(Engine(models=shelf), Feedback(settings.database), recordings=recordings)
+    return Services(Engine(models=shelf), Feedback(settings.database, settings.feedback_dataset), recordings=recordings)
 
 
 def start_server(services: Services, host: str, port: int) -> gr.Blocks:

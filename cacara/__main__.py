@@ -22,7 +22,7 @@ from cacara import (
     registry_commands,
 )
 from cacara.command_line import add_command, require_writable, show_progress
-from cacara.errors import AudioError, CacaraError, QueryError
+from cacara.errors import AudioError, CacaraError, QueryError, SourceError
 from cacara.package_clients import Progress
 
 if TYPE_CHECKING:
@@ -67,6 +67,10 @@ def setup(options: argparse.Namespace) -> None:
 
     sources.remove_stale_partials()
     retriever = preparation.prepare(options.model, options.gallery, "cpu", show_progress)
+    try:
+        sources.fetch_all((key for key in sources.SOURCES if key.startswith("font-")), show_progress)
+    except SourceError as error:  # the page then shows these scripts in the visitors' own fonts
+        sys.stderr.write(f"note: fonts are missing: {error}\n")
     gallery = retriever.gallery
     sys.stdout.write(f"ready: model {retriever.model.name} {retriever.model.version}, ")
     pictures = f" and {len(gallery.pictures)} pictures" if retriever.sees else ""

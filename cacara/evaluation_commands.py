@@ -39,7 +39,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--compare",
         nargs="+",
         metavar="MODEL",
-        help="compare these models on the same queries, each [LABEL=]NAME_OR_FOLDER[:untrained|:projection]; "
+        help="compare these models on the same queries, each [LABEL=]NAME_OR_FOLDER[:untrained|:projection|:native]; "
         "models that share a name are seeds of one",
     )
     parser.add_argument(

@@ -6,8 +6,8 @@ one linear layer into the tower's width, and from there through the tower's own 
 of that language's after each. Texts of a language without acquirers go through the tower as if nothing had been added.
 
 A language's acquirers are one file, ``acquirers/CODE.safetensors`` in a model's folder: ``N.down`` [bottleneck, width]
-and ``N.up`` [width, bottleneck] of each layer ``N``, half precision, and who they were made for in the metadata. What is
-read is a safetensors file and nothing else: such a file holds numbers, never code.
+and ``N.up`` [width, bottleneck] of each layer ``N``, half precision, and who they were made for in the metadata. What
+is read is a safetensors file and nothing else: such a file holds numbers, never code.
 """
 
 from __future__ import annotations

@@ -19,7 +19,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     listing = _add(actions, "list", list_models)
     listing.add_argument("--json", action="store_true", help="write one JSON object, with the history")
     promoting = _add(actions, "promote", promote)
-    promoting.add_argument("folder", type=Path, metavar="MODEL", help="the trained model's folder, such as runs/X/final")
+    promoting.add_argument(
+        "folder", type=Path, metavar="MODEL", help="the trained model's folder, such as runs/X/final"
+    )
     promoting.add_argument("--gate", type=Path, metavar="FILE", help="the gate's report (default: gate.json beside)")
     promoting.add_argument("--force", action="store_true", help="promote although the gate failed or is missing")
     _add(actions, "rollback", rollback)

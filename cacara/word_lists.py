@@ -162,8 +162,13 @@ def _delimiter(content: str) -> str:
 def _rows(content: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of the first line of each row with its cells; blank rows are skipped."""
     # A quote that is never closed swallows all that follows; then the lines are read without quoting.
-    quoting = csv.QUOTE_MINIMAL if content.count('"') % 2 == 0 else csv.QUOTE_NONE
-    reader = csv.reader(io.StringIO(content), delimiter=delimiter, quoting=quoting, skipinitialspace=True)
+    closed = content.count('"') % 2 == 0
+    reader = csv.reader(
+        io.StringIO(content),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if closed else csv.QUOTE_NONE,
+        skipinitialspace=True,
+    )
     first = 1
     while True:
         try:

@@ -183,7 +183,7 @@ def _add_all(
     database: Database, numbered: Iterable[tuple[int, Record]], new: list[Record], refused: dict[int, str]
 ) -> list[tuple[int, Record]]:
     """Store records, note which were new and which refused, and return the refused undos."""
-    undos = []
+    undos: list[tuple[int, Record]] = []
     for number, record in numbered:
         try:
             if _add(database, record):

@@ -184,6 +184,7 @@ def test_a_disk_that_fills_up_again_and_again_loses_nothing_acknowledged(tmp_pat
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Store(database) as store:
         wal = database.with_name("feedback.db-wal")
+        acknowledged.add(store.add_judgement(judgement()))
         for _ in range(30):
             room = max(wal.stat().st_size, database.stat().st_size) + 9000
             resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))

@@ -120,8 +120,10 @@ def test_each_process_has_a_file_of_its_own_and_later_runs_come_later(start, hub
 
 def test_a_disk_that_outlives_the_process_gives_what_was_never_pushed(start, hub):
     space = start()
+    pushed, made = judgement(clip_id="cat"), judgement()
+    space.store.add_judgement(pushed)
+    space.push()
     hub.down = True
-    made = judgement()
     space.store.add_judgement(made)
     with pytest.raises(FeedbackError, match=r"the dataset lab/feedback cannot be read or written \(no network\)"):
         space.push()
@@ -130,7 +132,7 @@ def test_a_disk_that_outlives_the_process_gives_what_was_never_pushed(start, hub
     hub.down = False
     again = start()
     again.push()
-    assert again.store.history() == [made]
+    assert again.store.history() == [pushed, made]
     assert any(made.judgement_id.encode() in content for content in hub.files.values())
 
 

@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from feedback_examples import adjudication, caption, preference
 from sqlite_utils import Database, Migrations
 
 from feedback_db import FeedbackError, Judgement, Store
@@ -48,6 +49,9 @@ def filled(tmp_path):
         undone = store.add_judgement(judgement(judgement_id="1" * 32))
         store.add_judgement(judgement(judgement_id="2" * 32, annotator="Bo"))
         store.undo(undone, "Ana")
+        store.add_caption(caption())
+        store.add_preference(preference())
+        store.adjudicate(adjudication())
     return path
 
 
@@ -58,14 +62,14 @@ def other_program(filled):
         yield connection
 
 
-@pytest.mark.parametrize("table", ["events", "judgements", "undos"])
+@pytest.mark.parametrize("table", ["events", "judgements", "undos", "captions", "preferences", "adjudications"])
 @pytest.mark.parametrize("statement", ["delete from {}", "update {} set event_id = event_id"])
 def test_no_program_can_update_or_delete_an_event(other_program, table, statement):
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         other_program.execute(statement.format(table))
 
 
-@pytest.mark.parametrize("table", ["events", "judgements", "undos"])
+@pytest.mark.parametrize("table", ["events", "judgements", "undos", "captions", "preferences", "adjudications"])
 @pytest.mark.parametrize("verb", ["insert", "insert or replace", "insert or ignore"])
 def test_no_program_can_write_over_an_event(other_program, table, verb):
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
@@ -112,6 +116,58 @@ def test_rows_of_every_earlier_version_survive_the_way_to_the_newest(tmp_path):
             new = store.add_judgement(judgement())
             assert [row.judgement_id for row in store.current_judgements()] == ["a" * 32, new]
             assert store.history()[0].query_text == "ကျား"
+
+
+# What a version had beyond judgements: a row of each table, by the step that made it.
+LATER_ROWS = {
+    "m005_more_kinds_of_events": (
+        "insert into events (event_id, kind, annotator, created_utc)"
+        " select substr('cccccccc', 1, 8) || substr(event_id, 9), 'caption', 'Cy', created_utc from events limit 1",
+        "insert into captions (event_id, consent, gallery, clip_id, clip_kind, caption, caption_language)"
+        " values ('ccccccccaaaaaaaaaaaaaaaaaaaaaaaa', 0, 'tuxpaint', 'dog', 'sound', 'mbwa', 'sw')",
+    ),
+    "m007_campaigns": (
+        """
+        insert into campaigns (campaign_id, name, guidelines, languages_json, wanted_judgements, "order",
+                               lease_seconds, check_every, open, created_by, created_utc)
+        values ('dddddddddddddddddddddddddddddddd', 'Pilot', '', '["sw"]', 2, 'random', 60, 0, 1, 'Lead',
+                '2026-01-01T00:00:00+00:00')
+        """,
+        """
+        insert into campaign_items (item_id, campaign_id, query_text, query_kind, language, base_language, gallery,
+                                    clip_id, clip_kind, priority, shuffle)
+        values ('eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee', 'dddddddddddddddddddddddddddddddd', 'mbwa', 'text', 'sw', 'sw',
+                'tuxpaint', 'dog', 'sound', 0, 7)
+        """,
+    ),
+    "m008_people": (f"insert into people values ('Cy', '{'f' * 64}', '2026-01-01T00:00:00+00:00')",),
+}
+
+
+def test_rows_of_every_table_survive_the_way_from_the_version_that_made_it(tmp_path):
+    names = [step.name for step in MIGRATIONS.pending(Database(memory=True))]
+    assert set(LATER_ROWS) <= set(names)
+    for stop_before in names[1:]:
+        had = names[: names.index(stop_before)]
+        path = tmp_path / f"{stop_before}.db"
+        with Database(path) as old:
+            MIGRATIONS.apply(old, stop_before=stop_before)
+            old.execute(INSERT_EVENT, ["a" * 32, "judgement"])
+            old.execute(INSERT_JUDGEMENT, ["a" * 32])
+            for step, statements in LATER_ROWS.items():
+                for statement in statements if step in had else ():
+                    old.execute(statement)
+        with Store(path) as store:
+            assert store.verify() == []
+            assert len(store.current_captions()) == ("m005_more_kinds_of_events" in had)
+            assert store.is_registered("Cy") == ("m008_people" in had)
+            for campaign in store.campaigns():
+                assert store.next_item(campaign.campaign_id, "Ana").item.query_text == "mbwa"
+            assert len(store.campaigns()) == ("m007_campaigns" in had)
+            # The old judgement can be undone and its author forgotten, as any other.
+            gone = store.forget(store.register("Cy", claim=True))
+            assert gone.events == 1 + ("m005_more_kinds_of_events" in had)
+            assert store.current_judgements() == []
 
 
 def test_opening_again_changes_nothing(filled):

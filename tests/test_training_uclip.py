@@ -287,6 +287,7 @@ def clip_folder(tmp_path, tiny_text_folder) -> Path:
 
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    sizes["projection_dim"] = 24
     ends = {"bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1}
     words = {**sizes, **ends, "vocab_size": 13, "max_position_embeddings": 20}
     config = CLIPConfig(

@@ -84,6 +84,13 @@ def test_on_a_space_everyone_is_and_feedback_goes_where_it_lasts(tmp_path, monke
     assert app_module.read_settings([], {"SPACE_ID": "x"}).database == ROOT / "data" / "feedback.db"
 
 
+def test_feedback_goes_to_a_dataset_only_when_one_is_named():
+    assert app_module.read_settings([], {}).feedback_dataset is None
+    assert app_module.read_settings([], {"FEEDBACK_DATASET": "lab/feedback"}).feedback_dataset == "lab/feedback"
+    named = app_module.read_settings(["--feedback-dataset", "lab/other"], {"FEEDBACK_DATASET": "lab/feedback"})
+    assert named.feedback_dataset == "lab/other"
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
 def test_an_impossible_port_is_refused(port, capsys):
     with pytest.raises(SystemExit):

@@ -53,9 +53,7 @@ class Versions:
         self.made.append(model_id)
         m = self.model
         config = dataclasses.replace(m.config, version=model_id)
-        return Retriever(
-            Cacara(config, m.text, m.audio, m.head, m.centring, "tiny", m.device), self.gallery, report
-        )
+        return Retriever(Cacara(config, m.text, m.audio, m.head, m.centring, "tiny", m.device), self.gallery, report)
 
 
 def settle() -> None:

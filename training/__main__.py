@@ -231,10 +231,10 @@ def language_acquisition(
     model: str = "mla",
     progress: Path | None = None,
 ) -> None:
-    """Train MLA: acquirers for other languages of an English dual encoder, or those of one language from your own pairs.
+    """Train MLA: acquirers for other languages of an English dual encoder, or for one language from your own pairs.
 
     Args:
-        output: The run's folder, whose ``final`` is the model; with ``--add-language`` the folder for the acquirers' file.
+        output: The run's folder, whose ``final`` is the model; with ``--add-language`` where the acquirers' file goes.
         options: The model; ``--recipe`` sets them all, ``--options.FIELD`` one.
         base: The English dual encoder: a bundled model's name or a model folder.
         benchmark: The frozen benchmark of sounds, which is kept out.

@@ -210,7 +210,7 @@ def estimate(pairs: Sequence[Pair], attention: Attention) -> tuple[dict[str, flo
         fits = {pair_id: _posterior(votes, believed) for pair_id, votes in said.items()}
         right = {person: PRIOR_RIGHT + attention.get(person, (0, 0))[0] for person in believed}
         total = {person: PRIOR_RIGHT + PRIOR_WRONG + sum(attention.get(person, (0, 0))) for person in believed}
-        for pair_id, votes in said.items():
+        for votes in said.values():
             if len(votes) > 1:  # one's own vote alone says nothing of oneself
                 for person, vote in votes.items():
                     others = _posterior({who: each for who, each in votes.items() if who != person}, believed)

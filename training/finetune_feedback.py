@@ -240,10 +240,10 @@ def _gate(
     changes = []
     for kind, heard in galleries.items():
         own = [row for row in rows if row.clip_kind == kind]
-        probe = finetune_feedback_data.held_out_probe(own, held, heard, vectors)
-        changes.append(gate.compare(probe, _placed(model, heard, kind), _placed(tuned, heard, kind)))
+        contests = finetune_feedback_data.held_out_contests(own, held, heard, vectors)
+        changes.append(gate.compare(contests, _placed(model, heard, kind), _placed(tuned, heard, kind)))
     known = [change for change in changes if change is not None]
-    judged = max(known, key=lambda change: change.recall.queries) if known else None
+    judged = max(known, key=lambda change: change.difference.queries) if known else None
     told.tell("gate", 0.3, "asking dev what nobody judged")
     clips, probe = dev_probe(model, benchmark_path, _judged_names(rows, galleries), told)
     return gate.decide(judged, gate.compare(probe, _placed(model, clips, "sound"), _placed(tuned, clips, "sound")))
@@ -264,7 +264,9 @@ def dev_probe(model: Cacara, benchmark_path: Path, judged: frozenset[str], told:
     touched = {query.concept for query in split.queries if query.text.lower() in judged or query.concept in judged}
     asked = [query for query in split.queries if query.concept not in touched]
     if not asked:
-        return heard, Probe(np.zeros((0, 1), np.float32), *(np.zeros(0, dtype=str),) * 2, *(np.zeros((0, 0), bool),) * 2)
+        return heard, Probe(
+            np.zeros((0, 1), np.float32), *(np.zeros(0, dtype=str),) * 2, *(np.zeros((0, 0), bool),) * 2
+        )
     vectors = model.encode_text([query.text for query in asked], [query.language for query in asked])
     concepts = np.array([query.concept for query in asked])
     relevant = concepts[:, None] == np.array([clip.concept for clip in heard.clips])[None, :]
@@ -287,9 +289,7 @@ def _placed(model: Cacara, heard: Heard, kind: str) -> np.ndarray:
         return _head(model, kind)(features, probabilities).numpy()
 
 
-def _seen(
-    base: Path, benchmark_path: Path, rows: Sequence[Row], galleries: Mapping[str, Heard]
-) -> SeenTexts | None:
+def _seen(base: Path, benchmark_path: Path, rows: Sequence[Row], galleries: Mapping[str, Heard]) -> SeenTexts | None:
     """Return what the base model saw of the benchmark, and what people's words and the judged clips add to it."""
     before = seen_texts.read(base)
     if before is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from feedback_db.recordings import recording_path
 from training import cached_arrays
 from training.feedback_manifest import Manifest, Row
 from training.finetune_feedback_method import JudgedPairs
-from training.gate import Probe
+from training.gate import Contests
 from training.run_folder import RunError
 
 FORMAT = 1
@@ -71,7 +70,8 @@ def refuse_too_little(rows: Sequence[Row], needed: Needed) -> None:
         RunError: There is too little; the message says how much is missing of what.
     """
     if short := missing(rows, needed):
-        said = ", ".join(f"{wanted - found} more {name} ({found} of {wanted})" for name, (found, wanted) in short.items())
+        each = (f"{wanted - found} more {name} ({found} of {wanted})" for name, (found, wanted) in short.items())
+        said = ", ".join(each)
         raise RunError(f"too little feedback on clips of this gallery to train on: wanted {said}")
 
 
@@ -212,7 +212,9 @@ def embed_queries(model: Cacara, rows: Sequence[Row], recordings: Path) -> dict[
     return found
 
 
-def as_pairs(rows: Sequence[Row], heard: Heard, vectors: Mapping[str, np.ndarray], rehearsed: Sequence[int]) -> JudgedPairs:
+def as_pairs(
+    rows: Sequence[Row], heard: Heard, vectors: Mapping[str, np.ndarray], rehearsed: Sequence[int]
+) -> JudgedPairs:
     """Return rows as numbers.
 
     Args:
@@ -235,13 +237,10 @@ def as_pairs(rows: Sequence[Row], heard: Heard, vectors: Mapping[str, np.ndarray
     )
 
 
-def held_out_probe(
-    rows: Sequence[Row], held: HeldOut, heard: Heard, vectors: Mapping[str, np.ndarray]
-) -> Probe:
-    """Return the held-out set (a): pairs that fit and that training did not have, among all clips of the gallery.
+def held_out_contests(rows: Sequence[Row], held: HeldOut, heard: Heard, vectors: Mapping[str, np.ndarray]) -> Contests:
+    """Return the held-out set (a): pairs that fit and that training did not have, against such that do not fit.
 
-    A query's other clips that fit are not ranked for it, as to find them shows nothing. What the bootstrap draws is
-    the concept of the clip that fits most of a query's pairs, or the query where the clips have none.
+    Of a query that was held out, the rivals are its other clips; of a clip that was held out, its other queries.
 
     Args:
         rows: All rows of the manifest of this kind.
@@ -250,25 +249,27 @@ def held_out_probe(
         vectors: The queries' embeddings.
     """
     places = heard.rows
-    fitting: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.grade > 0 and row.query in vectors and row.clip_id in places:
-            fitting.setdefault(row.query, []).append(row)
-    asked = [query for query, own in sorted(fitting.items()) if any(held.holds(row) for row in own)]
-    relevant = np.zeros((len(asked), len(heard.clips)), dtype=bool)
-    allowed = np.ones_like(relevant)
-    languages, concepts = [], []
-    for number, query in enumerate(asked):
-        for row in fitting[query]:
-            place = places[row.clip_id]
-            relevant[number, place] = held.holds(row)
-            allowed[number, place] = held.holds(row)
-        languages.append(next((row.language for row in fitting[query] if row.language), ""))
-        named = Counter(heard.clips[places[row.clip_id]].concept or query for row in fitting[query])
-        concepts.append(min(named, key=lambda name: (-named[name], name)))
+    kept = [row for row in rows if held.holds(row) and row.query in vectors and row.clip_id in places]
+    queries = sorted({row.query for row in kept})
+    numbers = {query: number for number, query in enumerate(queries)}
+    wrong = [row for row in kept if row.grade == 0]
+    fitting, rivals, languages, concepts = [], [], [], []
+    for row in kept:
+        against = [
+            (numbers[each.query], places[each.clip_id])
+            for each in wrong
+            if (row.query in held.queries and each.query == row.query)
+            or (row.clip_id in held.clips and each.clip_id == row.clip_id)
+        ]
+        if row.grade > 0 and against:
+            fitting.append((numbers[row.query], places[row.clip_id]))
+            rivals.append(np.array(against, dtype=np.int64))
+            languages.append(row.language or "")
+            concepts.append(heard.clips[places[row.clip_id]].concept or row.clip_id)
     dimension = len(next(iter(vectors.values()))) if vectors else 1
-    queries = np.stack([vectors[query] for query in asked]) if asked else np.zeros((0, dimension), np.float32)
-    return Probe(queries, np.array(languages, dtype=str), np.array(concepts, dtype=str), relevant, allowed)
+    asked = np.stack([vectors[query] for query in queries]) if queries else np.zeros((0, dimension), np.float32)
+    pairs = np.array(fitting, dtype=np.int64).reshape(-1, 2)
+    return Contests(asked, pairs, tuple(rivals), np.array(languages, dtype=str), np.array(concepts, dtype=str))
 
 
 def rehearsal(heard: Heard, rows: Sequence[Row]) -> list[int]:

@@ -8,7 +8,8 @@ Four terms over a batch of judged pairs and of clips that nobody judged:
   each as far as its grade and weight say, and a clip to the queries that it was called relevant to. Pairs called not
   relevant stand against them in full; pairs nobody judged with the share ``unjudged`` of it, since some of them fit;
 * **rejection**: a pair called not relevant is to score lower than the base model scored it;
-* **pull**: clips that nobody called relevant stay where the base model has them (1 − cosine).
+* **pull**: clips that nobody called relevant, and mixtures of two of them, stay where the base model has them
+  (1 − cosine). A gallery has few clips; their mixtures fill the room between them.
 
 What learns are the head's projection and an offset on its class embeddings, with which a class of the frozen
 classifier moves to what people call it; texts and towers are frozen.
@@ -16,6 +17,7 @@ classifier moves to what people call it; texts and towers are frozen.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
@@ -28,7 +30,6 @@ from torch.nn import functional
 from cacara.adapters import AnchoredHead
 from training.run_folder import RunError
 
-NEVER = -1e4
 UNKNOWN = -1.0
 """The grade of a pair that nobody judged."""
 
@@ -39,7 +40,8 @@ class FeedbackObjective:
 
     Attributes:
         temperature: Divides the cosines.
-        contrast: Weight of the graded contrast beside the attraction.
+        contrast: Weight of the graded contrast beside the attraction; 0 as it holds a clip to single texts, and so
+            teaches less about other languages (docs/finetuning.md).
         unjudged: How much a pair that nobody judged counts as not fitting, above 0 to 1.
         rejection: Weight of the rejection.
         pull: Weight of the pull towards the base model; 0 for none.
@@ -47,10 +49,10 @@ class FeedbackObjective:
     """
 
     temperature: float = 0.05
-    contrast: float = 0.1
+    contrast: float = 0.0
     unjudged: float = 0.1
-    rejection: float = 1.0
-    pull: float = 5.0
+    rejection: float = 0.5
+    pull: float = 2.0
     anchor_rate: float = 1.0
 
     def __post_init__(self) -> None:
@@ -111,21 +113,26 @@ class FeedbackBatches:
         """Return pairs with all that is known among their queries and clips.
 
         Returns:
-            ``queries``, ``clips`` and ``rehearsed``, int64 [N]; ``grades`` and ``weights``, float32 [N, N], of each
+            ``queries`` and ``clips``, int64 [N]; ``rehearsed``, int64 [N, 2], and ``shares``, float32 [N], of the first
+            of the two; ``grades`` and ``weights``, float32 [N, N], of each
             row's query with each row's clip, ``UNKNOWN`` where nobody judged.
         """
         if self._report is not None:
             self._report(step)
         rows = [int(self._sides[index % 2][index // 2 % len(self._sides[index % 2])]) for index in indices]
         pairs = self._judged.pairs[rows]
-        known = [[self._known.get((query, clip), (UNKNOWN, 1.0)) for _, clip in pairs.tolist()] for query, _ in pairs.tolist()]
+        drawn = pairs.tolist()
+        known = [[self._known.get((query, clip), (UNKNOWN, 1.0)) for _, clip in drawn] for query, _ in drawn]
         table = torch.tensor(known)
         rng = np.random.default_rng([seed, step, 3])
-        rehearsed = self._judged.rehearsed[rng.integers(0, len(self._judged.rehearsed), len(rows))]
+        rehearsed = self._judged.rehearsed[rng.integers(0, len(self._judged.rehearsed), (len(rows), 2))]
+        # Every other clip as it is, the others mixed with a second one.
+        shares = np.where(np.arange(len(rows)) % 2, rng.uniform(0.3, 0.7, len(rows)), 1.0).astype(np.float32)
         return {
             "queries": torch.from_numpy(pairs[:, 0]),
             "clips": torch.from_numpy(pairs[:, 1]),
             "rehearsed": torch.from_numpy(rehearsed),
+            "shares": torch.from_numpy(shares),
             "grades": table[..., 0],
             "weights": table[..., 1],
         }
@@ -136,7 +143,7 @@ class FeedbackTuning(nn.Module):
 
     queries: Tensor
     features: Tensor
-    sparse: Tensor
+    probabilities: Tensor
     base: Tensor
 
     def __init__(self, head: AnchoredHead, judged: JudgedPairs, objective: FeedbackObjective) -> None:
@@ -151,12 +158,16 @@ class FeedbackTuning(nn.Module):
         self.head = head
         self.objective = objective
         features, probabilities = torch.from_numpy(judged.features), torch.from_numpy(judged.probabilities)
+        before = copy.deepcopy(head).eval().requires_grad_(False)
         with torch.inference_mode():
-            base = head.eval()(features, probabilities).clone()
-            weighted = probabilities.clamp(min=1e-9) ** head.config.anchor_power * head.class_weights
-            top = weighted.topk(min(head.config.anchor_top, weighted.shape[1]), dim=-1)
-            sparse = torch.zeros_like(weighted).scatter(-1, top.indices, top.values)
-        buffers = {"queries": torch.from_numpy(judged.queries), "features": features, "sparse": sparse, "base": base}
+            base = before(features, probabilities).clone()
+        object.__setattr__(self, "_before", before)  # no part of what is trained and saved
+        buffers = {
+            "queries": torch.from_numpy(judged.queries),
+            "features": features,
+            "probabilities": probabilities,
+            "base": base,
+        }
         for name, value in buffers.items():
             self.register_buffer(name, value.clone(), persistent=False)
         self.offset = nn.Parameter(torch.zeros_like(head.class_embeddings), requires_grad=objective.anchor_rate > 0)
@@ -167,15 +178,18 @@ class FeedbackTuning(nn.Module):
         self.head.eval()
         return self
 
-    def embed(self, clips: Tensor) -> Tensor:
-        """Return embeddings of the clips with these numbers, float32 [clips, dimension], L2-normalised."""
+    def embed(self, features: Tensor, probabilities: Tensor) -> Tensor:
+        """Return embeddings as the head will give them, float32 [clips, dimension], L2-normalised."""
         config = self.head.config
-        embedding = torch.zeros_like(self.base[clips])
+        embedding = torch.zeros(len(features), self.base.shape[1], device=features.device)
         if config.projection_weight:
-            projected = functional.normalize(self.head.projection(self.features[clips]).float(), dim=-1)
+            projected = functional.normalize(self.head.projection(features).float(), dim=-1)
             embedding = embedding + config.projection_weight * projected
         if config.anchor_weight:
-            anchors = self.sparse[clips] @ (self.head.class_embeddings + self.offset)
+            weighted = probabilities.clamp(min=1e-9) ** config.anchor_power * self.head.class_weights
+            top = weighted.topk(min(config.anchor_top, weighted.shape[1]), dim=-1)
+            sparse = torch.zeros_like(weighted).scatter(-1, top.indices, top.values)
+            anchors = sparse @ (self.head.class_embeddings + self.offset)
             embedding = embedding + config.anchor_weight * functional.normalize(anchors, dim=-1)
         return functional.normalize(embedding, dim=-1)
 
@@ -191,29 +205,42 @@ class FeedbackTuning(nn.Module):
         settings = self.objective
         clips, rehearsed, grades, weights = (batch[name] for name in ("clips", "rehearsed", "grades", "weights"))
         size = len(clips)
-        embedded = self.embed(torch.cat([clips, rehearsed]))
+        shares = batch["shares"][:, None]
+        mixed = [
+            shares * values[rehearsed[:, 0]] + (1 - shares) * values[rehearsed[:, 1]]
+            for values in (self.features, self.probabilities)
+        ]
+        parts = zip((self.features[clips], self.probabilities[clips]), mixed, strict=True)
+        embedded = self.embed(*(torch.cat(pair) for pair in parts))
         texts = self.queries[batch["queries"]]
         scores = texts @ embedded.T / settings.temperature
         known = grades >= 0
-        # A clip stands in a batch as often as it was drawn: together it counts once.
-        mass = torch.where(known, weights.clamp(min=1e-3), torch.full_like(weights, settings.unjudged)).log()
-        mass = mass - _times(clips).log()
-        beside = torch.full_like(mass, math.log(settings.unjudged))
         targets = torch.where(known, grades.clamp(min=0) * weights, torch.zeros_like(grades))
-        forth = _graded(scores, torch.cat([mass, beside], 1), torch.cat([targets, torch.zeros_like(targets)], 1))
-        here = scores[:, :size].T
-        back = _graded(here, mass.T + _times(clips).log()[:, None] - _times(batch["queries"]).log(), targets.T)
+        contrast = scores.new_zeros(())
+        if settings.contrast:
+            contrast = self._contrast(batch, scores, targets)
         refused = weights * (known & (grades == 0))
-        before = texts @ self.base[clips].T / settings.temperature
-        above = settings.temperature * functional.softplus(here.T - before)
+        here, before = scores[:, :size], texts @ self.base[clips].T / settings.temperature
+        above = settings.temperature * functional.softplus(here - before)
         rejection = (above * refused).sum() / refused.sum().clamp(min=1.0)
-        pull = (1 - (embedded[size:] * self.base[rehearsed]).sum(1)).mean()
-        contrast = 0.5 * (forth + back)
+        with torch.no_grad():
+            kept = self._before(*mixed)
+        pull = (1 - (embedded[size:] * kept).sum(1)).mean()
         own = targets.diagonal()
         near = (texts * embedded[:size]).sum(1)
         attraction = (own * (1 - near)).sum() / own.sum().clamp(min=1.0)
         total = attraction + settings.contrast * contrast + settings.rejection * rejection + settings.pull * pull
         return {"loss": total, "attraction": attraction, "contrast": contrast, "rejection": rejection, "pull": pull}
+
+    def _contrast(self, batch: dict[str, Tensor], scores: Tensor, targets: Tensor) -> Tensor:
+        """Return the graded contrast, both ways."""
+        unjudged, times = self.objective.unjudged, _times(batch["clips"]).log()
+        judged = torch.where(batch["grades"] >= 0, batch["weights"].clamp(min=1e-3), unjudged).log()
+        # What stands in a batch several times counts once.
+        mass = torch.cat([judged - times, torch.full_like(judged, math.log(unjudged))], 1)
+        forth = _graded(scores, mass, torch.cat([targets, torch.zeros_like(targets)], 1))
+        here = scores[:, : len(times)].T
+        return 0.5 * (forth + _graded(here, judged.T - _times(batch["queries"]).log(), targets.T))
 
 
 def _times(numbers: Tensor) -> Tensor:

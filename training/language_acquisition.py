@@ -1,15 +1,15 @@
 """MLA: other languages for a dual encoder whose text tower knows English only, one small set of acquirers a language.
 
 After "Multi-Lingual Acquisition on Multimodal Pre-training for Cross-modal Retrieval" (MLA, arXiv 2206.11091). Stage
-``nlt``, Native Language Transfer (section 3.3): a translation is brought, by the mean squared error, to where the frozen
-tower puts its English. Stage ``le``, Language Exposure: a text is brought, by a symmetric contrastive loss, to what the
-frozen image and audio sides make of what it describes. The languages take turns, a batch each. ``joint`` does both in
-every step.
+``nlt``, Native Language Transfer (section 3.3): a translation is brought, by the mean squared error, to where the
+frozen tower puts its English. Stage ``le``, Language Exposure: a text is brought, by a symmetric contrastive loss, to
+what the frozen image and audio sides make of what it describes. The languages take turns, a batch each. ``joint`` does
+both in every step.
 
-The shared non-native embedding is a multilingual encoder's token embeddings, frozen, and one layer ``W_e``, which learns
-with all languages in the first stage and never again: so a language that is added later changes no other by a bit. The
-paper trains the table as well, and has others move a little. ``W_e`` begins as the least-squares fit of words that are
-one piece for both tokenizers.
+The shared non-native embedding is a multilingual encoder's token embeddings, frozen, and one layer ``W_e``, which
+learns with all languages in the first stage and never again: so a language that is added later changes no other by a
+bit. The paper trains the table as well, and has others move a little. ``W_e`` begins as the least-squares fit of words
+that are one piece for both tokenizers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import dataclasses
 import hashlib
 import json
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -28,29 +27,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara import acquirer_files, benchmark_file, checkpoint, language_acquirers, seen_texts, sources
+from cacara import benchmark_file, checkpoint, language_acquirers, seen_texts
 from cacara.acquirer_files import AcquirerFile
-from cacara.backbones.text import TextTower
 from cacara.config import AcquirerConfig
-from cacara.errors import ManifestError
 from cacara.language_acquirers import Acquirers
 from cacara.model import Cacara
 from cacara.seen_texts import SeenTexts
-from training import cached_arrays, language_card, language_exposure, loop, losses, run_folder, text_statistics
-from training import language_acquisition_data as acquisition_data
-from training import translations
-from training.language_acquisition_data import JointBatches, LanguageBatches, SeenBatches
+from training import language_card, language_exposure, language_transfer, loop, losses, run_folder
+from training.language_acquisition_data import JointBatches, LanguageBatches, SeenBatches, transfer_batches
 from training.language_exposure import Exposure
 from training.loop import Batches, LoopOptions
 from training.run_folder import RunError
-from training.text_alignment import nearest
 from training.translations import Translation
 
-FORMAT = 1
 TRAINED = "trained.safetensors"
-SPECIAL_WEIGHT = 50.0
-"""How many words the tokens that begin and end a text count for in the fit of ``W_e``."""
-RIDGE = 1e-3
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +82,7 @@ class LanguageAcquisitionOptions:
         vocabulary: How many English texts are kept, those nearest to a class that can be heard or seen; 0 keeps all.
         common: English texts that are translated into fewer of the languages are left out.
         pretrained_embedding: False for a frozen table of random numbers, a baseline.
+        embedding_rate: Share of the learning rate that ``W_e`` has.
         temperature: Of language exposure.
         softmax_weight: Of a softmax over all English texts beside the squared error; the paper has none.
         softmax_temperature: Its temperature.
@@ -110,12 +101,13 @@ class LanguageAcquisitionOptions:
     vocabulary: int = 0
     common: int = 1
     pretrained_embedding: bool = True
+    embedding_rate: float = 1.0
     temperature: float = 0.01
     softmax_weight: float = 0.0
     softmax_temperature: float = 0.05
 
     def __post_init__(self) -> None:
-        for name in ("max_tokens", "temperature", "softmax_temperature"):
+        for name in ("max_tokens", "embedding_rate", "temperature", "softmax_temperature"):
             if getattr(self, name) <= 0:
                 raise RunError(f"{name} is {getattr(self, name)}; wanted more than 0")
         for name in ("bottleneck", "vocabulary", "softmax_weight"):
@@ -125,10 +117,6 @@ class LanguageAcquisitionOptions:
             raise RunError(f"languages is {self.languages!r:.80}; wanted one or more, each once, and not English")
         if not self.stages:
             raise RunError("stages is empty; wanted one or more of nlt, le and joint")
-
-    def exposes(self) -> bool:
-        """Return whether a stage needs sounds and pictures."""
-        return any(stage.stage != "nlt" for stage in self.stages)
 
 
 class LanguageAcquisition(nn.Module):
@@ -175,12 +163,13 @@ class LanguageAcquisition(nn.Module):
 
     def _transfer(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         student = self._read(batch, "")
-        targets = self._targets[batch["labels"]]
-        found = {"transfer": ((student - targets) ** 2).sum(1).mean()}
-        if self.options.softmax_weight:
-            centred = functional.normalize(student - self._centre, dim=-1)
-            cosines = centred @ self._centred.T / self.options.softmax_temperature
-            found["softmax"] = functional.cross_entropy(cosines, batch["labels"])
+        with torch.autocast(student.device.type, enabled=False):  # cosines over a small temperature want all digits
+            targets = self._targets[batch["labels"]]
+            found = {"transfer": ((student - targets) ** 2).sum(1).mean()}
+            if self.options.softmax_weight:
+                centred = functional.normalize(student - self._centre, dim=-1)
+                cosines = centred @ self._centred.T / self.options.softmax_temperature
+                found["softmax"] = functional.cross_entropy(cosines, batch["labels"])
         return found
 
     def _exposure(self, batch: Mapping[str, Tensor]) -> Tensor:
@@ -194,9 +183,7 @@ class LanguageAcquisition(nn.Module):
         return tower(batch[f"{prefix}input_ids"], batch[f"{prefix}attention_mask"]).float()
 
 
-def train(
-    options: LanguageAcquisitionOptions, base: str | Path, output: Path, benchmark: Path, images: Path
-) -> Path:
+def train(options: LanguageAcquisitionOptions, base: str | Path, output: Path, benchmark: Path, images: Path) -> Path:
     """Train acquirers for ``base`` and write the model with them to ``output / "final"``; run again to go on.
 
     Args:
@@ -221,7 +208,7 @@ def train(
     if model.acquirers is not None or checkpoint.has_text_updates(base):
         raise RunError(f"the text side of {base} is trained already; wanted a model with the frozen text tower")
     rows = benchmark_file.read(benchmark)
-    pairs = pairs_of(options, model, benchmark)
+    pairs = language_transfer.pairs_of(options, model, benchmark)
     record = _described(options, model.fingerprint, rows, pairs)
     english = sorted({pair.english for own in pairs.values() for pair in own})
     config = AcquirerConfig(options.embedding, max(1, options.bottleneck), model.config.text.max_tokens)
@@ -230,13 +217,15 @@ def train(
     if not options.pretrained_embedding:
         table = acquirers.embedding.table
         acquirers.embedding.table = torch.randn(table.shape, device=table.device).to(table.dtype) * table.float().std()
-    fit_embedding(acquirers)
-    targets = torch.from_numpy(english_targets(model.text, english)).to(model.device)
+    language_transfer.fit_embedding(acquirers)
+    targets = torch.from_numpy(language_transfer.english_targets(model.text, english)).to(model.device)
     method = LanguageAcquisition(acquirers, options.languages, targets, model.centring.mean_of("en"), options)
-    transfer = acquisition_data.transfer_batches(pairs, english, acquirers.tokenizer, options.max_tokens)
-    seen = _exposure(options, model, pairs, benchmark, images) if options.exposes() else None
+    transfer = transfer_batches(pairs, english, acquirers.tokenizer, options.max_tokens)
+    seen: Exposure | None = None
     log.info("%d pairs of at most %d tokens, %d English texts", len(transfer), options.max_tokens, len(english))
     for number, stage in enumerate(options.stages):
+        if stage.stage != "nlt" and seen is None:
+            seen = _exposure(options, model, pairs, benchmark, images)
         _stage(stage, number, method, _data(stage.stage, transfer, seen, acquirers, options), output, record)
     final = output / "final"
     write(final, checkpoint.find(base), options, acquirers, method, pairs, rows, seen)
@@ -244,7 +233,12 @@ def train(
 
 
 def _stage(
-    stage: StageOptions, number: int, method: LanguageAcquisition, data: Batches, output: Path, record: Mapping[str, Any]
+    stage: StageOptions,
+    number: int,
+    method: LanguageAcquisition,
+    data: Batches,
+    output: Path,
+    record: Mapping[str, Any],
 ) -> None:
     """Train one stage in a folder of its own, or take over what it left when it was through."""
     folder = output / f"{number + 1}-{stage.stage}"
@@ -254,7 +248,7 @@ def _stage(
     if finished.is_file():
         method.load_state_dict(load_file(finished), strict=True)
         return
-    loop.train(method, data, stage.loop, folder)
+    loop.train(method, data, stage.loop, folder, {"projection.": method.options.embedding_rate})
     partial = finished.with_suffix(".partial")
     save_file({name: value.detach().cpu().contiguous() for name, value in method.state_dict().items()}, partial)
     partial.replace(finished)
@@ -276,69 +270,6 @@ def _data(
         texts.add([text for text, _ in own], [thing for _, thing in own], [1.0] * len(own))
     exposed = SeenBatches(texts, seen.views, seen.concepts)
     return exposed if stage == "le" else JointBatches(transfer, exposed)
-
-
-def pairs_of(
-    options: LanguageAcquisitionOptions, model: Cacara, benchmark: Path
-) -> dict[str, tuple[Translation, ...]]:
-    """Return each language's translations that the policy allows, of texts that can be heard or seen.
-
-    Raises:
-        ManifestError: A language has none.
-    """
-    folders = sources.fetch_all(translations.ALL_SOURCES, lambda progress: log.info("%s", progress))
-    wanted = [
-        dataclasses.replace(pair, language=owner)
-        for pair in translations.collect(folders)
-        if (owner := acquisition_data.owner_of(pair.language, options.languages))
-    ]
-    into = Counter(english for english, _ in {(pair.english, pair.language) for pair in wanted})
-    wanted = [pair for pair in wanted if into[pair.english] >= options.common and ":" not in pair.english]
-    pairs = translations.allowed(wanted, options.policy, benchmark)
-    if options.vocabulary:
-        english = sorted({pair.english for pair in pairs})
-        embedded = torch.from_numpy(english_targets(model.text, english))
-        centred = functional.normalize(embedded - model.centring.mean_of("en").cpu(), dim=-1)
-        heads = [model.head, *([model.image.head] if model.image else [])]
-        classes = functional.normalize(torch.cat([head.class_embeddings.float().cpu() for head in heads]), dim=-1)
-        kept = {english[place] for place in nearest(centred, classes, options.vocabulary)}
-        pairs = [pair for pair in pairs if pair.english in kept]
-    found = {code: tuple(pair for pair in pairs if pair.language == code) for code in options.languages}
-    if missing := [code for code, own in found.items() if not own]:
-        raise ManifestError(f"there are no pairs for {', '.join(missing)}; wanted languages of the packages")
-    return found
-
-
-def english_targets(tower: TextTower, texts: Sequence[str]) -> Any:  # noqa: ANN401
-    """Return where the frozen tower puts English texts, float32 [texts, dimension], from the cache if they are there."""
-    key = [FORMAT, dataclasses.asdict(tower.config), cached_arrays.weights_hash(tower), list(texts)]
-    return cached_arrays.get("english", key, lambda: {"embeddings": text_statistics.embed(tower, texts)})["embeddings"]
-
-
-def fit_embedding(acquirers: Acquirers) -> int:
-    """Set ``W_e`` so that words which are one piece in both tokenizers keep their embedding; return how many there are.
-
-    The tokens that begin and end a text are fitted as well. Least squares with a small ridge.
-    """
-    theirs = acquirers.tokenizer.get_vocab()
-    words = sorted(piece[1:] for piece in theirs if piece.startswith("▁") and piece[1:].isascii() and piece[1:].isalpha())
-    native = acquirers.tower.tokenizer
-    cut = native(words)["input_ids"] if words else []
-    single = [(word, ids[1]) for word, ids in zip(words, cut, strict=True) if len(ids) == 3]
-    ends = acquirers.tokenizer("")["input_ids"]
-    own = native("")["input_ids"]
-    pairs = [(theirs["▁" + word], number, 1.0) for word, number in single]
-    pairs += [(a, b, SPECIAL_WEIGHT) for a, b in zip((ends[0], ends[-1]), (own[0], own[-1]), strict=True)]
-    table, embedding = acquirers.embedding.table, acquirers.tower.encoder.get_input_embeddings().weight  # type: ignore
-    source = table[torch.tensor([a for a, _, _ in pairs])].float()
-    wanted = embedding[torch.tensor([b for _, b, _ in pairs])].float()
-    weight = torch.tensor([w for _, _, w in pairs], device=source.device)[:, None]
-    gram = (source * weight).T @ source
-    gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram), device=gram.device)
-    fitted = torch.linalg.solve(gram.double(), ((source * weight).T @ wanted).double()).float()
-    acquirers.embedding.projection.weight.data.copy_(fitted.T)
-    log.info("W_e begins with %d words that are one piece in both tokenizers", len(single))
-    return len(single)
 
 
 def _exposure(

@@ -171,7 +171,9 @@ def transfer_batches(
         ManifestError: A language has no pair that is short enough.
     """
     number = {text: position for position, text in enumerate(english)}
-    languages_of = Counter(text for _, text in {(pair.language, pair.english) for own in pairs.values() for pair in own})
+    languages_of = Counter(
+        text for _, text in {(pair.language, pair.english) for own in pairs.values() for pair in own}
+    )
     batches = LanguageBatches(tokenizer, max_tokens)
     for language, own in pairs.items():
         weights = [min(languages_of[pair.english], COMMONEST) for pair in own]

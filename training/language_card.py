@@ -24,13 +24,13 @@ _TEXT = """\
 {heading}
 
 - **In this folder**: the layer W_e ({shared:,} parameters) and, under `acquirers/`, one file a language ({each:,}
-  parameters, half precision). Everything else is `{base}`, bit by bit; an English text, or one of a language that is not
-  listed here, goes through its text tower as if nothing had been added.
+  parameters, half precision). Everything else is `{base}`, bit by bit; an English text, or one of a language that is
+  not listed here, goes through its text tower as if nothing had been added.
 - **Not in this folder**: the token embeddings of {embedding}, frozen, which W_e brings into the text tower.
 - **What text it saw** (policy `{policy}`): {seen}
 
 `python -m training language_acquisition --recipe {recipe} --output runs/{name}` with seed {seed}: stages {stages}, on
-{pairs:,} translations of {english:,} English texts{exposure}. The method is MLA (arXiv 2206.11091).
+{pairs:,} translations of {english:,} English texts{exposure}. The method is MLA (arXiv 2206.11091){beyond}.
 
 | language | pairs | texts with a sound or picture |
 |---|---|---|
@@ -83,6 +83,7 @@ def render(
         pairs=len(flat),
         english=len({pair.english for pair in flat}),
         exposure=f" and {sum(counts.values()):,} texts of train sounds and train stamps" if counts else "",
+        beyond=", with a softmax over the English texts beside its squared error" if options.softmax_weight else "",
         table="\n".join(
             f"| {languages.describe(code).english_name} (`{code}`) | {len(own):,} | {counts.get(code, 0)} |"
             for code, own in pairs.items()

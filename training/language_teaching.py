@@ -1,7 +1,7 @@
 """Teach a model one more language from a file of pairs: acquirers for it alone, everything else stays bit by bit.
 
-Native Language Transfer of MLA (``training.language_acquisition``) with ``W_e`` frozen. A tenth of the pairs is held out;
-how well its texts find their English is measured before and after.
+Native Language Transfer of MLA (``training.language_acquisition``) with ``W_e`` frozen. A tenth of the pairs is held
+out; how well its texts find their English is measured before and after.
 """
 
 from __future__ import annotations

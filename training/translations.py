@@ -106,7 +106,8 @@ def allowed(pairs: Sequence[Translation], policy: str, benchmark: Path) -> list[
         ]
     hashes = {row.sha256_16 for row in rows.texts}
     names = concept_names({row.concept for row in rows.sounds})
-    return [pair for pair in pairs if text_hash(pair.text) not in hashes and not names_any(pair.english, names)]
+    clean = {english for english in {pair.english for pair in pairs} if not names_any(english, names)}
+    return [pair for pair in pairs if pair.english in clean and text_hash(pair.text) not in hashes]
 
 
 def concept_names(concepts: Collection[str]) -> frozenset[str]:

@@ -42,7 +42,7 @@ The licences of the packaged towers stand in the project's NOTICE.
 `python -m training uclip --recipe {recipe} --output runs/{name}` with seed {seed} and `--base` a model that
 `training/recipes/baselines/english-only.yaml` and then `training/recipes/images.yaml` made.
 
-## Data
+## Texts
 
 A training item is one English sentence: {sentences:,} of them. Two banks that nothing ties to the sentences or to each
 other: {texts:,} texts in {text_languages} other languages, and {media:,} views of sounds and pictures. No pair was
@@ -55,14 +55,15 @@ What texts it saw (policy `{policy}`): {seen}
 |---|---|---|---|
 {text_table}
 
-The views are of {clips} clips with {captions} English captions and {stamps} pictures; no sound or picture of the
-benchmark's test or dev split ({benchmark}), and in the bank of sounds no other language, was trained on.
+## Data
+
+The views are of {clips} clips with {captions} English captions and {stamps} pictures of tuxpaint's train stamps
+(GPL, version 2 or any later); the captions are sentences like the others. No sound or picture of the benchmark's test
+or dev split ({benchmark}) was trained on.
 
 | source | package | clips | licences of the clips |
 |---|---|---|---|
 {table}
-
-{pictures}
 
 ## Licence of these weights
 
@@ -143,7 +144,6 @@ def render(
         stamps=len(stamps),
         benchmark=f"{material.rows.name}, hash {rows_hash(material.rows)}",
         table="\n".join(_clip_rows(clips)),
-        pictures="The pictures' copyright file grants the GPL, version 2 or any later." if stamps else "",
     )
 
 

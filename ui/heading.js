@@ -15,3 +15,14 @@ if (!document.querySelector("link[href='fonts/faces.css']")) {
   faces.href = "fonts/faces.css";
   (window.requestIdleCallback || setTimeout)(() => document.head.append(faces));
 }
+
+// Gradio names its upload buttons in words of its own, beside those that are seen: who speaks to the page says the latter.
+const named = () => {
+  for (const button of document.querySelectorAll("button.upload-container[aria-label]")) {
+    if (button.textContent.trim()) button.removeAttribute("aria-label");
+  }
+};
+let naming = 0;
+new MutationObserver(() => { cancelAnimationFrame(naming); naming = requestAnimationFrame(named); })
+  .observe(document.body, { childList: true, subtree: true });
+named();

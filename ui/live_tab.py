@@ -77,7 +77,6 @@ def build(
             sources=["microphone"],
             streaming=True,
             type="filepath",
-            format="wav",
             buttons=[],
             elem_id="live-sound",
         )

@@ -101,7 +101,9 @@ watch("value", () => {
   if (element.getBoundingClientRect().top < 0.6 * window.innerHeight) return;
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const block = element.querySelector(".results") ? "start" : "nearest";
-  element.scrollIntoView({ behavior: still ? "auto" : "smooth", block });
+  // What was said stands above what it found, to be corrected.
+  const shown = document.querySelector("#speech .said") || element;
+  shown.scrollIntoView({ behavior: still ? "auto" : "smooth", block });
 });
 
 element.addEventListener("click", (event) => {

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from feedback_db.hub import HubSettings, HubStore
 from feedback_db.recordings import recordings_folder
 from feedback_db.records import FeedbackError
 from feedback_db.store import Store
@@ -26,12 +27,15 @@ OPENING_SECONDS = 5.0
 class Feedback:
     """The feedback database, opened at the first use and again after a failure: search works without it."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, dataset: str | None = None) -> None:
         """Remember where the database is; nothing is opened yet.
 
         Args:
             database: The SQLite file; made with its folder when it is first opened.
+            dataset: ``owner/name`` on the Hugging Face Hub, from which the feedback is read back when it is first
+                opened and to which it is pushed; None for none.
         """
+        self._hub = None if dataset is None else HubSettings(dataset=dataset)
         self.recordings = recordings_folder(database)
         self._database = database
         self._store: Store | None = None
@@ -45,7 +49,10 @@ class Feedback:
         """
         with self._lock:
             if self._store is None:
-                self._store = Store(self._database, busy_timeout_seconds=OPENING_SECONDS)
+                if self._hub is None:
+                    self._store = Store(self._database, busy_timeout_seconds=OPENING_SECONDS)
+                else:
+                    self._store = HubStore(self._database, self._hub, busy_timeout_seconds=OPENING_SECONDS).store
             return self._store
 
     def problem(self) -> str:

@@ -39,9 +39,7 @@ class Models(Protocol):
     def fallback(self) -> str:
         """Return the id of the one to begin with when that one cannot be prepared."""
 
-    def prepare(
-        self, model_id: str, beside: Sequence[Retriever], report: Callable[[Progress], None]
-    ) -> Retriever:
+    def prepare(self, model_id: str, beside: Sequence[Retriever], report: Callable[[Progress], None]) -> Retriever:
         """Return a model's retriever, slowly; it shares with those ``beside`` what it can."""
 
 

@@ -21,7 +21,7 @@ MONO = ("ui-monospace", "Noto Sans Mono", "Liberation Mono", "monospace")
 
 
 def make_theme() -> gr.themes.Base:
-    """Return the theme: paper and ink, fonts of the visitor's own system, and for scripts it lacks those served here."""
+    """Return the theme: paper and ink, the visitor's own fonts, and our own for scripts that these lack."""
     sizes = gr.themes.sizes
     return gr.themes.Base(
         primary_hue=INK,

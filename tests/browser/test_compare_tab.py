@@ -82,8 +82,8 @@ def test_a_list_and_a_concept_fill_the_box_and_the_work_can_be_stopped(open_page
     page.click("#compare-stop")
     page.wait_for_selector("#comparison >> text=Stopped.")
 
-    page.fill("#compare-lexicon input", "violin")
-    page.click("#compare-lexicon [role=option] >> nth=0")
+    page.locator("#compare-lexicon input").press_sequentially("violin")
+    page.click("[role=option]:has-text('violin') >> nth=0")
     page.wait_for_function("document.querySelector('#compare-rows textarea').value.startsWith('en\\tviolin\\tviolin')")
     assert page.locator("#compare-left-out .left-out").count() == 0
 

@@ -35,11 +35,16 @@ def page(
     token = (
         f'<p>{_text(words("about_token"))} <code class="token" data-none="{_text(words("about_no_token"))}"></code></p>'
     )
-    command = '<p><code dir="ltr">python -m feedback_db forget --help</code></p>' if can_forget else ""
-    forget = _text(words("about_forget_command" if can_forget else "about_forget_ask"))
+    command = (
+        f"<p>{_text(words('about_forget_command'))}</p>"
+        '<p><code dir="ltr">python -m feedback_db forget --delete</code></p>'
+        if can_forget
+        else ""
+    )
     models = "".join(
-        f'<details{" open" if len(cards) == 1 else ""}><summary>{_text(name)}</summary>'
-        f'<div class="card-text" lang="en" dir="ltr">{_markdown(card)}</div></details>'
+        f"<details{' open' if len(cards) == 1 else ''}><summary>{_text(name)}</summary>"
+        f'<div class="card-text" lang="en" dir="ltr" tabindex="0" role="region" aria-label="{_text(name)}">'
+        f"{_markdown(card)}</div></details>"
         for name, card in cards.items()
     )
     return (
@@ -47,7 +52,7 @@ def page(
         f"<p class='lead'>{_text(words('about_lead'))}</p>"
         f"<section><h2>{_text(words('about_stored'))}</h2><ul>{stored}</ul></section>"
         f"<section><h2>{_text(words('about_delete'))}</h2><p>{_text(words('about_undo'))}</p>"
-        f"<p>{forget}</p>{command}{token}</section>"
+        f"{command}<p>{_text(words('about_forget_ask'))}</p>{token}</section>"
         f"<section><h2>{_text(words('about_models'))}</h2>{models}</section>"
         f"<section><h2>{_text(words('about_licences'))}</h2><p>{_text(words('about_own_licence'))}</p>"
         f"{_packages(packages, words)}{_fetched(fetched, words)}</section></div>"

@@ -19,7 +19,7 @@ from ui.wording import FALLBACK, Wording, wording
 
 if TYPE_CHECKING:
     from cacara.comparison import Comparison
-    from cacara.lexicon import Lexicon
+    from cacara.lexicon import Concept, Lexicon
 
 MATRICES = 10
 """Up to so many concepts an answer to a program holds the similarity matrices too."""
@@ -137,10 +137,13 @@ def lexicon_choices(services: Services) -> list[tuple[str, str]]:
     retriever = services.engine.retriever(wording(FALLBACK))
     sounding = {(clip.concept or "").casefold() for clip in retriever.gallery.clips}
     named = [
-        (concept.name.casefold() not in sounding, f"{concept.symbol or '▣'} {concept.name}", concept.key)
-        for concept in lexicon().concepts
+        (concept.name.casefold() not in sounding, _lexicon_name(concept), concept.key) for concept in lexicon().concepts
     ]
     return [(f"{name} ♪" if not silent else name, key) for silent, name, key in sorted(named, key=lambda each: each[0])]
+
+
+def _lexicon_name(concept: Concept) -> str:
+    return f"{concept.symbol} {concept.name}" if concept.symbol else f"{concept.name} · Tux Paint"
 
 
 def take_concept(services: Services, key: str | None, codes: Sequence[str] | None = None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -33,49 +33,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, answ
     """
     with localised.make(gr.Tab, {"label": "compare_tab"}, elem_id="compare-tab") as tab:
         localised.make(gr.HTML, {"value": rendering.intro}, elem_id="compare-intro")
-        with gr.Row(elem_id="compare-ask"):
-            with gr.Column(scale=3, min_width=300):
-                rows = localised.make(
-                    gr.Textbox,
-                    {"label": "compare_rows", "info": "compare_rows_info"},
-                    value=EXAMPLE,
-                    lines=8,
-                    max_lines=14,
-                    elem_id="compare-rows",
-                )
-                with gr.Row(elem_id="compare-buttons"):
-                    run = localised.make(gr.Button, {"value": "compare_run"}, variant="primary", elem_id="compare-run")
-                    stop = localised.make(gr.Button, {"value": "compare_stop"}, elem_id="compare-stop")
-            with gr.Column(scale=2, min_width=280):
-                concept = localised.make(
-                    gr.Dropdown,
-                    {"label": "compare_lexicon", "info": "compare_lexicon_info"},
-                    choices=[],
-                    value=None,
-                    filterable=True,
-                    elem_id="compare-lexicon",
-                )
-                codes = localised.make(
-                    gr.Dropdown,
-                    {"label": "compare_languages"},
-                    choices=[(f"{row.autonym} · {row.name}", row.code) for row in coverage.load().rows],
-                    value=[],
-                    multiselect=True,
-                    elem_id="compare-languages",
-                )
-                wanted = localised.make(
-                    gr.Dropdown,
-                    {"label": "compare_wanted", "choices": lambda words: comparing.sound_choices(services, words)},
-                    value="",
-                    elem_id="compare-wanted",
-                )
-                upload = localised.make(
-                    gr.UploadButton,
-                    {"label": "compare_upload"},
-                    file_types=[".csv", ".tsv", ".txt"],
-                    type="filepath",
-                    elem_id="compare-upload",
-                )
+        asked = _ask(services, localised)
         left_out = gr.HTML(elem_id="compare-left-out")
         results = gr.HTML(
             elem_id="comparison",
@@ -91,25 +49,82 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, answ
     def show(content: str, name: str, code: str, chosen: str | None) -> Iterator[str]:
         yield from comparing.show_comparison(services, content, name, code, chosen)
 
-    work = run.click(
+    work = asked.run.click(
         show,
-        [rows, wanted, interface, model],
+        [asked.rows, asked.wanted, interface, model],
         results,
         concurrency_limit=2,
         concurrency_id="model",
         **QUIET,
     )
-    stop.click(bind(show_stopped, services), interface, results, cancels=[work], queue=False, **QUIET)
-    upload.upload(
-        bind(comparing.read_list, services, show=_not_read, present=_filled),
-        [upload, interface],
-        [rows, left_out],
-        **QUIET,
-    )
-    taken: dict[str, Any] = {"inputs": [concept, codes], "outputs": [rows, left_out], **QUIET}
+    asked.stop.click(bind(show_stopped, services), interface, results, cancels=[work], queue=False, **QUIET)
+    read = bind(comparing.read_list, services, show=_not_read, present=_filled)
+    asked.upload.upload(read, [asked.upload, interface], [asked.rows, left_out], **QUIET)
+    taken: dict[str, Any] = {"inputs": [asked.concept, asked.codes], "outputs": [asked.rows, left_out], **QUIET}
     take = bind(take_concept, services, show=_not_read, present=_filled)
-    gr.on([concept.input, codes.input], take, **taken)
-    tab.select(bind(open_tab, services, present=_updates), [concept, interface], [concept, wanted], **QUIET)
+    gr.on([asked.concept.input, asked.codes.input], take, **taken)
+    tab.select(
+        bind(open_tab, services, present=_updates), [asked.concept, interface], [asked.concept, asked.wanted], **QUIET
+    )
+
+
+class Asked(NamedTuple):
+    """The components that a comparison is asked with."""
+
+    rows: gr.Textbox
+    run: gr.Button
+    stop: gr.Button
+    concept: gr.Dropdown
+    codes: gr.Dropdown
+    wanted: gr.Dropdown
+    upload: gr.UploadButton
+
+
+def _ask(services: Services, localised: Localised) -> Asked:
+    with gr.Row(elem_id="compare-ask"):
+        with gr.Column(scale=3, min_width=300):
+            rows = localised.make(
+                gr.Textbox,
+                {"label": "compare_rows", "info": "compare_rows_info"},
+                value=EXAMPLE,
+                lines=8,
+                max_lines=14,
+                elem_id="compare-rows",
+            )
+            with gr.Row(elem_id="compare-buttons"):
+                run = localised.make(gr.Button, {"value": "compare_run"}, variant="primary", elem_id="compare-run")
+                stop = localised.make(gr.Button, {"value": "compare_stop"}, elem_id="compare-stop")
+        with gr.Column(scale=2, min_width=280):
+            concept = localised.make(
+                gr.Dropdown,
+                {"label": "compare_lexicon", "info": "compare_lexicon_info"},
+                choices=[],
+                value=None,
+                filterable=True,
+                elem_id="compare-lexicon",
+            )
+            codes = localised.make(
+                gr.Dropdown,
+                {"label": "compare_languages"},
+                choices=[(f"{row.autonym} · {row.name}", row.code) for row in coverage.load().rows],
+                value=[],
+                multiselect=True,
+                elem_id="compare-languages",
+            )
+            wanted = localised.make(
+                gr.Dropdown,
+                {"label": "compare_wanted", "choices": lambda words: comparing.sound_choices(services, words)},
+                value="",
+                elem_id="compare-wanted",
+            )
+            upload = localised.make(
+                gr.UploadButton,
+                {"label": "compare_upload"},
+                file_types=[".csv", ".tsv", ".txt"],
+                type="filepath",
+                elem_id="compare-upload",
+            )
+    return Asked(rows, run, stop, concept, codes, wanted, upload)
 
 
 def show_stopped(services: Services, interface: str) -> str:

@@ -44,7 +44,9 @@ LOCAL = {
 _FACE = re.compile(r"/\* [\w-]+?-(?P<subset>\[?[\w]+\]?(?:-ext)?)-wght-normal \*/\s*@font-face \{(?P<rules>[^}]*)\}")
 _FILE = re.compile(r"url\(\./files/([\w.\[\]-]+\.woff2)\)")
 _RANGE = re.compile(r"unicode-range: ([0-9A-Fa-fU+,?-]+);")
-_SHARED = frozenset({"latin", "latin-ext", "cyrillic", "cyrillic-ext", "greek", "greek-ext", "vietnamese", "math", "symbols"})
+_SHARED = frozenset(
+    {"latin", "latin-ext", "cyrillic", "cyrillic-ext", "greek", "greek-ext", "vietnamese", "math", "symbols"}
+)
 """What most packages bring beside their own script; it is taken from one package only."""
 
 

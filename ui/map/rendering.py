@@ -188,7 +188,8 @@ def _bar(words: Wording) -> str:
         f'<option value="raw">{_text(words("map_raw"))}</option></select></label>'
         f'<label class="map-find"><span>{_text(words("map_find"))}</span>'
         '<input type="search" name="find" dir="auto" autocomplete="off"></label>'
-        f'<details class="map-languages"><summary>{_text(words("languages"))} <span class="map-chosen"></span></summary>'
+        f'<details class="map-languages"><summary>{_text(words("languages"))} '
+        '<span class="map-chosen"></span></summary>'
         '<div class="map-languages-list"></div></details></div>'
         '<div class="map-matches" role="status"></div>'
     )

@@ -44,7 +44,8 @@ class Shelf:
         """
         entries = self._registry.entries()
         own = [] if self._given is None or self._given in {entry.model_id for entry in entries} else [self._given]
-        return [*((given, Path(given).name or given) for given in own), *((each.model_id, _title(each)) for each in entries)]
+        names = [(given, Path(given).name or given) for given in own]
+        return names + [(each.model_id, _title(each)) for each in entries]
 
     def current(self) -> str:
         """Return the id of the model that the app was started with, else of the promoted one.
@@ -58,9 +59,7 @@ class Shelf:
         """Return the model that the app was started with, else the bundled default."""
         return self._given or DEFAULT_MODEL
 
-    def prepare(
-        self, model_id: str, beside: Sequence[Retriever], report: Callable[[Progress], None]
-    ) -> Retriever:
+    def prepare(self, model_id: str, beside: Sequence[Retriever], report: Callable[[Progress], None]) -> Retriever:
         """Return a model's retriever: loaded, the gallery embedded or its embeddings read.
 
         Args:

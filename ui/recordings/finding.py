@@ -67,7 +67,12 @@ def forget(services: Services, recording: str) -> dict[str, Any]:
 
 
 def find_text(
-    services: Services, recording: str, query: str, language: str = DETECT, top_k: int = TOP_K, interface: str = FALLBACK
+    services: Services,
+    recording: str,
+    query: str,
+    language: str = DETECT,
+    top_k: int = TOP_K,
+    interface: str = FALLBACK,
 ) -> dict[str, Any]:
     """Find the passages of an opened recording that are nearest to a text.
 

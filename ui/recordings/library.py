@@ -6,6 +6,7 @@ oldest make room for new ones.
 
 from __future__ import annotations
 
+import atexit
 import collections
 import dataclasses
 import logging
@@ -87,7 +88,7 @@ class Recordings:
                 this machine alone can reach.
         """
         self.local_folder = local_folder.resolve() if local_folder else None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
         self._opened: collections.OrderedDict[str, Opened] = collections.OrderedDict()
         self._lock = threading.Lock()
         self._one_by_one = threading.Lock()
@@ -102,8 +103,9 @@ class Recordings:
             raise QueryError(f"the file has {size_bytes / 2**20:.4g} MiB; wanted up to {MAX_BYTES >> 20}")
         with self._lock:
             if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(prefix="cacara-recordings-", ignore_cleanup_errors=True)
-            folder = Path(self._folder.name)
+                self._folder = Path(tempfile.mkdtemp(prefix="cacara-recordings-"))
+                atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
+            folder = self._folder
             while self._opened and (
                 len(self._opened) >= MAX_RECORDINGS or self._stored_bytes(folder) + size_bytes > MAX_STORED_BYTES
             ):
@@ -193,7 +195,7 @@ class Recordings:
         opened = self._opened.pop(recording)
         opened.stopped.set()
         for path in (opened.copy, opened.path):
-            if self._folder is not None and path.parent == Path(self._folder.name):
+            if path.parent == self._folder:
                 path.unlink(missing_ok=True)
 
     @staticmethod
@@ -217,7 +219,7 @@ class Recordings:
             logger.exception("listening to a recording failed")
             opened.phase, opened.problem = "failed", f"unexpected {type(error).__name__}, see the server's log"
         opened.busy = False
-        if self._folder is not None and opened.path.parent == Path(self._folder.name) and opened.phase == "ready":
+        if opened.path.parent == self._folder and opened.phase == "ready":
             opened.path.unlink(missing_ok=True)  # the copy is all that is needed from here on
         if opened.phase in ("failed", "cancelled"):
             opened.copy.unlink(missing_ok=True)

@@ -134,7 +134,7 @@ def _axis(seconds: float) -> str:
     apart = next((tick for tick in TICKS if seconds / tick <= MOST_TICKS), TICKS[-1])
     marks = []
     moment = 0.0
-    while moment <= seconds and len(marks) <= 2 * MOST_TICKS:
+    while moment <= 0.96 * seconds and len(marks) <= 2 * MOST_TICKS:  # one at the very end would be cut
         marks.append(f'<span style="left:{100 * moment / seconds:.3f}%">{clock(moment)[:-2]}</span>')
         moment += apart
     return "".join(marks)
@@ -147,7 +147,8 @@ def _hit(hit: Mapping[str, Any], words: Wording) -> str:
     return (
         f'<li class="{"clear" if hit["clear"] else "faint"}">'
         f'<button type="button" data-start="{hit["start_seconds"]}" data-end="{hit["end_seconds"]}" '
-        f'aria-label="{_text(name)}"><span class="rank">{hit["rank"]}</span> ▶ <bdi dir="ltr">{times}</bdi></button>'
+        f'title="{_text(name)}"><span class="rank">{hit["rank"]}</span> <span aria-hidden="true">▶</span> '
+        f'<bdi dir="ltr">{times}</bdi></button>'
         f'<span class="score">{_text(words("score"))} <bdi>{hit["score"]:.3f}</bdi> · {_text(strength)}</span></li>'
     )
 

@@ -1,0 +1,89 @@
+"""The Map tab: the drawn map, a query on it, a picked point, a selection that is exported and judged."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from feedback_db.store import Store
+
+HOSTILE = '"><img src=x onerror=alert(1)><b>dog</b>'
+DRAWN_MS = 600_000
+"""Where no map is stored yet, the tab fits one: some minutes on a busy machine."""
+
+
+@pytest.fixture
+def page(open_page):
+    page = open_page()
+    page.set_default_timeout(120_000)
+    page.get_by_role("tab", name="Map").click()
+    page.wait_for_selector(".map[data-drawn]", timeout=DRAWN_MS)
+    return page
+
+
+def picked(page) -> str:
+    return page.locator(".map-side h3").inner_text()
+
+
+def test_a_visitor_asks_picks_selects_exports_and_judges(page, app, tmp_path):
+    assert int(page.locator(".map").get_attribute("data-drawn")) > 1000
+    assert page.locator(".map-measures dt").count() >= 6
+
+    page.fill(".map [name=query]", "der Hund bellt")
+    page.press(".map [name=query]", "Enter")
+    page.wait_for_selector(".map-placed")
+    assert "der Hund bellt" in picked(page)
+    assert page.locator(".map-near.audio button").count() == page.locator(".map-near.text button").count() == 6
+    shown = page.evaluate("document.querySelector('.map-plot').data.at(-1)")
+    assert shown["text"] == ["der Hund bellt"] and len(shown["x"]) == 1
+
+    page.locator(".map-near.audio button").first.click()
+    page.wait_for_selector(".map-picked audio")
+    page.select_option(".map [name=colour]", "language")
+    page.wait_for_function("document.querySelector('.map-plot').data.some((trace) => trace.name === 'Deutsch')")
+
+    page.fill(".map [name=find]", "frog")
+    page.locator("[data-action=select-found]").click()
+    page.wait_for_selector(".map-selection table")
+    with page.expect_download() as download:
+        page.locator("[data-action=export]").click()
+    download.value.save_as(tmp_path / "map.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "map.csv").read_text(encoding="utf-8-sig"))))
+    assert len(rows) > 3 and any(row["kind"] == "audio" for row in rows)
+    assert {row["concept"] for row in rows if row["kind"] != "text"} >= {"frog"}
+
+    page.fill(".map [name=judged]", "ein Frosch")
+    page.locator(".map-judge [data-label=relevant]").click()
+    page.wait_for_function("document.querySelector('.map-judge .verdict').textContent")
+    with Store(app.database) as store:
+        stored = [each for each in store.current_judgements() if each.query_text == "ein Frosch"]
+    assert len(stored) == sum(row["kind"] != "text" for row in rows)
+    page.locator(".map-judge [data-action=undo]").click()
+    page.wait_for_function("document.querySelector('.map-judge [data-action=undo]').hidden")
+    with Store(app.database) as store:
+        assert [each for each in store.current_judgements() if each.query_text == "ein Frosch"] == []
+
+
+def test_a_box_drawn_with_the_mouse_selects_what_lies_in_it(page):
+    page.locator("[data-tool=select]").click()
+    box = page.locator(".map-plot").bounding_box()
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.8 * box["height"], steps=4)
+    page.mouse.up()
+    page.wait_for_selector(".map-selection table")
+    assert page.locator(".map-selection tbody tr").count() > 10
+    page.locator("[data-action=clear]").click()
+    page.wait_for_selector(".map-selection", state="hidden")
+
+
+def test_hostile_words_are_shown_as_text(page):
+    page.fill(".map [name=find]", HOSTILE)
+    page.fill(".map [name=query]", HOSTILE)
+    page.press(".map [name=query]", "Enter")
+    page.wait_for_selector(".map-placed")
+    assert HOSTILE in picked(page)
+    assert page.locator(".map img[src=x], .map-side b, .map-plot image").count() == 0
+    page.wait_for_function("document.querySelector('.map-plot svg').textContent.includes('<img src=x')")

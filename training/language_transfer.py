@@ -1,0 +1,97 @@
+"""What Native Language Transfer starts from: the pairs, where their English is, and a first ``W_e``."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from cacara import sources
+from cacara.backbones.text import TextTower
+from cacara.errors import ManifestError
+from cacara.language_acquirers import Acquirers
+from cacara.model import Cacara
+from training import cached_arrays, text_statistics, translations
+from training.language_acquisition_data import owner_of
+from training.text_alignment import nearest
+from training.translations import Translation
+
+if TYPE_CHECKING:
+    from training.language_acquisition import LanguageAcquisitionOptions
+
+FORMAT = 1
+SPECIAL_WEIGHT = 50.0
+"""How many words the tokens that begin and end a text count for in the fit of ``W_e``."""
+RIDGE = 1e-3
+
+log = logging.getLogger(__name__)
+
+
+def pairs_of(options: LanguageAcquisitionOptions, model: Cacara, benchmark: Path) -> dict[str, tuple[Translation, ...]]:
+    """Return each language's translations that the policy allows, of texts that can be heard or seen.
+
+    Raises:
+        ManifestError: A language has none.
+    """
+    folders = sources.fetch_all(translations.ALL_SOURCES, lambda progress: log.info("%s", progress))
+    wanted = [
+        dataclasses.replace(pair, language=owner)
+        for pair in translations.collect(folders)
+        if (owner := owner_of(pair.language, options.languages))
+    ]
+    allowed = translations.allowed(wanted, options.policy, benchmark)
+    into = Counter(english for english, _ in {(pair.english, pair.language) for pair in allowed})
+    pairs = [pair for pair in allowed if into[pair.english] >= options.common and ":" not in pair.english]
+    if options.vocabulary:
+        english = sorted({pair.english for pair in pairs})
+        embedded = torch.from_numpy(english_targets(model.text, english))
+        centred = functional.normalize(embedded - model.centring.mean_of("en").cpu(), dim=-1)
+        heads = [model.head, *([model.image.head] if model.image else [])]
+        classes = functional.normalize(torch.cat([head.class_embeddings.float().cpu() for head in heads]), dim=-1)
+        kept = {english[place] for place in nearest(centred, classes, options.vocabulary)}
+        pairs = [pair for pair in pairs if pair.english in kept]
+    found = {code: tuple(pair for pair in pairs if pair.language == code) for code in options.languages}
+    if missing := [code for code, own in found.items() if not own]:
+        raise ManifestError(f"there are no pairs for {', '.join(missing)}; wanted languages of the packages")
+    return found
+
+
+def english_targets(tower: TextTower, texts: Sequence[str]) -> np.ndarray:
+    """Return where the frozen tower puts English texts, float32 [texts, dimension], kept in the cache."""
+    key = [FORMAT, dataclasses.asdict(tower.config), cached_arrays.weights_hash(tower), list(texts)]
+    return cached_arrays.get("english", key, lambda: {"embeddings": text_statistics.embed(tower, texts)})["embeddings"]
+
+
+def fit_embedding(acquirers: Acquirers) -> int:
+    """Set ``W_e`` so that words which are one piece in both tokenizers keep their embedding; return how many there are.
+
+    The tokens that begin and end a text are fitted as well. Least squares with a small ridge.
+    """
+    theirs = acquirers.tokenizer.get_vocab()
+    words = sorted(
+        piece[1:] for piece in theirs if piece.startswith("▁") and piece[1:].isascii() and piece[1:].isalpha()
+    )
+    native = acquirers.tower.tokenizer
+    cut = native(words)["input_ids"] if words else []
+    single = [(word, ids[1]) for word, ids in zip(words, cut, strict=True) if len(ids) == 3]
+    ends = acquirers.tokenizer("")["input_ids"]
+    own = native("")["input_ids"]
+    pairs = [(theirs["▁" + word], number, 1.0) for word, number in single]
+    pairs += [(a, b, SPECIAL_WEIGHT) for a, b in zip((ends[0], ends[-1]), (own[0], own[-1]), strict=True)]
+    table, embedding = acquirers.embedding.table, acquirers.tower.encoder.get_input_embeddings().weight  # type: ignore
+    source = table[torch.tensor([a for a, _, _ in pairs])].float()
+    wanted = embedding[torch.tensor([b for _, b, _ in pairs])].float()
+    weight = torch.tensor([w for _, _, w in pairs], device=source.device)[:, None]
+    gram = (source * weight).T @ source
+    gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram), device=gram.device)
+    fitted = torch.linalg.solve(gram.double(), ((source * weight).T @ wanted).double()).float()
+    acquirers.embedding.projection.weight.data.copy_(fitted.T)
+    log.info("W_e begins with %d words that are one piece in both tokenizers", len(single))
+    return len(single)
