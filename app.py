@@ -42,6 +42,8 @@ class Settings:
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         feedback_dataset: A dataset on the Hugging Face Hub that keeps the feedback, or None.
         local_files: A folder whose long recordings visitors may open where they lie, or None; with a loopback host only.
+        admin_token: What the team lead proves with who they are, or None.
+        login: Visitors can sign in with their account on the Hugging Face Hub.
     """
 
     host: str
@@ -53,6 +55,8 @@ class Settings:
     device: str
     local_files: Path | None = None
     feedback_dataset: str | None = None
+    admin_token: str | None = dataclasses.field(default=None, repr=False)
+    login: bool = False
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -61,7 +65,8 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     Args:
         arguments: The command line without the program's name.
         environment: ``SPACE_ID`` says that this is a Space: listen to all, and use the disk that lasts.
-            ``FEEDBACK_DATASET`` is what ``--feedback-dataset`` is when not given.
+            ``FEEDBACK_DATASET`` is what ``--feedback-dataset`` is when not given. ``CACARA_ADMIN_TOKEN`` is the team
+            lead's token. ``OAUTH_CLIENT_ID`` says that a Space lets its visitors sign in.
     """
     on_space = bool(environment.get("SPACE_ID"))
     lasting = on_space and os.access(SPACE_DISK, os.W_OK)
@@ -102,6 +107,8 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     if given["local_files"] and not given["local_files"].is_dir():
         parser.error(f"--local-files: no folder {given['local_files']}")
     given["models"] = given["models"] or given["database"].parent / "models"
+    given["admin_token"] = environment.get("CACARA_ADMIN_TOKEN") or None
+    given["login"] = on_space and bool(environment.get("OAUTH_CLIENT_ID"))
     return Settings(**given)
 
 
@@ -147,13 +154,19 @@ def make_services(settings: Settings) -> Services:
     """Return what the handlers work with; nothing is loaded or opened yet."""
     from cacara.registry import Registry
     from ui.models_menu.shelf import Shelf
+    from ui.permissions import Access
     from ui.recordings.library import Recordings
     from ui.services import Feedback, Services
     from ui.startup import Engine
 
     shelf = Shelf(Registry(settings.models), settings.gallery, settings.device, settings.model)
     recordings = Recordings(settings.local_files)
-    return Services(Engine(models=shelf), Feedback(settings.database, settings.feedback_dataset), recordings=recordings)
+    return Services(
+        Engine(models=shelf),
+        Feedback(settings.database, settings.feedback_dataset),
+        recordings=recordings,
+        access=Access(settings.host not in LOOPBACK, settings.admin_token, settings.login),
+    )
 
 
 def start_server(services: Services, host: str, port: int) -> gr.Blocks:

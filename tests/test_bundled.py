@@ -15,7 +15,7 @@ from cacara.checkpoint import CARD, FILES, OPTIONAL_FILES, WEIGHTS
 REPOSITORY = Path(__file__).parent.parent
 MAX_FILE_BYTES = 10_000_000
 MAX_ALL_BYTES = 40_000_000
-PARTS = ("head.", "centring.", "audio.", "image_head.", "text_lora.", "projectors.")
+PARTS = ("head.", "centring.", "audio.", "image_head.", "text_lora.", "projectors.", "acquirers.")
 
 each = pytest.mark.parametrize("name", list(checkpoint.bundled()))
 

@@ -76,7 +76,7 @@ def test_passages_are_found_best_first_where_they_are_and_do_not_overlap():
     scores[30] = 0.6
     made = timeline(scores)
     found = long_recordings.passages(made, long_recordings.similarity(made, QUERY), 5)
-    assert (found[0].start_seconds, found[0].end_seconds) == (10.0, 13.0)
+    assert (found[0].start_seconds, found[0].end_seconds) == (10.0, 12.0)
     assert found[0].score == pytest.approx(0.9) and found[0].clear and [hit.rank for hit in found[:2]] == [1, 2]
     assert (found[1].start_seconds, found[1].end_seconds) == (30.0, 32.0)
     spans = sorted((hit.start_seconds, hit.end_seconds) for hit in found)

@@ -34,12 +34,21 @@ def test_a_model_that_improves_what_was_judged_and_keeps_the_rest_passes():
     assert (verdict.passed, verdict.failed) == (True, ())
     report = verdict.to_json("abc")
     assert (report["passed"], report["fingerprint"]) == (True, "abc")
-    assert report["judged"]["after"] == 100.0
+    assert report["held_out"]["after"] == 100.0
 
 
 def test_a_model_that_stays_as_it_was_fails_on_what_was_judged():
     same = gate.compare(probe(), GOOD, GOOD)
     assert "(a) judged concepts do not improve" in gate.decide(same, same).failed[0]
+
+
+def test_where_dev_has_judged_concepts_they_decide_and_held_out_feedback_may_not_get_worse():
+    asked = probe()
+    same, better, worse = (gate.compare(asked, *pair) for pair in ((GOOD, GOOD), (BAD, GOOD), (GOOD, BAD)))
+    assert gate.decide(same, same, better).passed
+    assert gate.decide(None, same, better).passed
+    assert "do not improve: +0.0 points of R@10" in gate.decide(better, same, same).failed[0]
+    assert "held-out feedback is answered worse" in gate.decide(worse, same, better).failed[0]
 
 
 def test_too_few_held_out_queries_prove_nothing():

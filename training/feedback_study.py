@@ -4,7 +4,7 @@ Of the dev split's concepts with several sounds one half is judged. Of those con
 others kept to measure on; queries are judged in some languages and measured in the others. So set (a) has judged
 concepts in unseen wordings, languages and clips, and (b) the concepts that nobody judged. Simulated people judge what
 the base model finds among the judged sounds, one person a pair, and a share of their answers is wrong. Sounds of
-packages that the base model was not trained on are in the gallery too; nobody judges them, and they are rehearsed.
+other packages are rehearsed; nobody judges them.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from training.gate import Probe
 from training.run_folder import replace_text
 
 PEOPLE = 5
+Order = Literal["random", "uncertain"]
+ORDERS: tuple[Order, ...] = ("random", "uncertain")
 CANDIDATES = 6
 """How many of the judged sounds, the base model's first, are shown for a query."""
 
@@ -49,7 +51,8 @@ class StudyOptions:
         wrong: Share of wrong answers.
         very_wrong: The share of wrong answers that the gate is to stop.
         languages: In which people judge; measured is in all others.
-        packages: Sources of sounds that nobody judges; none that the base model was trained on.
+        packages: Sources of sounds that nobody judges and that are rehearsed: those that the base model was trained on,
+            and some that it was not.
         tuning: The fine-tuning.
     """
 
@@ -58,7 +61,11 @@ class StudyOptions:
     wrong: float = 0.1
     very_wrong: float = 0.3
     languages: tuple[str, ...] = ("en", "de", "es", "pt-BR", "fr", "sw", "zh-Hans", "ar", "ru", "hi", "id", "ja")
-    packages: tuple[str, ...] = ("freedroidrpg", "hedgewars", "megaglest", "supertux", "warzone2100", "widelands")
+    packages: tuple[str, ...] = (
+        *("arcade", "bzflag", "flare", "freeciv", "lincity", "lmms", "minetest", "opensfx", "searchandrescue"),
+        *("soundicons", "supersonic", "wesnoth", "freedroidrpg", "hedgewars", "megaglest", "supertux", "warzone2100"),
+        "widelands",
+    )
     tuning: FeedbackOptions = dataclasses.field(default_factory=FeedbackOptions)
 
 
@@ -77,7 +84,7 @@ class Case:
     size: int
     seed: int
     wrong: float
-    order: Literal["random", "uncertain"] = "random"
+    order: Order = "random"
     pull: bool = True
 
     @property
@@ -153,13 +160,15 @@ def run(options: StudyOptions, base: str, output: Path, benchmark_path: Path) ->
 
 
 def cases(options: StudyOptions) -> list[Case]:
-    """Return the fine-tunings: every size, the largest with many wrong answers and without the pull, then orders."""
+    """Return the fine-tunings: the largest, with many wrong answers, without the pull; then the smaller, by order."""
     largest = max(options.sizes)
-    found = [Case(size, seed, options.wrong) for size in sorted(options.sizes, reverse=True) for seed in options.seeds]
+    found = [Case(largest, seed, options.wrong) for seed in options.seeds]
     found += [Case(largest, seed, options.very_wrong) for seed in options.seeds]
     found += [Case(largest, seed, options.wrong, pull=False) for seed in options.seeds]
-    smaller = [size for size in options.sizes if size < largest]
-    return found + [Case(size, seed, options.wrong, "uncertain") for size in smaller for seed in options.seeds]
+    smaller = sorted((size for size in options.sizes if size < largest), reverse=True)
+    for order in ORDERS:
+        found += [Case(size, seed, options.wrong, order) for size in smaller for seed in options.seeds]
+    return found
 
 
 def make_world(options: StudyOptions, base: str, benchmark_path: Path) -> World:
@@ -271,9 +280,10 @@ def simulate(world: World, case: Case, options: StudyOptions, folder: Path) -> d
     head = finetune_feedback.tune(world.model.head, pairs, tuning, folder, Progress(None))
     after = _embed(head, world.heard)
     contests = finetune_feedback_data.held_out_contests(manifest.rows, held, seen, asked)
-    judged = gate.compare(contests, world.base[known], after[known])
+    held_out = gate.compare(contests, world.base[known], after[known])
     probes = {"a": _probe(world, parts, options.languages, True), "b": _probe(world, parts, options.languages, False)}
-    verdict = gate.decide(judged, gate.compare(probes["b"], world.base, after))
+    changes = {name: gate.compare(probe, world.base, after) for name, probe in probes.items()}
+    verdict = gate.decide(held_out, changes["b"], changes["a"])
     hits = {name: _hits(probe, world.base, after) for name, probe in probes.items()}
     means = {name: pooled_set([values]).difference for name, values in hits.items()}
     told = f"(a) {means['a']:+.1f}, (b) {means['b']:+.1f}, gate {'passed' if verdict.passed else 'stopped it'}"

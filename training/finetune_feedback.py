@@ -24,7 +24,7 @@ from cacara.gallery import Gallery
 from cacara.model import Cacara
 from cacara.seen_texts import SeenTexts
 from feedback_db.recordings import recordings_folder
-from training import feedback_manifest, finetune_feedback_data, finetune_feedback_files, gate, loop, run_folder
+from training import corpora, feedback_manifest, finetune_feedback_data, finetune_feedback_files, gate, loop, run_folder
 from training.feedback_manifest import Manifest, Row
 from training.finetune_feedback_data import Heard, HeldOut, Needed
 from training.finetune_feedback_files import Progress
@@ -44,13 +44,16 @@ class FeedbackOptions:
     """One fine-tuning.
 
     Attributes:
+        rehearsed: Keys of ``cacara.sources`` whose sounds are held in place beside those of the gallery, such as those
+            that the base model was trained on: the more kinds of sounds, the less is forgotten.
         held_out: Share of the clips that fit, and of the queries, that the gate keeps for itself, 0 to 0.5.
         needed: How much feedback there must be.
         objective: The loss.
         loop: How long and how fast.
     """
 
-    held_out: float = 0.2
+    rehearsed: tuple[str, ...] = ()
+    held_out: float = 0.1
     needed: Needed = dataclasses.field(default_factory=Needed)
     objective: FeedbackObjective = dataclasses.field(default_factory=FeedbackObjective)
     loop: LoopOptions = dataclasses.field(
@@ -126,7 +129,8 @@ def _train(
     _claim(output, options, manifest, model, len(rows))
     heads: dict[str, AnchoredHead] = {}
     for kind, heard in galleries.items():
-        if pairs := training_pairs(rows, kind, held, heard, vectors):
+        more = _rehearsed(model, options.rehearsed, benchmark_path, told) if kind == "sound" else None
+        if pairs := training_pairs(rows, kind, held, finetune_feedback_data.joined(heard, more), vectors):
             heads[kind] = tune(_head(model, kind), pairs, options, output / kind, told, kind)
     if not heads:
         raise RunError("nothing to train on but what is held out; wanted more feedback")
@@ -210,6 +214,16 @@ def _hear(model: Cacara, sounds: Gallery, manifest: Manifest, told: Progress) ->
     return galleries
 
 
+def _rehearsed(model: Cacara, packages: Sequence[str], benchmark_path: Path, told: Progress) -> Heard | None:
+    """Return the sounds of packages, without those of the benchmark."""
+    if not packages:
+        return None
+    keys = {*packages, *benchmark_file.read(benchmark_path).sources}
+    folders = sources.fetch_all(sorted(keys))
+    clips = corpora.train_clips({key: folders[key] for key in packages}, benchmark_path, folders)
+    return finetune_feedback_data.hear(model, clips, "sound", lambda share: told.tell("prepare", share, "rehearsed"))
+
+
 def _claim(output: Path, options: FeedbackOptions, manifest: Manifest, model: Cacara, rows: int) -> None:
     """Refuse to go on where another run has begun, be it for sounds or for pictures."""
     described = {**dataclasses.asdict(options), "manifest": manifest.hash, "base": model.fingerprint, "rows": rows}
@@ -243,18 +257,24 @@ def _gate(
         contests = finetune_feedback_data.held_out_contests(own, held, heard, vectors)
         changes.append(gate.compare(contests, _placed(model, heard, kind), _placed(tuned, heard, kind)))
     known = [change for change in changes if change is not None]
-    judged = max(known, key=lambda change: change.difference.queries) if known else None
+    held_out = max(known, key=lambda change: change.difference.queries) if known else None
     told.tell("gate", 0.3, "asking dev what nobody judged")
-    clips, probe = dev_probe(model, benchmark_path, _judged_names(rows, galleries), told)
-    return gate.decide(judged, gate.compare(probe, _placed(model, clips, "sound"), _placed(tuned, clips, "sound")))
+    clips, of_judged, of_others = dev_probes(model, benchmark_path, rows, _judged_names(rows, galleries), told)
+    before, after = _placed(model, clips, "sound"), _placed(tuned, clips, "sound")
+    enough = len(set(of_judged.concepts.tolist())) >= gate.MIN_CONCEPTS
+    judged = gate.compare(of_judged, before, after) if enough else None
+    return gate.decide(held_out, gate.compare(of_others, before, after), judged)
 
 
-def dev_probe(model: Cacara, benchmark_path: Path, judged: frozenset[str], told: Progress) -> tuple[Heard, Probe]:
-    """Return the dev split's clips and the held-out set (b): its texts for concepts that nobody judged.
+def dev_probes(
+    model: Cacara, benchmark_path: Path, rows: Sequence[Row], judged: frozenset[str], told: Progress
+) -> tuple[Heard, Probe, Probe]:
+    """Return the dev split's clips, its texts for judged concepts that nobody judged, and those for all other concepts.
 
     Args:
         model: The base model.
         benchmark_path: The frozen benchmark of sounds.
+        rows: What was judged; dev clips among them are not ranked.
         judged: Concepts and texts that were judged, in small letters.
         told: Is told of the progress.
     """
@@ -262,17 +282,19 @@ def dev_probe(model: Cacara, benchmark_path: Path, judged: frozenset[str], told:
     split = benchmark.load(benchmark_path, "dev", folders)
     heard = finetune_feedback_data.hear(model, split.clips, "sound", lambda share: told.tell("gate", share, "dev"))
     touched = {query.concept for query in split.queries if query.text.lower() in judged or query.concept in judged}
-    asked = [query for query in split.queries if query.concept not in touched]
-    if not asked:
-        return heard, Probe(
-            np.zeros((0, 1), np.float32), *(np.zeros(0, dtype=str),) * 2, *(np.zeros((0, 0), bool),) * 2
-        )
+    asked = [query for query in split.queries if query.text.lower() not in judged]
     vectors = model.encode_text([query.text for query in asked], [query.language for query in asked])
+    shown = {row.clip_id for row in rows}
+    allowed = np.array([clip.clip_id not in shown for clip in heard.clips])
     concepts = np.array([query.concept for query in asked])
-    relevant = concepts[:, None] == np.array([clip.concept for clip in heard.clips])[None, :]
-    keep = relevant.any(axis=1)
+    relevant = (concepts[:, None] == np.array([clip.concept for clip in heard.clips])[None, :]) & allowed
     languages = np.array([query.language for query in asked])
-    return heard, Probe(vectors[keep], languages[keep], concepts[keep], relevant[keep], np.ones_like(relevant[keep]))
+    probes = []
+    for wanted in (True, False):
+        keep = np.array([(name in touched) == wanted for name in concepts]) & relevant.any(axis=1)
+        ranked = np.repeat(allowed[None, :], int(keep.sum()), axis=0)
+        probes.append(Probe(vectors[keep], languages[keep], concepts[keep], relevant[keep], ranked))
+    return heard, probes[0], probes[1]
 
 
 def _judged_names(rows: Sequence[Row], galleries: Mapping[str, Heard]) -> frozenset[str]:

@@ -182,6 +182,18 @@ def _through(tower: torch.nn.Module, clip: Clip, kind: str) -> tuple[torch.Tenso
         return tower([audio.load(clip.path, audio.GALLERY_LIMITS).waveform[: int(MAX_SECONDS * audio.SAMPLE_RATE_HZ)]])
 
 
+def joined(first: Heard, second: Heard | None) -> Heard:
+    """Return the clips of both, without those of the second whose ids the first has."""
+    if second is None:
+        return first
+    new = [row for row, clip in enumerate(second.clips) if clip.clip_id not in first.rows]
+    return Heard(
+        (*first.clips, *(second.clips[row] for row in new)),
+        np.concatenate([first.features, second.features[new]]),
+        np.concatenate([first.probabilities, second.probabilities[new]]),
+    )
+
+
 def clips_of(gallery: Gallery, kind: str) -> tuple[Clip, ...]:
     """Return the clips of a kind."""
     return gallery.clips if kind == "sound" else gallery.pictures

@@ -14,6 +14,7 @@ from feedback_db.store import Store
 from ui.compare.memory import ComparisonMemory
 from ui.dictation import Dictation
 from ui.map.desk import MapDesk
+from ui.permissions import Access
 from ui.recordings.library import Recordings
 from ui.searches import SearchMemory
 
@@ -75,6 +76,7 @@ class Services:
         comparisons: The comparisons of words this server has lately made.
         recordings: The long recordings that visitors have opened.
         maps: The maps that are drawn, and those being made.
+        access: How this server is reached, and who may do what only its team lead may.
     """
 
     engine: Engine
@@ -84,3 +86,4 @@ class Services:
     dictation: Dictation = dataclasses.field(default_factory=Dictation)
     recordings: Recordings = dataclasses.field(default_factory=Recordings)
     maps: MapDesk = dataclasses.field(default_factory=MapDesk)
+    access: Access = dataclasses.field(default_factory=Access)

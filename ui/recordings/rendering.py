@@ -132,7 +132,7 @@ def _path(points: Sequence[float | None], height: Any) -> str:  # noqa: ANN401
 
 def _axis(seconds: float) -> str:
     apart = next((tick for tick in TICKS if seconds / tick <= MOST_TICKS), TICKS[-1])
-    marks = []
+    marks: list[str] = []
     moment = 0.0
     while moment <= 0.96 * seconds and len(marks) <= 2 * MOST_TICKS:  # one at the very end would be cut
         marks.append(f'<span style="left:{100 * moment / seconds:.3f}%">{clock(moment)[:-2]}</span>')
