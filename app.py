@@ -153,19 +153,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_services(settings: Settings) -> Services:
     """Return what the handlers work with; nothing is loaded or opened yet."""
     from cacara.registry import Registry
+    from ui.jobs import Jobs
     from ui.models_menu.shelf import Shelf
     from ui.permissions import Access
     from ui.recordings.library import Recordings
     from ui.services import Feedback, Services
     from ui.startup import Engine
+    from ui.teach.taught import TaughtLanguages
+    from ui.workshop import Workshop
 
-    shelf = Shelf(Registry(settings.models), settings.gallery, settings.device, settings.model)
+    registry, taught = Registry(settings.models), TaughtLanguages(settings.models)
+    shelf = Shelf(registry, settings.gallery, settings.device, settings.model)
+    database = settings.database.absolute()
+    jobs = Jobs(database.parent / "jobs")
     recordings = Recordings(settings.local_files)
     return Services(
-        Engine(models=shelf),
+        Engine(models=shelf, refresh=taught.refresh),
         Feedback(settings.database, settings.feedback_dataset),
         recordings=recordings,
         access=Access(settings.host not in LOOPBACK, settings.admin_token, settings.login),
+        workshop=Workshop(jobs, registry, taught, database, settings.gallery, settings.model),
     )
 
 

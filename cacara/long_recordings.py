@@ -27,6 +27,8 @@ SILENCE_PEAK = 1e-3
 MAX_HITS = 100
 CLEAR = 3.0
 """From here on a hit stands out: this many robust deviations above what is usual in the recording."""
+LEAST_SPREAD = 0.01
+"""A recording of faint noise alone hardly varies; smaller differences of similarity than this mean nothing."""
 _WINDOW_RANGE = (0.5, 30.0)
 
 
@@ -219,7 +221,7 @@ def passages(timeline: Timeline, curve: npt.NDArray[np.float32], top_k: int = 10
     if not known.size:
         return ()
     usual = float(np.median(known))
-    spread = max(1.4826 * float(np.median(np.abs(known - usual))), 1e-6)
+    spread = max(1.4826 * float(np.median(np.abs(known - usual))), LEAST_SPREAD)
     values = np.where(np.isnan(curve), -np.inf, curve)
     taken = np.isneginf(values)
     hop = timeline.windowing.hop_seconds

@@ -108,6 +108,7 @@ def test_the_folder_holds_the_base_bit_by_bit_and_says_what_was_added(base, opti
     assert [(content.language, content.pairs) for content in files] == [("de", 2), ("sv", 2)]
     assert all(value.dtype == torch.float16 for content in files for value in content.tensors.values())
     card = (final / checkpoint.CARD).read_text(encoding="utf-8")
+    assert "A card." not in card and "MLA, arXiv 2206.11091" in card
     assert "# tiny-mla 1" in card and "| German (`de`) | 2 | 2 |" in card and "nlt (40 × 8) → le (5 × 8)" in card
     assert seen_texts.read(final) is not None
 

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 HEADING = "## Language acquirers"
 
+_INTRODUCTION = """\
+Sounds and pictures in the space of a frozen English text encoder, aligned on English captions only. Other languages
+reach it by acquirers that were trained on translations (MLA, arXiv 2206.11091): the last section tells of them.
+"""
+
 _TEXT = """\
 {heading}
 
@@ -65,6 +70,8 @@ def render(
     title, _, rest = (base / CARD).read_text(encoding="utf-8").partition("\n# ")
     base_name = rest.split()[0]
     body = rest.split("\n", 1)[1].split(f"\n{HEADING}\n")[0].rstrip("\n")
+    _, _, told = body.strip().partition("\n\n")  # the base's own first paragraph speaks of its text encoder alone
+    body = f"\n{_INTRODUCTION}\n{told}"
     body = body.replace(f"--model {base_name}`", f"--model {config.name}`")
     counts = seen.count() if seen else {}
     flat = [pair for own in pairs.values() for pair in own]

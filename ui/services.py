@@ -20,6 +20,7 @@ from ui.searches import SearchMemory
 
 if TYPE_CHECKING:
     from ui.startup import Engine
+    from ui.workshop import Workshop
 
 OPENING_SECONDS = 5.0
 """How long a flag waits for a locked database; a person is looking at the button meanwhile."""
@@ -77,6 +78,7 @@ class Services:
         recordings: The long recordings that visitors have opened.
         maps: The maps that are drawn, and those being made.
         access: How this server is reached, and who may do what only its team lead may.
+        workshop: Where models are trained; None where they are not.
     """
 
     engine: Engine
@@ -87,3 +89,4 @@ class Services:
     recordings: Recordings = dataclasses.field(default_factory=Recordings)
     maps: MapDesk = dataclasses.field(default_factory=MapDesk)
     access: Access = dataclasses.field(default_factory=Access)
+    workshop: Workshop | None = None

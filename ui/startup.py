@@ -72,18 +72,25 @@ WAITING = Status("waiting")
 class Engine:
     """What answers searches, once it is there; safe for many threads."""
 
-    def __init__(self, prepare: Prepare | None = None, models: Models | None = None) -> None:
+    def __init__(
+        self,
+        prepare: Prepare | None = None,
+        models: Models | None = None,
+        refresh: Callable[[Retriever], None] | None = None,
+    ) -> None:
         """Make an engine that is not started yet.
 
         Args:
             prepare: Does the slow work and returns the retriever; it is called in a thread of its own,
                 with a function that takes its progress. Heavy imports belong inside it. For an engine of one model.
             models: The models to choose from; for an engine of many.
+            refresh: Lets a prepared model read what was added to it since; called before it answers, and often after.
         """
         if (prepare is None) == (models is None):
             raise ValueError("an engine has either one model or models to choose from")
         self._models = models
         self._prepare = prepare
+        self._refresh = refresh or (lambda retriever: None)
         self._lock = threading.Lock()
         self._one_by_one = threading.Lock()
         self._default = ""
@@ -173,8 +180,21 @@ class Engine:
         return (ready := self._ready) is not None and ready.sees
 
     def languages(self) -> tuple[str, ...]:
-        """Return the BCP-47 codes the model knows; none before it is ready."""
-        return tuple(ready.model.languages) if (ready := self._ready) is not None else ()
+        """Return the BCP-47 codes the model knows, and those acquired here; none before it is ready."""
+        if (ready := self._ready) is None:
+            return ()
+        with self._lock:
+            acquirers = [each.model.acquirers for each in self._retrievers.values()]
+        # A language that another model here has acquired may be asked in too: the model menu chooses who answers.
+        acquired = [code for each in acquirers if each is not None for code in each.languages]
+        return tuple(dict.fromkeys([*ready.model.languages, *acquired]))
+
+    def refresh(self) -> None:
+        """Let the prepared models read what was added to them since."""
+        with self._lock:
+            ready = list(self._retrievers.values())
+        for each in ready:
+            self._refresh(each)
 
     def _begin(self, model: str) -> None:
         with self._lock:
@@ -188,6 +208,7 @@ class Engine:
         try:
             with self._one_by_one:  # two models that load at once would hold every tower twice
                 retriever = self._made(model)
+                self._refresh(retriever)
         except CacaraError as error:
             logger.error("the preparation failed: %s", error)
             self._failed(model, " ".join(str(error).split()))
@@ -245,6 +266,7 @@ class Engine:
         pause = threading.Event()
         while not pause.wait(POLLING_SECONDS):
             self.follow_promotion()
+            self.refresh()
 
     def follow_promotion(self) -> None:
         """Let the promoted model answer once it is ready; until then the one before goes on answering."""

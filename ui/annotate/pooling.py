@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from cacara import languages as language_codes
@@ -118,7 +117,8 @@ def make_checks(campaign: Campaign, retriever: Retriever, number: int) -> list[I
     made = []
     for code in campaign.languages or ("en",):
         spoken = nearest_language(code, gallery.languages)
-        told = _shuffled([clip for clip in gallery.clips if clip.captions.get(spoken)], f"check {code}")
+        clips = {clip.clip_id: clip for clip in gallery.clips if clip.captions.get(spoken)}
+        told = [clips[clip_id] for clip_id in _shuffled(list(clips), f"check {code}")]
         for place, clip in enumerate(told[:number]):
             wrong = place % 2 == 1
             heard = next((other for other in reversed(told) if _differ(clip, other)), None) if wrong else clip
@@ -203,22 +203,16 @@ def _items_of(
     ]
 
 
-def with_settings(campaign: Campaign, settings: Mapping[str, object]) -> Campaign:
-    """Return a campaign with other settings, checked; ``FeedbackError`` names one that is out of range."""
-    changed: dict[str, object] = {name: value for name, value in settings.items() if value is not None}
-    return dataclasses.replace(campaign, **changed)  # type: ignore[arg-type]
-
-
 def _ranking(model: str, version: str, hits: Sequence[Hit]) -> Ranking:
     return Ranking(model=model, model_version=version, clip_ids=tuple(hit.clip_id for hit in hits))
 
 
 def _is_language(code: str, languages: Sequence[str]) -> bool:
-    """Return whether a word before a colon is a language: any known code, or one of the campaign's."""
+    """Return whether a word before a colon is a language: one of the campaign's, or one that has a name."""
     if code in languages:
         return True
     try:
-        return language_codes.normalise(code).lower() == code.lower()
+        return language_codes.describe(code).english_name.lower() != code.lower()
     except CacaraError:
         return False
 
@@ -230,6 +224,6 @@ def _differ(one: Clip, other: Clip) -> bool:
     return not shared and (one.concept is None or one.concept != other.concept)
 
 
-def _shuffled(values: Sequence, seed: str) -> list:
-    """Return values in an order that is as if drawn, and the same each time."""
+def _shuffled(values: Sequence[str], seed: str) -> list[str]:
+    """Return texts in an order that is as if drawn, and the same each time."""
     return sorted(values, key=lambda value: hashlib.sha256(f"{seed} {value}".encode()).digest())

@@ -1,0 +1,273 @@
+"""What an annotator does, as plain JSON values: who they are, the next question, an answer, taking it back.
+
+Of a question nothing is told that would show what a model thought of it: no model, score, rank or priority.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from cacara import languages as language_codes
+from cacara.errors import QueryError
+from feedback_db import Campaign, Caption, Event, FeedbackError, Item, Judgement, Lease, Preference, Store, Undo
+from feedback_db.campaign_records import left_side
+from ui.services import Services
+from ui.wording import FALLBACK, wording
+
+RESERVED = ("visitor-", "hf:")
+"""How names begin that nobody may choose: random names of this page's visitors, and accounts that were signed in with."""
+
+SIDES = ("left", "right", "both", "neither")
+LOOK_BACK = 200
+"""How many of a person's newest events are looked through for what they can take back or change."""
+
+
+def annotator_register(services: Services, name: str, agreed: bool = False, interface: str = FALLBACK) -> dict[str, str]:
+    """Take a name for oneself; the token that comes back is the only proof that it is yours, and is shown once.
+
+    Args:
+        services: What the handlers work with.
+        name: 1 to 100 characters that nobody has taken.
+        agreed: Agreement that one's answers are kept under this name.
+        interface: Language in which an error is told.
+
+    Returns:
+        ``annotator`` and ``token``.
+    """
+    words = wording(str(interface))
+    if not isinstance(name, str) or not name.strip():
+        raise QueryError(words("annotate_no_name"))
+    if agreed is not True:
+        raise QueryError(words("annotate_not_agreed"))
+    name = " ".join(name.split())
+    if name.lower().startswith(RESERVED):
+        raise QueryError(f"name: found {name[:40]!r}, wanted one that does not begin with {' or '.join(RESERVED)}")
+    return {"annotator": name, "token": services.feedback.store().register(name)}
+
+
+def log_in(services: Services, username: str | None, token: str) -> dict[str, str] | None:
+    """Return the name and the token of somebody who has signed in with their account, or None when nobody has.
+
+    Args:
+        services: What the handlers work with.
+        username: Their account's name, as the sign-in told the server; None when they have not signed in.
+        token: The one their browser has; kept if it is of this account.
+    """
+    if not username:
+        return None
+    store, name = services.feedback.store(), f"hf:{username}"
+    if store.identify(str(token)) == name:
+        return {"annotator": name, "token": str(token)}
+    return {"annotator": name, "token": store.register(name, claim=True)}
+
+
+def annotation_next(
+    services: Services, token: str, campaign_id: str, languages: list[str] | None = None, interface: str = FALLBACK
+) -> dict[str, Any]:
+    """Lease the next question of a campaign; the one you hold already comes again.
+
+    Args:
+        services: What the handlers work with.
+        token: Yours, of ``/annotator_register``.
+        campaign_id: The campaign.
+        languages: BCP-47 codes you know; none for any.
+        interface: Language in which an error is told.
+
+    Returns:
+        ``item``, null when there is nothing to do for you now, else with ``item_id``, ``query``, ``language``,
+        ``recording`` (hash of a query that is a sound), ``clip_kind``, and ``clip`` or, to compare, ``left`` and ``right``.
+    """
+    store, me = require_person(services, token, interface)
+    lease = store.next_item(str(campaign_id), me, _codes(languages))
+    return {"item": None if lease is None else shown(lease)}
+
+
+def annotation_again(services: Services, token: str, item_id: str, interface: str = FALLBACK) -> dict[str, Any]:
+    """Lease a question that you have answered or passed over, to answer it anew; ``item`` as in ``/annotation_next``."""
+    store, me = require_person(services, token, interface)
+    return {"item": shown(store.lease_item(str(item_id), me))}
+
+
+def annotation_judge(
+    services: Services,
+    token: str,
+    item_id: str,
+    label: str,
+    reasons: list[str] | None = None,
+    comment: str = "",
+    caption: str = "",
+    caption_language: str = "",
+    seconds: float | None = None,
+    interface: str = FALLBACK,
+) -> dict[str, Any]:
+    """Answer a question about one clip, with a better description of it if you have one.
+
+    Args:
+        services: What the handlers work with.
+        token: Yours.
+        item_id: The question.
+        label: ``relevant``, ``partly``, ``not_relevant`` or ``unsure``.
+        reasons: Tags such as ``wrong_sound`` or ``too_faint``.
+        comment: Anything to add.
+        caption: A better description.
+        caption_language: BCP-47 code of its language; needed with one.
+        seconds: From showing to answering.
+        interface: Language in which an error is told.
+
+    Returns:
+        ``judgement_id`` and, with a description, ``caption_id``.
+    """
+    store, me = require_person(services, token, interface)
+    if reasons is not None and not isinstance(reasons, list):
+        raise QueryError(f"reasons: found {reasons!r:.80}, wanted a list of tags")
+    taken = _seconds(seconds)
+    done = {}
+    if isinstance(caption, str) and caption.strip() and not _said_already(store, me, item_id, caption):
+        words = caption.strip()
+        made = store.caption_item(str(item_id), me, words, str(caption_language), seconds_taken=taken)
+        done["caption_id"] = made.caption_id
+    comment = comment.strip() if isinstance(comment, str) else ""
+    judgement = store.judge_item(
+        str(item_id), me, label, reasons=reasons or (), comment=comment or None, seconds_taken=taken
+    )
+    return done | {"judgement_id": judgement.judgement_id}
+
+
+def annotation_prefer(
+    services: Services, token: str, item_id: str, choice: str, seconds: float | None = None, interface: str = FALLBACK
+) -> dict[str, Any]:
+    """Answer which of two lists is better; returns ``preference_id``.
+
+    Args:
+        services: What the handlers work with.
+        token: Yours.
+        item_id: The question.
+        choice: ``left``, ``right``, ``both`` or ``neither``, as you saw them.
+        seconds: From showing to answering.
+        interface: Language in which an error is told.
+    """
+    store, me = require_person(services, token, interface)
+    if choice not in SIDES:
+        raise QueryError(f"choice: found {choice!r:.80}, wanted one of {', '.join(SIDES)}")
+    left = left_side(str(item_id), me)
+    right = "second" if left == "first" else "first"
+    meant = {"left": left, "right": right}.get(choice, choice)
+    made = store.prefer_item(str(item_id), me, meant, seconds_taken=_seconds(seconds))
+    return {"preference_id": made.preference_id}
+
+
+def annotation_skip(services: Services, token: str, item_id: str, interface: str = FALLBACK) -> dict[str, str]:
+    """Pass a question over; it does not come again unless you ask for it."""
+    store, me = require_person(services, token, interface)
+    store.skip(str(item_id), me)
+    return {"item_id": str(item_id)}
+
+
+def annotation_undo(services: Services, token: str, campaign_id: str, interface: str = FALLBACK) -> dict[str, Any]:
+    """Take back your last answer in a campaign that still counts, with the description given along.
+
+    Returns:
+        ``item_id`` of the question it was about, which waits for another answer.
+    """
+    store, me = require_person(services, token, interface)
+    mine = answers(store, me, str(campaign_id))
+    last = next((event for event in mine if not isinstance(event, Caption)), None)
+    if last is None:
+        raise QueryError(wording(str(interface))("annotate_nothing_to_undo"))
+    store.undo(answer_id(last), me)
+    # The description that was given along came just before the answer.
+    for event in itertools.takewhile(lambda event: isinstance(event, Caption), mine[mine.index(last) + 1 :]):
+        if event.item_id == last.item_id:
+            store.undo(answer_id(event), me)
+    return {"item_id": last.item_id}
+
+
+def answers(store: Store, annotator: str, campaign_id: str) -> list[Judgement | Caption | Preference]:
+    """Return a person's newest answers in a campaign that are not taken back, the newest first."""
+    events: list[Event] = [change.event for change in store.changes(LOOK_BACK, annotator)]
+    undone = {event.judgement_id for event in events if isinstance(event, Undo)}
+    return [
+        event
+        for event in events
+        if isinstance(event, Judgement | Caption | Preference)
+        and event.campaign_id == campaign_id
+        and event.item_id is not None
+        and answer_id(event) not in undone
+    ]
+
+
+def answer_id(event: Judgement | Caption | Preference) -> str:
+    """Return the identity of an answer of any kind."""
+    if isinstance(event, Judgement):
+        return event.judgement_id
+    return event.caption_id if isinstance(event, Caption) else event.preference_id
+
+
+def require_person(services: Services, token: str, interface: str = FALLBACK) -> tuple[Store, str]:
+    """Return the database and whose token this is.
+
+    Raises:
+        FeedbackError: It is nobody's; the text says so in the interface's language.
+    """
+    store = services.feedback.store()
+    me = store.identify(token) if isinstance(token, str) and token else None
+    if me is None:
+        raise FeedbackError(wording(str(interface))("annotate_unknown_token"))
+    return store, me
+
+
+def shown(lease: Lease) -> dict[str, Any]:
+    """Return what a person may see of a question they hold."""
+    item: Item = lease.item
+    told: dict[str, Any] = {
+        "item_id": item.item_id,
+        "campaign_id": item.campaign_id,
+        "query": item.query_text,
+        "recording": item.recording_sha256,
+        "query_kind": item.query_kind,
+        "language": item.language,
+        "clip_kind": item.clip_kind,
+    }
+    if item.first is None or item.second is None:
+        return told | {"clip": item.clip_id}
+    sides = {"first": list(item.first.clip_ids), "second": list(item.second.clip_ids)}
+    left = lease.left
+    return told | {"left": sides[left], "right": sides["second" if left == "first" else "first"]}
+
+
+def open_campaigns(store: Store) -> list[Campaign]:
+    """Return the campaigns that give out questions, the newest first."""
+    return [campaign for campaign in reversed(store.campaigns()) if campaign.open]
+
+
+def known_languages(campaign: Campaign, chosen: Sequence[str], interface: str) -> list[str]:
+    """Return in which of a campaign's languages a person is asked: what they chose, else the interface's, else any."""
+    bases = {language_codes.base(code): code for code in reversed(campaign.languages)}
+    kept = [code for code in chosen if code in campaign.languages]
+    own = bases.get(language_codes.base(interface))
+    return kept or ([own] if own else [])
+
+
+def _said_already(store: Store, annotator: str, item_id: object, caption: str) -> bool:
+    """Return whether a person's description of this question is this one already, as when they change the label alone."""
+    item = store.item(str(item_id))
+    mine = answers(store, annotator, item.campaign_id)
+    said = next((each for each in mine if isinstance(each, Caption) and each.item_id == item.item_id), None)
+    return said is not None and said.caption == caption.strip()
+
+
+def _codes(languages: object) -> list[str]:
+    if languages is None:
+        return []
+    if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
+        raise QueryError(f"languages: found {languages!r:.80}, wanted a list of codes such as 'sw'")
+    return languages
+
+
+def _seconds(seconds: object) -> float | None:
+    """Return a time the page has measured, cut to a day; None where it is no time."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+        return None
+    return round(min(float(seconds), 86_400.0), 2)

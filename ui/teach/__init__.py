@@ -1,0 +1,1 @@
+"""Teaching a model one more language from pairs of texts."""
