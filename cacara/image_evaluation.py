@@ -57,7 +57,9 @@ class Sight:
         if len(waveforms) != len(self._seen[0]):
             raise ValueError(f"{len(waveforms)} pictures, {len(self._seen[0])} were seen; wanted those")
         with torch.inference_mode():
-            return self._head(*self._seen).float().cpu().numpy()
+            placed = self._head(*self._seen)
+            projectors = self.model.projectors
+            return (placed if projectors is None else projectors.dual(placed)).float().cpu().numpy()
 
 
 def variants_of(model: Cacara, images: Sequence[NDArray[np.uint8]]) -> dict[str, Sight]:

@@ -144,7 +144,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     head.append(f"| mean | {total} | {means} | {report['language_guessed_right']:.0f} |")
     head.append(
         f"\nR@{report['k']} in percent (95 % interval) over {report['pictures']} pictures, split {report['split']}, "
-        f"model {report['model']}; chance {report['chance']:.1f}; {report['seconds_a_query']:.1f} s to write one down.\n"
+        f"model {report['model']}; chance {report['chance']:.1f}; {report['seconds_a_query']:.1f} s to write it.\n"
     )
     return "\n".join(head)
 

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from ui import wording as wording_module
 from ui.wording import FALLBACK, available, folders, wording
 
 CODES = [code for _, code in available()]
@@ -56,13 +57,13 @@ def test_a_missing_text_falls_back_to_english(tmp_path, monkeypatch):
     (tmp_path / "strings" / "en.json").write_text(json.dumps(dict(ENGLISH)), encoding="utf-8")
     (tmp_path / "strings" / "eo.json").write_text(json.dumps({"language_name": "Esperanto"}), encoding="utf-8")
     monkeypatch.setattr("ui.wording.UI", tmp_path)
-    wording.cache_clear()
+    wording_module._tables.cache_clear()
     try:
         words = wording("eo")
         assert words("search") == ENGLISH["search"]
         assert words.missing == set(ENGLISH) - {"language_name"}
     finally:
-        wording.cache_clear()
+        wording_module._tables.cache_clear()
 
 
 def test_braces_in_a_value_are_text():

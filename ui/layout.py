@@ -10,6 +10,7 @@ import gradio as gr
 from ui import languages_tab, rendering, search_endpoints, search_tab
 from ui.about import tab as about_tab
 from ui.alerts import bind
+from ui.annotate import tab as annotate_tab
 from ui.compare import tab as compare_tab
 from ui.localised import Localised
 from ui.map import tab as map_tab
@@ -106,6 +107,7 @@ def create_app(services: Services) -> gr.Blocks:
             map_tab.build(services, localised, interface, answering)
             compare_tab.build(services, localised, interface, answering)
             recordings_tab.build(services, localised, interface)
+            annotate_tab.build(services, localised, interface)
             languages_tab.build(services, localised, interface)
             about_tab.build(services, localised, interface)
         search_endpoints.publish(services)

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from cacara.errors import CacaraError
 from ui import waveforms
+from ui.annotate.routes import annotate_routes
 from ui.fonts.routes import font_routes
 from ui.map.routes import plotly_route
 from ui.recordings.routes import recording_routes
@@ -71,6 +72,7 @@ def media_routes(services: Services) -> list[Route]:
         Route("/media/waveform", waveform),
         plotly_route(),
         *recording_routes(services),
+        *annotate_routes(services),
         *font_routes(),
     ]
 

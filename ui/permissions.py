@@ -56,7 +56,11 @@ def require_admin(services: Services, token: str) -> None:
             "in its environment, wanted one; set it and start the app again"
         )
     # Hashed first, so that the time it takes tells nothing of the token, not even its length.
-    given, wanted = (hashlib.sha256(str(each).encode("utf-8", "replace")).digest() for each in (token, access.admin_token))
+    given, wanted = (
+        hashlib.sha256(str(each).encode("utf-8", "replace")).digest() for each in (token, access.admin_token)
+    )
     if not hmac.compare_digest(given, wanted):
         found = "another token" if token else "no token"
-        raise PermissionRefusedError(f"this is the team lead's alone: found {found}, wanted the admin token of this server")
+        raise PermissionRefusedError(
+            f"this is the team lead's alone: found {found}, wanted the admin token of this server"
+        )

@@ -16,6 +16,8 @@ from pathlib import Path
 UI = Path(__file__).parent
 COMMON = "strings"
 FALLBACK = "en"
+MAX_CODE = 100
+"""No language tag is longer, whoever sends it."""
 RIGHT_TO_LEFT = frozenset({"ar"})
 
 
@@ -48,22 +50,29 @@ class Wording:
         return text
 
 
-@functools.cache
 def wording(code: str) -> Wording:
     """Return the interface in the language nearest to ``code``: ``pt`` and ``pt-PT`` give ``pt-BR``.
 
     Args:
-        code: A language tag as browsers send it; one that is not there gives English.
+        code: A language tag as browsers send it; one that is not there, or no text at all, gives English.
     """
-    found = _nearest(code)
+    return _tables()[_nearest(code)]
+
+
+@functools.cache
+def _tables() -> Mapping[str, Wording]:
+    """Return every interface by its code; cached by nothing that a visitor sends, which would never end."""
     english = _read(FALLBACK)
-    own = _read(found)
-    return Wording(
-        code=found,
-        direction="rtl" if found in RIGHT_TO_LEFT else "ltr",
-        table=types.MappingProxyType({**english, **own}),
-        missing=frozenset(set(english) - set(own)),
-    )
+    found = {}
+    for _, code in available():
+        own = _read(code)
+        found[code] = Wording(
+            code=code,
+            direction="rtl" if code in RIGHT_TO_LEFT else "ltr",
+            table=types.MappingProxyType({**english, **own}),
+            missing=frozenset(set(english) - set(own)),
+        )
+    return types.MappingProxyType(found)
 
 
 def available() -> list[tuple[str, str]]:
@@ -77,8 +86,10 @@ def folders() -> list[Path]:
     return [UI / COMMON, *sorted(UI.glob(f"*/{COMMON}"))]
 
 
-def _nearest(code: str) -> str:
-    codes = [found for _, found in available()]
+def _nearest(code: object) -> str:
+    if not isinstance(code, str) or len(code) > MAX_CODE:
+        return FALLBACK
+    codes = list(_tables())
     wanted = code.replace("_", "-").lower()
     for found in codes:
         if found.lower() == wanted:

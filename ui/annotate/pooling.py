@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cacara import languages as language_codes
 from cacara.errors import CacaraError, QueryError
 from feedback_db import Campaign, Item, Ranking
+from feedback_db.store_campaigns import base_language
 from ui.answers import nearest_language
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def _items_of(
     found = retriever.search_text(query.text, query.language, top_k, "audio")
     language = query.language or found.language
     wanted = campaign.languages
-    if wanted and language and language_codes.base(language) not in {language_codes.base(code) for code in wanted}:
+    if wanted and language and base_language(language) not in {base_language(code) for code in wanted}:
         raise QueryError(f"language: found {language!r}, wanted one of the campaign's: {', '.join(wanted)}")
     priority = uncertainty([hit.score for hit in found.hits])
     asked = {
@@ -198,9 +199,7 @@ def _items_of(
         sides["second"] = _ranking(other.model, other.model_version, other.hits)
         return [Item(**asked, **sides)]
     told = {"model": found.model, "model_version": found.model_version}
-    return [
-        Item(**asked, **told, clip_id=hit.clip_id, rank=hit.rank, score=float(hit.score)) for hit in found.hits
-    ]
+    return [Item(**asked, **told, clip_id=hit.clip_id, rank=hit.rank, score=float(hit.score)) for hit in found.hits]
 
 
 def _ranking(model: str, version: str, hits: Sequence[Hit]) -> Ranking:

@@ -9,22 +9,24 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from cacara import languages as language_codes
 from cacara.errors import QueryError
 from feedback_db import Campaign, Caption, Event, FeedbackError, Item, Judgement, Lease, Preference, Store, Undo
 from feedback_db.campaign_records import left_side
+from feedback_db.store_campaigns import base_language
 from ui.services import Services
 from ui.wording import FALLBACK, wording
 
 RESERVED = ("visitor-", "hf:")
-"""How names begin that nobody may choose: random names of this page's visitors, and accounts that were signed in with."""
+"""How names begin that nobody may choose: random names of this page's visitors, and accounts of those who sign in."""
 
 SIDES = ("left", "right", "both", "neither")
 LOOK_BACK = 200
 """How many of a person's newest events are looked through for what they can take back or change."""
 
 
-def annotator_register(services: Services, name: str, agreed: bool = False, interface: str = FALLBACK) -> dict[str, str]:
+def annotator_register(
+    services: Services, name: str, agreed: bool = False, interface: str = FALLBACK
+) -> dict[str, str]:
     """Take a name for oneself; the token that comes back is the only proof that it is yours, and is shown once.
 
     Args:
@@ -77,15 +79,16 @@ def annotation_next(
 
     Returns:
         ``item``, null when there is nothing to do for you now, else with ``item_id``, ``query``, ``language``,
-        ``recording`` (hash of a query that is a sound), ``clip_kind``, and ``clip`` or, to compare, ``left`` and ``right``.
+        ``recording`` (hash of a query that is a sound), ``clip_kind``, and ``clip`` or, to compare, ``left`` and
+        ``right``.
     """
     store, me = require_person(services, token, interface)
-    lease = store.next_item(str(campaign_id), me, _codes(languages))
+    lease = store.next_item(str(campaign_id), me, checked_codes(languages))
     return {"item": None if lease is None else shown(lease)}
 
 
 def annotation_again(services: Services, token: str, item_id: str, interface: str = FALLBACK) -> dict[str, Any]:
-    """Lease a question that you have answered or passed over, to answer it anew; ``item`` as in ``/annotation_next``."""
+    """Lease a question that you have answered or passed over; ``item`` is as in ``/annotation_next``."""
     store, me = require_person(services, token, interface)
     return {"item": shown(store.lease_item(str(item_id), me))}
 
@@ -244,21 +247,22 @@ def open_campaigns(store: Store) -> list[Campaign]:
 
 def known_languages(campaign: Campaign, chosen: Sequence[str], interface: str) -> list[str]:
     """Return in which of a campaign's languages a person is asked: what they chose, else the interface's, else any."""
-    bases = {language_codes.base(code): code for code in reversed(campaign.languages)}
+    bases = {base_language(code): code for code in reversed(campaign.languages)}
     kept = [code for code in chosen if code in campaign.languages]
-    own = bases.get(language_codes.base(interface))
+    own = bases.get(base_language(interface))
     return kept or ([own] if own else [])
 
 
 def _said_already(store: Store, annotator: str, item_id: object, caption: str) -> bool:
-    """Return whether a person's description of this question is this one already, as when they change the label alone."""
+    """Return whether a person has described this question so already, as when they change the label alone."""
     item = store.item(str(item_id))
     mine = answers(store, annotator, item.campaign_id)
     said = next((each for each in mine if isinstance(each, Caption) and each.item_id == item.item_id), None)
     return said is not None and said.caption == caption.strip()
 
 
-def _codes(languages: object) -> list[str]:
+def checked_codes(languages: object) -> list[str]:
+    """Return language codes as the page sent them, none for None; QueryError for anything but a list of texts."""
     if languages is None:
         return []
     if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):

@@ -1,0 +1,194 @@
+"""What the Annotate tab's script asks the server: each answer is plain JSON whose HTML was made in ``rendering``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cacara.errors import QueryError
+from feedback_db import Campaign, Caption, Judgement, Preference, Store
+from ui import rendering as common
+from ui.annotate import pooling, question_rendering, rendering, work
+from ui.permissions import PermissionRefusedError, require_admin
+from ui.services import Services
+from ui.wording import FALLBACK, Wording, wording
+
+RECENT = 12
+MAX_KNOWN = 40
+
+
+def annotate_open(
+    services: Services,
+    token: str = "",
+    campaign: str = "",
+    languages: list[str] | None = None,
+    admin: str = "",
+    interface: str = FALLBACK,
+) -> dict[str, Any]:
+    """Return the page to begin with: a campaign's if one is named and open, else the list, else the sign-in."""
+    words = wording(str(interface))
+    store = services.feedback.store()
+    me = store.identify(token) if isinstance(token, str) and token else None
+    if me is None:
+        return {"state": "nobody", "html": rendering.sign_in(words)}
+    if campaign and any(each.campaign_id == campaign for each in work.open_campaigns(store)):
+        return annotate_next(services, token, campaign, languages, interface)
+    found = []
+    for each in work.open_campaigns(store):
+        (mine,) = store.annotator_statistics(each.campaign_id, me)
+        found.append((each, store.progress(each.campaign_id), mine.judgements + mine.preferences))
+    return {"state": "campaigns", "name": me, "html": rendering.campaigns(me, found, _is_admin(services, admin), words)}
+
+
+def annotate_register(
+    services: Services, name: str = "", agreed: bool = False, interface: str = FALLBACK
+) -> dict[str, Any]:
+    """Take a name; returns its token and the page that shows it."""
+    made = work.annotator_register(services, name, agreed, interface)
+    return made | {"html": rendering.registered(made["annotator"], made["token"], wording(str(interface)))}
+
+
+def annotate_examples(
+    services: Services, token: str = "", admin: str = "", interface: str = FALLBACK
+) -> dict[str, Any]:
+    """Begin a campaign made from the gallery, and return its first question."""
+    require_admin(services, admin)
+    store, me = work.require_person(services, token, interface)
+    words = wording(str(interface))
+    campaign, items = pooling.example_campaign(services.engine.retriever(words), me)
+    store.save_campaign(campaign)
+    store.add_items(items)
+    return annotate_next(services, token, campaign.campaign_id, None, interface)
+
+
+def annotate_next(
+    services: Services, token: str, campaign: str, languages: list[str] | None = None, interface: str = FALLBACK
+) -> dict[str, Any]:
+    """Return the page with the next question of a campaign."""
+    store, me = work.require_person(services, token, interface)
+    told = store.campaign(str(campaign))
+    chosen = work.known_languages(told, work.checked_codes(languages), interface)
+    asked = work.annotation_next(services, token, campaign, chosen, interface)["item"]
+    return _page(store, me, told, chosen, asked, interface)
+
+
+def annotate_again(
+    services: Services, token: str, item_id: str, languages: list[str] | None = None, interface: str = FALLBACK
+) -> dict[str, Any]:
+    """Return the page with a question that was answered or passed over, and the answer given."""
+    store, me = work.require_person(services, token, interface)
+    asked = work.annotation_again(services, token, item_id, interface)["item"]
+    told = store.campaign(asked["campaign_id"])
+    chosen = work.known_languages(told, work.checked_codes(languages), interface)
+    return _page(store, me, told, chosen, asked, interface)
+
+
+def annotate_judge(
+    services: Services,
+    token: str,
+    item_id: str,
+    label: str,
+    reasons: list[str] | None = None,
+    comment: str = "",
+    caption: str = "",
+    caption_language: str = "",
+    seconds: float | None = None,
+    interface: str = FALLBACK,
+) -> dict[str, Any]:
+    """Store an answer about one clip."""
+    return work.annotation_judge(
+        services, token, item_id, label, reasons, comment, caption, caption_language, seconds, interface
+    )
+
+
+def annotate_prefer(
+    services: Services, token: str, item_id: str, choice: str, seconds: float | None = None, interface: str = FALLBACK
+) -> dict[str, Any]:
+    """Store which of two lists is better."""
+    return work.annotation_prefer(services, token, item_id, choice, seconds, interface)
+
+
+def annotate_skip(services: Services, token: str, item_id: str, interface: str = FALLBACK) -> dict[str, Any]:
+    """Pass a question over."""
+    return dict(work.annotation_skip(services, token, item_id, interface))
+
+
+def annotate_undo(services: Services, token: str, campaign: str, interface: str = FALLBACK) -> dict[str, Any]:
+    """Take the last answer back; returns the ``item_id`` of its question."""
+    return work.annotation_undo(services, token, campaign, interface)
+
+
+def annotate_recent(services: Services, token: str, campaign: str, interface: str = FALLBACK) -> dict[str, Any]:
+    """Return this person's latest answers in a campaign, one of each question."""
+    store, me = work.require_person(services, token, interface)
+    latest: dict[str, Judgement | Preference] = {}
+    for event in work.answers(store, me, str(campaign)):
+        if not isinstance(event, Caption) and event.item_id is not None:
+            latest.setdefault(event.item_id, event)
+    return {"html": rendering.recent(list(latest.values())[:RECENT], wording(str(interface)))}
+
+
+def annotate_mine(services: Services, token: str, interface: str = FALLBACK) -> dict[str, Any]:
+    """Return the page of what is this person's."""
+    store, me = work.require_person(services, token, interface)
+    recordings = store.list_my_recordings(token)
+    return {"html": rendering.mine(me, store.list_mine(token), len(recordings), wording(str(interface)))}
+
+
+def annotate_forget(services: Services, token: str, name: str = "", interface: str = FALLBACK) -> dict[str, Any]:
+    """Delete for good all that is this person's; they typed their name to say that they mean it."""
+    store, me = work.require_person(services, token, interface)
+    words = wording(str(interface))
+    if not isinstance(name, str) or " ".join(name.split()) != me:
+        raise QueryError(words("annotate_wrong_name"))
+    gone = store.forget(token, services.feedback.recordings)
+    told = rendering.deleted(gone.events, len(gone.recordings), words)
+    return {"html": told + rendering.sign_in(words)}
+
+
+def as_problem(message: str) -> dict[str, str]:
+    """Return the text of an error as the script takes it."""
+    return {"problem": message, "html": common.problem(message)}
+
+
+def _page(
+    store: Store, me: str, campaign: Campaign, chosen: list[str], asked: dict[str, Any] | None, interface: str
+) -> dict[str, Any]:
+    words = wording(str(interface))
+    (mine,) = store.annotator_statistics(campaign.campaign_id, me)
+    known = list(dict.fromkeys([*chosen, *_own(words, campaign), *campaign.languages]))[:MAX_KNOWN]
+    body = (
+        question_rendering.nothing_left(words)
+        if asked is None
+        else question_rendering.question(asked, known, _earlier(store, me, asked), words)
+    )
+    html = rendering.desk(campaign, chosen, store.progress(campaign.campaign_id), mine, body, words)
+    return {"state": "done" if asked is None else "asked", "campaign": campaign.campaign_id, "html": html}
+
+
+def _earlier(store: Store, me: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Return what this person said before about a question, to fill its fields with."""
+    mine = [each for each in work.answers(store, me, asked["campaign_id"]) if each.item_id == asked["item_id"]]
+    told: dict[str, Any] = {}
+    for event in reversed(mine):
+        if isinstance(event, Judgement):
+            told |= {"label": event.label, "reasons": event.reasons, "comment": event.comment}
+        elif isinstance(event, Caption):
+            told |= {"caption": event.caption, "caption_language": event.caption_language}
+        else:
+            side = event.choice if event.choice in work.SIDES else ("left" if event.choice == event.left else "right")
+            told |= {"choice": side}
+    return told
+
+
+def _own(words: Wording, campaign: Campaign) -> list[str]:
+    """Return the interface's language as a language to describe in, unless the campaign spells it out itself."""
+    base = words.code.split("-")[0]
+    return [] if any(code.split("-")[0] == base for code in campaign.languages) else [words.code]
+
+
+def _is_admin(services: Services, admin: str) -> bool:
+    try:
+        require_admin(services, admin)
+    except PermissionRefusedError:
+        return False
+    return True

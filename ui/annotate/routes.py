@@ -1,0 +1,74 @@
+"""What is one's own as a file, and recordings that questions are asked with, over HTTP."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from feedback_db import FeedbackError, recording_path
+
+if TYPE_CHECKING:
+    from ui.services import Services
+
+MINE = "/media/mine.zip"
+CONSENTED = "/media/consented"
+OWN_HEADER = "x-cacara"
+"""A header that the page's script sends: another site's page could send it only if this server allowed that."""
+TOKEN_HEADER = "x-cacara-token"
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cache-Control": "no-store",
+}
+_KINDS = {b"RIFF": "audio/wav", b"OggS": "audio/ogg", b"fLaC": "audio/flac", b"\xff\xd8\xff": "image/jpeg"} | {
+    b"\x89PNG": "image/png",
+    b"\x1aE\xdf\xa3": "audio/webm",
+    b"ID3": "audio/mpeg",
+}
+
+
+def annotate_routes(services: Services) -> list[Route]:
+    """Return the routes, to be given to the server before Gradio's own."""
+
+    async def mine(request: Request) -> Response:
+        if OWN_HEADER not in request.headers:
+            return PlainTextResponse("only this app's own page may ask for this", status_code=403)
+        return await run_in_threadpool(_mine, services, request.headers.get(TOKEN_HEADER, ""))
+
+    async def consented(request: Request) -> Response:
+        return await run_in_threadpool(_consented, services, request.query_params.get("sha256", ""))
+
+    return [Route(MINE, mine, methods=["POST"]), Route(CONSENTED, consented)]
+
+
+def _mine(services: Services, token: str) -> Response:
+    with tempfile.NamedTemporaryFile(prefix="cacara-mine-", suffix=".zip", delete=False) as file:
+        path = Path(file.name)
+    try:
+        services.feedback.store().export_mine(token, path, services.feedback.recordings)
+    except FeedbackError as error:
+        path.unlink(missing_ok=True)
+        return PlainTextResponse(str(error), status_code=403)
+    done = BackgroundTask(path.unlink, missing_ok=True)
+    return FileResponse(path, media_type="application/zip", filename="mine.zip", headers=HEADERS, background=done)
+
+
+def _consented(services: Services, sha256: str) -> Response:
+    """Return a recording or a picture that somebody asked with, while its consent stands."""
+    try:
+        path = recording_path(services.feedback.recordings, sha256)
+        if not services.feedback.store().has_recording(sha256) or not path.is_file():
+            return PlainTextResponse("there is no such recording", status_code=404)
+        with path.open("rb") as file:
+            beginning = file.read(4)
+    except FeedbackError as error:
+        return PlainTextResponse(str(error), status_code=404)
+    kind = next((kind for sign, kind in _KINDS.items() if beginning.startswith(sign)), "application/octet-stream")
+    return FileResponse(path, media_type=kind, headers=HEADERS)

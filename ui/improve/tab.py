@@ -1,0 +1,174 @@
+"""The Improve tab: from what people said to a better model, a press at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from cacara.errors import CacaraError
+from feedback_db.records import FeedbackError
+from ui import rendering as page
+from ui.alerts import bind
+from ui.improve import improving, rendering
+from ui.localised import Localised
+from ui.services import Services
+from ui.wording import wording
+
+POLLING_SECONDS = 1.5
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+class View(NamedTuple):
+    """What the tab shows.
+
+    Attributes:
+        notice: What went wrong, as HTML.
+        collected: What was said, as HTML.
+        needed: How much is wanted, as HTML.
+        run: The last fine-tuning, as HTML.
+        models: Which model answers, as HTML.
+        can: Which of ``start``, ``resume``, ``cancel``, ``promote`` and ``rollback`` can be done.
+        waiting: Whether something goes on, so that it is worth to look again soon.
+    """
+
+    notice: str
+    collected: str
+    needed: str
+    run: str
+    models: str
+    can: frozenset[str]
+    waiting: bool
+
+
+def look(services: Services, token: str, interface: str, problem: str = "") -> View:
+    """Return how things stand.
+
+    Args:
+        services: What the handlers work with.
+        token: The team lead's, or an empty string.
+        interface: The interface's language.
+        problem: What went wrong just now.
+    """
+    words = wording(interface)
+    try:
+        found = improving.improve_status(services, token or "")
+    except (CacaraError, FeedbackError) as error:
+        return View(page.problem(problem or str(error)), "", "", "", "", frozenset(), False)
+    run, models, needed = found["run"], found["models"], found["needed"]
+    running = bool(run) and run["state"] == "running"
+    changing = models["current"] != models["answers"] and not models["fixed"] and models["phase"] != "failed"
+    return View(
+        page.problem(problem) if problem else "",
+        rendering.collected(found["collected"], words),
+        rendering.needed(needed, words),
+        rendering.run(run, words),
+        rendering.models(models, words),
+        _possible(found, improving.is_admin(services, token or "")),
+        running or needed["counting"] or changing,
+    )
+
+
+def act(services: Services, what: str, token: str, interface: str) -> View:
+    """Do something, and return how things stand.
+
+    Args:
+        services: What the handlers work with.
+        what: ``start``, ``resume``, ``cancel``, ``promote`` or ``rollback``.
+        token: The team lead's, or an empty string.
+        interface: The interface's language.
+    """
+    doing: dict[str, Callable[[], Any]] = {
+        "start": lambda: improving.improve_start(services, token or "", interface),
+        "resume": lambda: improving.improve_resume(services, token or "", interface),
+        "cancel": lambda: improving.improve_cancel(services, token or ""),
+        "promote": lambda: improving.improve_promote(services, token or "", interface),
+        "rollback": lambda: improving.improve_rollback(services, token or ""),
+    }
+    try:
+        doing[what]()
+    except (CacaraError, FeedbackError) as error:
+        return look(services, token, interface, str(error))
+    return look(services, token, interface)
+
+
+def show_promoting(services: Services, interface: str) -> str:
+    """Return that a model is being promoted, which takes some seconds."""
+    return rendering.promoting(wording(interface))
+
+
+def build(services: Services, localised: Localised, interface: gr.Dropdown) -> None:
+    """Build the tab inside the current ``gr.Tabs``.
+
+    Args:
+        services: What the handlers work with.
+        localised: Takes every component that has a text.
+        interface: Holds the code of the interface language.
+    """
+
+    def button(what: str, variant: str = "secondary") -> gr.Button:
+        texts = {"value": f"improve_{what}"}
+        return localised.make(gr.Button, texts, variant=variant, visible=False, elem_id=f"improve-{what}")
+
+    with localised.make(gr.Tab, {"label": "improve_tab"}, elem_id="improve-tab") as tab:
+        localised.make(gr.HTML, {"value": rendering.intro}, elem_id="improve-intro")
+        token = localised.make(
+            gr.Textbox,
+            {"label": "improve_token"},
+            type="password",
+            visible=not services.access.open,
+            elem_id="improve-token",
+        )
+        notice = gr.HTML(elem_id="improve-notice")
+        with gr.Row(elem_id="improve-feedback"):
+            with gr.Column(scale=3, min_width=300):
+                collected = gr.HTML(elem_id="improve-collected")
+            with gr.Column(scale=2, min_width=280):
+                needed = gr.HTML(elem_id="improve-needed")
+                with gr.Row(elem_classes="improve-buttons"):
+                    start, resume, cancel = button("start", "primary"), button("resume"), button("cancel")
+        run = gr.HTML(elem_id="improve-run")
+        with gr.Row(elem_classes="improve-buttons"):
+            promote = button("promote", "primary")
+        models = gr.HTML(elem_id="improve-models")
+        with gr.Row(elem_classes="improve-buttons"):
+            rollback = button("rollback")
+        for each in (
+            improving.improve_status,
+            improving.improve_start,
+            improving.improve_resume,
+            improving.improve_cancel,
+            improving.improve_promote,
+            improving.improve_rollback,
+        ):
+            gr.api(bind(each, services), api_name=each.__name__)
+    timer = gr.Timer(POLLING_SECONDS, active=False)
+    buttons = {"start": start, "resume": resume, "cancel": cancel, "promote": promote, "rollback": rollback}
+    shown = [notice, collected, needed, run, models, *buttons.values(), timer]
+    looking: dict[str, Any] = {"inputs": [token, interface], "outputs": shown, **QUIET}
+    gr.on([tab.select, timer.tick, interface.input, token.submit], bind(look, services, present=_shown), **looking)
+    for what, each in buttons.items():
+        asked = gr.State(what)
+        pressed = each.click
+        if what == "promote":
+            pressed = each.click(bind(show_promoting, services), interface, notice, queue=False, **QUIET).then
+        pressed(bind(act, services, present=_shown), [asked, token, interface], shown, **QUIET)
+
+
+def _possible(found: dict[str, Any], admin: bool) -> frozenset[str]:
+    run, needed = found["run"] or {}, found["needed"]
+    running = run.get("state") == "running"
+    possible = {
+        "start": needed["ready"] and not running,
+        "resume": bool(run.get("resumable")) and not running,
+        "cancel": running,
+        "promote": bool(run.get("promotable")) and not running,
+        "rollback": found["models"]["can_roll_back"] and not running,
+    }
+    return frozenset(what for what, can in possible.items() if can and admin)
+
+
+def _shown(now: View) -> list[Any]:
+    buttons = [gr.update(visible=what in now.can) for what in ("start", "resume", "cancel", "promote", "rollback")]
+    return [now.notice, now.collected, now.needed, now.run, now.models, *buttons, gr.Timer(active=now.waiting)]

@@ -1,0 +1,220 @@
+"""The Teach tab: pairs of texts in, a language more in the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from cacara import languages
+from cacara.errors import CacaraError
+from ui import rendering as page
+from ui.alerts import bind
+from ui.localised import Localised
+from ui.search_tab import language_choices
+from ui.services import Services
+from ui.teach import pairs as pair_lists
+from ui.teach import rendering, teaching
+from ui.wording import wording
+
+POLLING_SECONDS = 1.0
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+class View(NamedTuple):
+    """What the tab shows.
+
+    Attributes:
+        notice: What went wrong, or that no model takes languages, as HTML.
+        job: How far the last teaching is, as HTML.
+        running: Whether it is running.
+        taught: The languages taught here, as HTML.
+        forgettable: (Name, code) of them.
+        available: Whether a model takes languages.
+        known: (Name, code) of every language that may be asked in.
+    """
+
+    notice: str
+    job: str
+    running: bool
+    taught: str
+    forgettable: list[tuple[str, str]]
+    available: bool
+    known: list[tuple[str, str]]
+
+
+def look(services: Services, interface: str, problem: str = "") -> View:
+    """Return how things stand.
+
+    Args:
+        services: What the handlers work with.
+        interface: The interface's language.
+        problem: What went wrong just now.
+    """
+    words = wording(interface)
+    try:
+        status = teaching.follow(services)
+    except CacaraError as error:
+        status, problem = {"model": None, "taught": [], "last": None}, problem or str(error)
+    names = {code: _name(code) for code in status["taught"]}
+    notice = page.problem(problem) if problem else "" if status["model"] else rendering.unavailable(words)
+    running = bool(status["last"]) and status["last"]["state"] == "running"
+    return View(
+        notice,
+        rendering.status(status, words),
+        running,
+        rendering.taught(status, names, words),
+        [(name, code) for code, name in names.items()],
+        bool(status["model"]),
+        language_choices(services, words),
+    )
+
+
+def show_check(services: Services, code: str, rows: str, upload: str | None, interface: str) -> tuple[str, bool]:
+    """Return what was found in the rows or the file, as HTML, and whether a training can be started."""
+    words = wording(interface)
+    try:
+        found = teaching.check(services, code or "", _content(rows, upload), words)
+    except CacaraError as error:
+        return page.problem(str(error)), False
+    return rendering.report(found, words), found.ready
+
+
+def start(services: Services, code: str, rows: str, upload: str | None, token: str, interface: str) -> View:
+    """Start teaching, and return how things stand."""
+    try:
+        teaching.start(services, code or "", _content(rows, upload), token or "", wording(interface))
+    except CacaraError as error:
+        return look(services, interface, str(error))
+    return look(services, interface)
+
+
+def cancel(services: Services, token: str, interface: str) -> View:
+    """Cancel the teaching, and return how things stand."""
+    try:
+        teaching.teach_cancel(services, token or "")
+    except CacaraError as error:
+        return look(services, interface, str(error))
+    return look(services, interface)
+
+
+def forget(services: Services, code: str | None, token: str, interface: str) -> View:
+    """Take a taught language away, and return how things stand."""
+    words = wording(interface)
+    try:
+        teaching.forget(services, code or "", token or "", words)
+    except CacaraError as error:
+        return look(services, interface, str(error))
+    return look(services, interface)
+
+
+def name_of(services: Services, code: str, interface: str) -> str:
+    """Return the name of the language that is being typed, or an empty string."""
+    try:
+        return _name(code.strip()) if code and code.strip() else ""
+    except CacaraError:
+        return "…"
+
+
+def build(services: Services, localised: Localised, interface: gr.Dropdown, language: gr.Dropdown) -> None:
+    """Build the tab inside the current ``gr.Tabs``.
+
+    Args:
+        services: What the handlers work with.
+        localised: Takes every component that has a text.
+        interface: Holds the code of the interface language.
+        language: The language menu of the search, which a taught language joins.
+    """
+    with localised.make(gr.Tab, {"label": "teach_tab"}, elem_id="teach-tab") as tab:
+        localised.make(gr.HTML, {"value": rendering.intro}, elem_id="teach-intro")
+        notice = gr.HTML(elem_id="teach-notice")
+        with gr.Row(elem_id="teach-ask"):
+            with gr.Column(scale=3, min_width=280):
+                rows = localised.make(
+                    gr.Textbox,
+                    {"label": "teach_rows", "info": "teach_rows_info", "placeholder": "teach_rows_example"},
+                    lines=9,
+                    max_lines=16,
+                    elem_id="teach-rows",
+                )
+            with gr.Column(scale=2, min_width=260):
+                code = localised.make(
+                    gr.Textbox, {"label": "teach_code", "info": "teach_code_info"}, max_lines=1, elem_id="teach-code"
+                )
+                named = gr.Markdown(elem_id="teach-name", sanitize_html=True)
+                upload = localised.make(
+                    gr.File,
+                    {"label": "teach_file"},
+                    file_types=[".tsv", ".csv", ".txt"],
+                    type="filepath",
+                    height=120,
+                    elem_id="teach-file",
+                )
+        token = localised.make(
+            gr.Textbox, {"label": "teach_token"}, type="password", visible=not services.access.open, elem_id="teach-token"
+        )
+        with gr.Row(elem_id="teach-buttons"):
+            checking = localised.make(gr.Button, {"value": "teach_check"}, elem_id="teach-check")
+            begin = localised.make(
+                gr.Button, {"value": "teach_start"}, variant="primary", interactive=False, elem_id="teach-start"
+            )
+            stop = localised.make(gr.Button, {"value": "teach_cancel"}, visible=False, elem_id="teach-cancel")
+        report = gr.HTML(elem_id="teach-report")
+        job = gr.HTML(elem_id="teach-job")
+        taught = gr.HTML(elem_id="teach-taught")
+        with gr.Row(elem_id="teach-forgetting", visible=False) as forgetting:
+            which = localised.make(
+                gr.Dropdown, {"label": "teach_forget_which"}, choices=[], value=None, elem_id="teach-forget-which"
+            )
+            remove = localised.make(gr.Button, {"value": "teach_forget"}, elem_id="teach-forget")
+        for each in (teaching.teach_check, teaching.teach_start, teaching.teach_status, teaching.teach_cancel):
+            gr.api(bind(each, services), api_name=each.__name__)
+    timer = gr.Timer(POLLING_SECONDS, active=False)
+    shown = [notice, job, stop, timer, taught, which, forgetting, checking, language]
+    given = [code, rows, upload]
+    looking: dict[str, Any] = {"inputs": interface, "outputs": shown, "queue": False, **QUIET}
+    gr.on([tab.select, timer.tick, interface.input], bind(look, services, present=_shown), **looking)
+    found = bind(show_check, services, present=_checked)
+    checking.click(found, [*given, interface], [report, begin], api_visibility="private", show_progress_on=report)
+    # What was changed is checked again before it can be started.
+    gr.on([each.change for each in given], lambda: gr.update(interactive=False), None, begin, queue=False, **QUIET)
+    code.change(bind(name_of, services, present=_plain), [code, interface], named, queue=False, **QUIET)
+    begin.click(bind(start, services, present=_shown), [*given, token, interface], shown, **QUIET)
+    stop.click(bind(cancel, services, present=_shown), [token, interface], shown, **QUIET)
+    remove.click(bind(forget, services, present=_shown), [which, token, interface], shown, **QUIET)
+
+
+def _content(rows: str, upload: str | None) -> str | pair_lists.Pairs:
+    """Return what is to be read: a file that is given comes before the rows."""
+    return pair_lists.read_file(Path(upload)) if upload else rows or ""
+
+
+def _name(code: str) -> str:
+    found = languages.describe(code)
+    return found.english_name if found.autonym == found.english_name else f"{found.english_name} · {found.autonym}"
+
+
+def _shown(now: View) -> list[Any]:
+    return [
+        now.notice,
+        now.job,
+        gr.update(visible=now.running),
+        gr.Timer(active=now.running),
+        now.taught,
+        gr.update(choices=now.forgettable),
+        gr.update(visible=bool(now.forgettable)),
+        gr.update(interactive=now.available),
+        gr.update(choices=now.known),
+    ]
+
+
+def _checked(found: tuple[str, bool]) -> list[Any]:
+    html, ready = found
+    return [html, gr.update(interactive=ready)]
+
+
+def _plain(name: str) -> str:
+    return "".join(f"\\{letter}" if not letter.isalnum() and letter != " " else letter for letter in name)
+
+

@@ -1,0 +1,298 @@
+"""Teaching a language as plain values; the same for the page and for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cacara import languages
+from cacara.errors import CacaraError, LanguageError, QueryError
+from ui.jobs import Job
+from ui.permissions import require_admin
+from ui.services import Services
+from ui.teach import pairs as pair_lists
+from ui.teach.pairs import Pairs
+from ui.wording import FALLBACK, Wording, wording
+from ui.workshop import Trainable, workshop_of
+
+KIND = "language_acquisition"
+USUAL = "mla"
+"""The bundled model that takes languages."""
+UNKNOWN_SHARE = 0.05
+LONG_PIECES = 64
+"""Longer texts are not trained on."""
+LOOKED_AT = 5_000
+"""So many texts are cut into pieces for the checks."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """What was found before a training.
+
+    Attributes:
+        code: The language, BCP-47.
+        name: Its English name.
+        autonym: Its own name for itself.
+        direction: ``ltr`` or ``rtl``.
+        pairs: What was given.
+        model: The name of the model that would learn it.
+        reads_already: That model reads it by acquirers already.
+        unknown_share: Share of the texts' pieces that the model's tokenizer does not know; None if not looked.
+        long: How many texts have more pieces than are trained on.
+    """
+
+    code: str
+    name: str
+    autonym: str
+    direction: str
+    pairs: Pairs
+    model: str
+    reads_already: bool = False
+    unknown_share: float | None = None
+    long: int = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can be started."""
+        return not self.pairs.missing and not self.pairs.missing_english
+
+
+def pupil(services: Services) -> Trainable | None:
+    """Return the model that learns languages: the one that answers if it does, else the bundled one, else another."""
+    able = [each for each in workshop_of(services).models() if each.config.acquirers is not None]
+    answering = services.engine.default
+    able.sort(key=lambda each: (each.model_id != answering, each.model_id != USUAL))
+    return able[0] if able else None
+
+
+def check(services: Services, code: str, content: str | Pairs, words: Wording) -> Check:
+    """Look at what was given, before anything is started.
+
+    Args:
+        services: What the handlers work with.
+        code: The language.
+        content: The rows as typed, or pairs that were read from a file.
+        words: The language in which an error is told.
+
+    Raises:
+        CacaraError: No model here takes languages, the code is none, or there are no rows.
+    """
+    model = pupil(services)
+    if model is None:
+        raise QueryError(words("teach_no_model"))
+    language = _language(code, words)
+    given = pair_lists.read(content) if isinstance(content, str) else content
+    if not given.pairs and not given.faults:
+        raise QueryError(words("teach_no_rows"))
+    found = languages.describe(language)
+    taught = language in workshop_of(services).taught.of(model.name)
+    known = taught or (model.folder / "acquirers" / f"{language}.safetensors").is_file()
+    checked = Check(language, found.english_name, found.autonym, found.direction, given, model.name, known)
+    if not checked.ready:
+        return checked  # the tokenizer may have to be fetched, and there is enough to mend
+    assert model.config.acquirers is not None
+    share, long = _pieces(model.config.acquirers.embedding, [other for _, other in given.pairs])
+    return dataclasses.replace(checked, unknown_share=share, long=long)
+
+
+def teach_check(services: Services, language: str, rows: str, interface: str = FALLBACK) -> dict[str, Any]:
+    """Check pairs of texts that a model is to learn a language from; nothing is started.
+
+    Args:
+        services: What the handlers work with.
+        language: BCP-47 code.
+        rows: A pair a line: English and the language, a tab, semicolon or comma between.
+        interface: Language of what is said of a line.
+
+    Returns:
+        ``language``, ``name``, ``model``, ``pairs`` (how many are good), ``missing`` (how many more are needed),
+        ``ready``, ``problems`` (``line`` and ``reason``), ``unknown_share`` (0 to 1, or null) and ``too_long``.
+    """
+    words = _words(interface)
+    found = check(services, str(language), str(rows), words)
+    told = [{"line": each.line, "reason": words(each.key, **each.values)} for each in found.pairs.faults]
+    return {
+        "language": found.code,
+        "name": found.name,
+        "model": found.model,
+        "pairs": len(found.pairs.pairs),
+        "missing": found.pairs.missing,
+        "ready": found.ready,
+        "problems": told,
+        "unknown_share": found.unknown_share,
+        "too_long": found.long,
+    }
+
+
+def teach_start(
+    services: Services, language: str, rows: str, token: str = "", interface: str = FALLBACK
+) -> dict[str, Any]:
+    """Teach a model a language from pairs of texts; ask ``/teach_status`` how far it is.
+
+    Args:
+        services: What the handlers work with.
+        language: BCP-47 code.
+        rows: A pair a line, as for ``/teach_check``.
+        token: The team lead's; empty where none is needed.
+        interface: Language of errors.
+
+    Returns:
+        As ``/teach_status``.
+    """
+    words = _words(interface)
+    start(services, str(language), str(rows), str(token), words)
+    return teach_status(services)
+
+
+def start(services: Services, code: str, content: str | Pairs, token: str, words: Wording) -> Job:
+    """Start teaching.
+
+    Raises:
+        CacaraError: It may not be started by this visitor, the rows are no good, or a training is running.
+    """
+    require_admin(services, token)
+    workshop = workshop_of(services)
+    checked = check(services, code, content, words)
+    if not checked.ready:
+        raise QueryError(too_few(checked, words))
+    model = pupil(services)
+    assert model is not None
+
+    def prepare(folder: Path) -> Sequence[str]:
+        path = folder / "pairs.tsv"
+        path.write_text(checked.pairs.tsv(), encoding="utf-8")
+        output = workshop.taught.folder_of(model.name)
+        arguments = {
+            "--add-language": checked.code,
+            "--pairs": path,
+            "--model": model.folder,
+            "--output": output,
+        }
+        return [str(part) for pair in arguments.items() for part in pair]
+
+    about = {"language": checked.code, "name": checked.name, "model": model.name, "model_id": model.model_id}
+    return workshop.jobs.start(KIND, about | {"pairs": len(checked.pairs.pairs)}, prepare)
+
+
+def teach_status(services: Services) -> dict[str, Any]:
+    """Return how far the last teaching is, and what was taught before.
+
+    Returns:
+        ``model`` that learns, or null; ``taught``, the languages taught here; ``last``: null, or ``language``,
+        ``state`` (``running``, ``done``, ``failed`` or ``cancelled``), ``stage``, ``fraction`` (0 to 1), ``seconds``,
+        ``message`` of a failure, and, of one that is done, ``before`` and ``after``: ``R@1`` and ``R@10`` in percent,
+        ``cosine``, ``pairs`` and ``candidates`` of the held-out pairs.
+    """
+    workshop = workshop_of(services)
+    model = pupil(services)
+    job = workshop.jobs.latest(KIND)
+    taught = sorted(workshop.taught.of(model.name)) if model else []
+    return {"model": model and model.name, "taught": taught, "last": job and _plain(services, job)}
+
+
+def teach_cancel(services: Services, token: str = "") -> dict[str, Any]:
+    """Cancel the teaching that is running; nothing of it stays.
+
+    Args:
+        services: What the handlers work with.
+        token: The team lead's; empty where none is needed.
+
+    Returns:
+        As ``/teach_status``.
+    """
+    require_admin(services, str(token))
+    jobs = workshop_of(services).jobs
+    if (job := jobs.latest(KIND)) is not None:
+        jobs.cancel(job.job_id)
+    return teach_status(services)
+
+
+def forget(services: Services, code: str, token: str, words: Wording) -> None:
+    """Take a taught language away from the model again.
+
+    Raises:
+        CacaraError: It may not be done by this visitor, or it was not taught.
+    """
+    require_admin(services, token)
+    if (model := pupil(services)) is None:
+        raise QueryError(words("teach_no_model"))
+    workshop_of(services).taught.forget(model.name, code)
+    services.engine.refresh()
+
+
+def follow(services: Services) -> dict[str, Any]:
+    """Return what ``/teach_status`` does; a language that is done is read from now on, its model being prepared."""
+    status = teach_status(services)
+    last = status["last"]
+    if last and last["state"] == "done" and last["language"] in status["taught"]:
+        services.engine.refresh()
+        if last["model_id"] in dict(services.engine.offered()):
+            services.engine.choose(last["model_id"])
+    return status
+
+
+def too_few(checked: Check, words: Wording) -> str:
+    """Return how much is missing, in the interface's words; empty when nothing is."""
+    if checked.pairs.missing:
+        return words(
+            "teach_too_few", missing=checked.pairs.missing, count=len(checked.pairs.pairs), most=pair_lists.MIN_PAIRS
+        )
+    return words("teach_too_alike", missing=checked.pairs.missing_english) if checked.pairs.missing_english else ""
+
+
+def _plain(services: Services, job: Job) -> dict[str, Any]:
+    told = workshop_of(services).jobs.progress(job)
+    last = told[-1] if told else {"stage": "starting", "fraction": 0.0}
+    names = ("language", "name", "model", "model_id", "pairs")
+    result = {key: last.get(key) for key in ("before", "after", "warnings")} if job.state == "done" else {}
+    return {
+        **{name: job.about.get(name) for name in names},
+        "state": job.state,
+        "stage": last["stage"],
+        "fraction": float(last.get("fraction") or 0.0),
+        "seconds": round(job.seconds, 1),
+        "message": job.message,
+        **result,
+    }
+
+
+def _language(code: str, words: Wording) -> str:
+    if not code.strip():
+        raise QueryError(words("teach_no_code"))
+    try:
+        found = languages.normalise(code.strip())
+    except LanguageError as error:
+        raise QueryError(str(error)) from error
+    if languages.base(found) == "en":
+        raise QueryError(words("teach_english"))
+    return found
+
+
+def _pieces(embedding: str, texts: Sequence[str]) -> tuple[float, int]:
+    """Return the share of unknown pieces, and how many texts have too many pieces."""
+    tokenizer = _tokenizer(embedding)
+    unknown = total = long = 0
+    for ids in tokenizer(list(texts[:LOOKED_AT]), add_special_tokens=False)["input_ids"]:
+        unknown += sum(number == tokenizer.unk_token_id for number in ids)
+        total += len(ids)
+        long += len(ids) > LONG_PIECES
+    return unknown / max(1, total), long
+
+
+@functools.lru_cache(maxsize=2)
+def _tokenizer(embedding: str) -> Any:  # noqa: ANN401
+    from transformers import AutoTokenizer
+
+    from cacara.backbones import text
+
+    try:
+        return AutoTokenizer.from_pretrained(text.place_of(embedding))
+    except (OSError, ValueError) as error:
+        raise CacaraError(f"the model's tokenizer cannot be read: {error!s:.200}") from error
+
+
+def _words(interface: object) -> Wording:
+    return wording(interface if isinstance(interface, str) else FALLBACK)
