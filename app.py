@@ -12,11 +12,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import gradio as gr
 
+    from ui.doorkeeper import Credentials, Door
+    from ui.limits import Limits
     from ui.services import Services
 
 REPOSITORY = Path(__file__).resolve().parent
@@ -41,9 +43,13 @@ class Settings:
         models: The folder of the promoted models, see ``python -m cacara models``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         feedback_dataset: A dataset on the Hugging Face Hub that keeps the feedback, or None.
-        local_files: A folder whose long recordings visitors may open where they lie, or None; with a loopback host only.
+        local_files: A folder whose long recordings visitors may open where they lie, or None; on loopback only.
         admin_token: What the team lead proves with who they are, or None.
         login: Visitors can sign in with their account on the Hugging Face Hub.
+        credentials: Who may come in, or None for everybody.
+        public_name: The name under which a proxy in front of a loopback address serves the app, or None.
+        framed: Other sites may show the page in a frame.
+        limits: How much one visitor may ask for.
     """
 
     host: str
@@ -57,6 +63,10 @@ class Settings:
     feedback_dataset: str | None = None
     admin_token: str | None = dataclasses.field(default=None, repr=False)
     login: bool = False
+    credentials: Credentials | None = None
+    public_name: str | None = None
+    framed: bool = False
+    limits: Limits | None = None
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -66,7 +76,8 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         arguments: The command line without the program's name.
         environment: ``SPACE_ID`` says that this is a Space: listen to all, and use the disk that lasts.
             ``FEEDBACK_DATASET`` is what ``--feedback-dataset`` is when not given. ``CACARA_ADMIN_TOKEN`` is the team
-            lead's token. ``OAUTH_CLIENT_ID`` says that a Space lets its visitors sign in.
+            lead's token. ``OAUTH_CLIENT_ID`` says that a Space lets its visitors sign in. ``CACARA_AUTH`` holds
+            what the file of ``--auth`` does.
     """
     on_space = bool(environment.get("SPACE_ID"))
     lasting = on_space and os.access(SPACE_DISK, os.W_OK)
@@ -101,13 +112,16 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         default=environment.get("FEEDBACK_DATASET") or None,
         help="keep the feedback in this private dataset on the Hugging Face Hub too; HF_TOKEN must allow it",
     )
+    _add_door_flags(parser, on_space)
     given = vars(parser.parse_args(arguments))
-    if given["local_files"] and (on_space or given["host"] not in LOOPBACK):
+    _read_door_flags(parser, given, environment, on_space)
+    if given["local_files"] and (on_space or given["host"] not in LOOPBACK or given["public_name"]):
         parser.error(f"--local-files shows this machine's files: --host is {given['host']}, wanted 127.0.0.1")
     if given["local_files"] and not given["local_files"].is_dir():
         parser.error(f"--local-files: no folder {given['local_files']}")
     given["models"] = given["models"] or given["database"].parent / "models"
     given["admin_token"] = environment.get("CACARA_ADMIN_TOKEN") or None
+    given["framed"] = on_space
     given["login"] = on_space and bool(environment.get("OAUTH_CLIENT_ID"))
     return Settings(**given)
 
@@ -139,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["GRADIO_TEMP_DIR"] = uploads.name
     services = make_services(settings)
     try:
-        page = start_server(services, settings.host, settings.port)
+        page = start_server(services, settings.host, settings.port, make_door(settings))
     except OSError as error:
         logger.error("cannot listen at %s:%d: %s; choose another --port", settings.host, settings.port, error)
         return 1
@@ -171,17 +185,37 @@ def make_services(settings: Settings) -> Services:
         Engine(models=shelf, refresh=taught.refresh),
         Feedback(settings.database, settings.feedback_dataset),
         recordings=recordings,
-        access=Access(settings.host not in LOOPBACK, settings.admin_token, settings.login),
+        access=Access(_is_public(settings), settings.admin_token, settings.login),
         workshop=Workshop(jobs, registry, taught, database, settings.gallery, settings.model),
     )
 
 
-def start_server(services: Services, host: str, port: int) -> gr.Blocks:
+def make_door(settings: Settings) -> Door:
+    """Return who is let in."""
+    from ui.doorkeeper import Door
+    from ui.limits import Limits
+
+    names = None
+    if settings.host in LOOPBACK:
+        names = frozenset({*LOOPBACK, *([settings.public_name.lower()] if settings.public_name else [])})
+    return Door(names, settings.credentials, settings.framed, settings.limits or Limits())
+
+
+def start_server(services: Services, host: str, port: int, door: Door | None = None) -> gr.Blocks:
     """Return the app, listening at an address; the preparation is not started.
+
+    Args:
+        services: What every handler works with.
+        host: The address.
+        port: Its port.
+        door: Who is let in; None lets in whoever asks for this machine by its loopback names.
 
     Raises:
         OSError: The port is taken, or the address is not this machine's.
     """
+    from starlette.middleware import Middleware
+
+    from ui.doorkeeper import Door, Doorkeeper
     from ui.layout import ICON, STYLES, create_app
     from ui.media import media_routes
     from ui.theme import make_theme
@@ -201,9 +235,48 @@ def start_server(services: Services, host: str, port: int) -> gr.Blocks:
         favicon_path=ICON,
         theme=make_theme(),
         css_paths=STYLES,
-        app_kwargs={"routes": media_routes(services)},
+        enable_monitoring=False,
+        app_kwargs={
+            "routes": media_routes(services),
+            "middleware": [Middleware(Doorkeeper, door=door or Door())],
+        },
     )
     return page
+
+
+def _is_public(settings: Settings) -> bool:
+    return settings.host not in LOOPBACK or settings.public_name is not None
+
+
+def _add_door_flags(parser: argparse.ArgumentParser, on_space: bool) -> None:
+    from ui import limits
+
+    parser.add_argument(
+        "--auth",
+        type=Path,
+        metavar="FILE",
+        help="let in only who is named in this file, a line name:password each; or the same in CACARA_AUTH",
+    )
+    parser.add_argument(
+        "--public-name", metavar="NAME", help="the name under which a proxy in front of --host 127.0.0.1 serves this"
+    )
+    limits.add_flags(parser, limits.Limits(proxies=1 if on_space else 0))
+
+
+def _read_door_flags(
+    parser: argparse.ArgumentParser, given: dict[str, Any], environment: Mapping[str, str], on_space: bool
+) -> None:
+    from cacara.errors import CacaraError
+    from ui import doorkeeper, limits
+
+    given["limits"] = limits.from_flags(given, limits.Limits(proxies=1 if on_space else 0))
+    file, listed = given.pop("auth"), environment.get("CACARA_AUTH")
+    try:
+        given["credentials"] = doorkeeper.read_credentials_file(file) if file else None
+        if file is None and listed:
+            given["credentials"] = doorkeeper.read_credentials(listed)
+    except CacaraError as error:
+        parser.error(f"{'--auth' if file else 'CACARA_AUTH'}: {error}")
 
 
 def _port(text: str) -> int:

@@ -20,7 +20,7 @@ FORMATS = {".eaf": "application/xml", ".TextGrid": "text/plain", ".csv": "text/c
 """Endings, as the programs write them, and the types that browsers are told."""
 
 _NO_DATE = "1970-01-01T00:00:00+00:00"  # ELAN wants a date; a true one would make equal results unequal files
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _COLUMNS = ("recording", "query", "language", "rank", "start_seconds", "end_seconds", "score", "prominence")
 
 
@@ -128,4 +128,4 @@ def _plain(text: str) -> str:
 
 def _safe(text: str) -> str:
     """Return a text that a spreadsheet takes for text: what would begin a formula gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) or text.startswith(_FORMULA_STARTS) else text

@@ -26,6 +26,7 @@ PREDICTIONS_KEPT = 5
 LABEL_COLUMNS = ("label", "language", "name")
 TRUTH_COLUMNS = ("file", "label")
 MAX_PROBLEMS_TOLD = 20
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class TextEncoder(Protocol):
@@ -225,7 +226,10 @@ def to_report(predictions: Sequence[Prediction], labels: Labels) -> dict[str, An
 
 
 def to_csv(predictions: Sequence[Prediction], truth: Mapping[str, str]) -> str:
-    """Return predictions as CSV: a line for each file, language and place, with the truth where it is known."""
+    """Return predictions as CSV: a line for each file, language and place, with the truth where it is known.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
     written = io.StringIO(newline="")
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(("file", "language", "rank", "label", "score", "truth", "correct"))
@@ -233,8 +237,13 @@ def to_csv(predictions: Sequence[Prediction], truth: Mapping[str, str]) -> str:
         true = truth.get(prediction.file)
         for place, (label, score) in enumerate(zip(prediction.labels, prediction.scores, strict=True), start=1):
             correct = "" if true is None else ("yes" if label == true else "no")
-            writer.writerow((prediction.file, prediction.language, place, label, f"{score:.6f}", true or "", correct))
+            texts = (_harmless(prediction.file), prediction.language, place, _harmless(label))
+            writer.writerow((*texts, f"{score:.6f}", _harmless(true or ""), correct))
     return written.getvalue()
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith(_FORMULA) else text
 
 
 def _class_embeddings(encoder: TextEncoder, names: Mapping[str, tuple[str, ...]], language: str) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from cacara.errors import QueryError
 
-_QUERIES_AT_ONCE = 256  # bounds the score matrix: 256 x 1M candidates x 4 bytes is 1 GB
+# Score matrices stay small, at most 8 MB: they are read again while they are still in the processor's cache.
+_QUERIES_AT_ONCE = 64
+_ROWS_AT_ONCE = 32_768
+_ROWS_NORMALISED_AT_ONCE = 65_536
+
+
+@dataclasses.dataclass(frozen=True)
+class Neighbour:
+    """One row that a search found.
+
+    Attributes:
+        item_id: The row's name.
+        score: Cosine similarity, -1 to 1.
+    """
+
+    item_id: str
+    score: float
 
 
 class ExactIndex:
@@ -75,13 +92,42 @@ class ExactIndex:
         if k == 0:
             return scores, positions
         for start in range(0, len(unit), _QUERIES_AT_ONCE):
-            rows = slice(start, start + _QUERIES_AT_ONCE)
-            block = unit[rows] @ self._embeddings.T  # (Q, N)
-            for offset, row in enumerate(block):
-                best = _top(row, k)
-                positions[start + offset] = best
-                scores[start + offset] = row[best]
+            some = slice(start, start + _QUERIES_AT_ONCE)
+            scores[some], positions[some] = self._search_some(unit[some], k)
         return np.clip(scores, -1.0, 1.0), positions
+
+    def nearest(self, queries: ArrayLike, top_k: int) -> list[list[Neighbour]]:
+        """Return what ``search`` does, by name: a list for each query, best first.
+
+        Raises:
+            QueryError: As ``search``.
+        """
+        scores, positions = self.search(queries, top_k)
+        return [
+            [Neighbour(self._ids[position], float(score)) for position, score in zip(row, values, strict=True)]
+            for row, values in zip(positions.tolist(), scores, strict=True)
+        ]
+
+    def _search_some(self, unit: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return scores and positions [queries, k], block by block of rows.
+
+        After the first block only scores above the worst of a query's best k are looked at, and these are few. An
+        equal score in a later block has a higher position, so it never displaces one.
+        """
+        best = [(np.empty(0, np.float32), np.empty(0, np.int64))] * len(unit)
+        threshold = np.full(len(unit), -np.inf, np.float32)
+        for start in range(0, len(self), _ROWS_AT_ONCE):
+            block = unit @ self._embeddings[start : start + _ROWS_AT_ONCE].T  # (Q, rows)
+            for query in np.flatnonzero(block.max(axis=1) > threshold):
+                better = np.flatnonzero(block[query] > threshold[query])
+                old_scores, old_positions = best[query]
+                values = np.concatenate([old_scores, block[query, better]])
+                places = np.concatenate([old_positions, better + start])
+                kept = _top(values, min(k, len(values)))
+                best[query] = values[kept], places[kept]
+                if len(kept) == k:
+                    threshold[query] = values[kept[-1]]
+        return np.stack([values for values, _ in best]), np.stack([places for _, places in best])
 
 
 def _top(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
@@ -95,9 +141,14 @@ def _unit_rows(embeddings: ArrayLike, what: str) -> NDArray[np.float32]:
     array = np.asarray(embeddings, dtype=np.float32)
     if array.ndim != 2 or array.shape[1] == 0:
         raise QueryError(f"{what} have shape {array.shape}; wanted [rows, dimensions]")
-    if not np.isfinite(array).all():
-        raise QueryError(f"{what} hold {int((~np.isfinite(array)).sum())} values that are not finite")
-    norms = np.linalg.norm(array, axis=1, keepdims=True)
-    if (norms == 0).any():
-        raise QueryError(f"{what} hold {int((norms == 0).sum())} rows of zeros, which have no direction")
-    return array / norms
+    made = np.empty_like(array, order="C")
+    for start in range(0, len(array), _ROWS_NORMALISED_AT_ONCE):  # whole arrays of between-results cost memory
+        some = array[start : start + _ROWS_NORMALISED_AT_ONCE]
+        if not np.isfinite(some).all():
+            raise QueryError(f"{what} hold {int((~np.isfinite(array)).sum())} values that are not finite")
+        norms = np.linalg.norm(some, axis=1, keepdims=True)
+        if (norms == 0).any():
+            zeros = int((~array.any(axis=1)).sum())
+            raise QueryError(f"{what} hold {zeros} rows of zeros, which have no direction")
+        np.divide(some, norms, out=made[start : start + len(some)])
+    return made

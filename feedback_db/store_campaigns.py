@@ -67,6 +67,15 @@ class CampaignStore(EventStore):
         with self._connection.reading() as database:
             return find_campaign(database, campaign_id)
 
+    def campaign_revisions(self, campaign_id: str) -> list[Campaign]:
+        """Return all that a campaign ever was, the oldest first; none for an unknown one.
+
+        Raises:
+            FeedbackError: The database cannot be read.
+        """
+        with self._connection.reading() as database:
+            return read_campaigns(database, campaign_id)
+
     def add_items(self, items: Iterable[Item]) -> int:
         """Add items to their campaigns, all or none; return how many.
 

@@ -22,8 +22,8 @@ COLUMNS: Mapping[str, str] = {"type": "str"} | {
 """Every column of the table with its type: ``str``, ``int``, ``float``, ``bool`` or ``tuple[str, ...]``."""
 
 # A spreadsheet takes a cell that starts so for a formula, and runs it.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
-_ESCAPED = re.compile(r"'+[=+\-@\t\r\n]")
+_FORMULA = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@＝＋－＠])")
+_ESCAPED = re.compile(r"'+(?:[\t\r\n]|\s*[=+\-@＝＋－＠])")
 
 
 def to_cells(record: Record) -> dict[str, str]:

@@ -12,6 +12,7 @@ from cacara.errors import CacaraError, QueryError
 from feedback_db import Campaign, FeedbackError, Item, Ranking
 from ui.annotate import handlers, pooling, rendering, work
 from ui.permissions import Access, PermissionRefusedError, require_admin
+from ui.services import Feedback
 from ui.wording import available, wording
 
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -19,9 +20,14 @@ ENGLISH = wording("en")
 HIDDEN = ("secret-model", "secret-rival", "0.8765", "priority", "known_label")
 
 
+@pytest.fixture(scope="module")
+def prepared(tiny_model, tmp_path_factory):
+    return make_services(tiny_model, tmp_path_factory.mktemp("annotate"))
+
+
 @pytest.fixture
-def services(tiny_model, tmp_path):
-    made = make_services(tiny_model, tmp_path)
+def services(prepared, tmp_path):
+    made = dataclasses.replace(prepared, feedback=Feedback(tmp_path / "feedback.db"))
     yield made
     made.feedback.store().close()
 
@@ -70,7 +76,12 @@ def test_a_name_is_taken_once_and_only_its_token_opens_it(services, token):
 
 @pytest.mark.parametrize(
     ("name", "agreed", "said"),
-    [("", True, "Type a name"), ("Ana", False, "Tick that you agree"), ("visitor-1", True, "begin with"), (7, True, "Type")],
+    [
+        ("", True, "Type a name"),
+        ("Ana", False, "Tick that you agree"),
+        ("visitor-1", True, "begin with"),
+        (7, True, "Type"),
+    ],
 )
 def test_a_name_is_refused_with_the_reason(services, name, agreed, said):
     with pytest.raises(QueryError, match=said):
@@ -177,7 +188,9 @@ def test_a_preference_is_of_the_model_that_stood_on_that_side(services, name):
     work.annotation_prefer(services, token, asked["item_id"], "left")
     (made,) = store.current_preferences()
     assert sides[made.choice].clip_ids == tuple(asked["left"])
-    assert 'data-choice="left" aria-pressed="true"' in handlers.annotate_again(services, token, asked["item_id"])["html"]
+    assert (
+        'data-choice="left" aria-pressed="true"' in handlers.annotate_again(services, token, asked["item_id"])["html"]
+    )
 
 
 def test_hostile_names_queries_and_guidelines_are_shown_as_text(services):

@@ -12,11 +12,14 @@ from ui.about import tab as about_tab
 from ui.alerts import bind
 from ui.annotate import tab as annotate_tab
 from ui.compare import tab as compare_tab
+from ui.improve import tab as improve_tab
 from ui.localised import Localised
 from ui.map import tab as map_tab
 from ui.models_menu import menu as models_menu
 from ui.recordings import tab as recordings_tab
+from ui.review import tab as review_tab
 from ui.services import Services
+from ui.teach import tab as teach_tab
 from ui.wording import available, wording
 
 FOLDER = Path(__file__).parent
@@ -108,6 +111,10 @@ def create_app(services: Services) -> gr.Blocks:
             compare_tab.build(services, localised, interface, answering)
             recordings_tab.build(services, localised, interface)
             annotate_tab.build(services, localised, interface)
+            review_tab.build(services, localised, interface)
+            if services.workshop is not None:
+                teach_tab.build(services, localised, interface, language)
+                improve_tab.build(services, localised, interface)
             languages_tab.build(services, localised, interface)
             about_tab.build(services, localised, interface)
         search_endpoints.publish(services)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 KNOWN_ADDRESSES = 20_000
 """So many addresses, and as many sessions, are remembered; the one longest unseen is forgotten first."""
 
+MOST = 10_000_000
 HOUR = 3600.0
 MINUTE = 60.0
 BURST_SECONDS = 20.0
@@ -62,7 +63,8 @@ def add_flags(parser: argparse.ArgumentParser, defaults: Limits) -> None:
     group = parser.add_argument_group("limits", "what is beyond them is told to wait")
     for name, text in told.items():
         flag, default = f"--{name.replace('_', '-')}", getattr(defaults, name)
-        group.add_argument(flag, type=_count, default=default, metavar="N", help=f"{text} (%(default)s)")
+        kind = _count_or_none if name == "proxies" else _count
+        group.add_argument(flag, type=kind, default=default, metavar="N", help=f"{text} (%(default)s)")
 
 
 def from_flags(given: dict[str, object], defaults: Limits) -> Limits:
@@ -104,16 +106,26 @@ class Allowance:
             key: Who takes.
             amount: How much; what is more than a burst is granted to whoever has taken nothing lately.
         """
-        now = self._clock()
         wanted = min(amount, self._burst)
         with self._lock:
-            left, before = self._left.pop(key, (self._burst, now))
-            left = min(self._burst, left + (now - before) * self._rate)
+            left, now = self._left_of(key)
             granted = left >= wanted
             self._left[key] = (left - amount if granted else left, now)
+            self._left.move_to_end(key)
             while len(self._left) > KNOWN_ADDRESSES:
                 self._left.popitem(last=False)
         return 0.0 if granted else max(0.001, (wanted - left) / self._rate)
+
+    def wait(self, key: str) -> float:
+        """Return the seconds until one may be taken, 0 for now; nothing is taken."""
+        with self._lock:
+            left, _ = self._left_of(key)
+        return max(0.0, (1.0 - left) / self._rate)
+
+    def _left_of(self, key: str) -> tuple[float, float]:
+        now = self._clock()
+        left, before = self._left.get(key, (self._burst, now))
+        return min(self._burst, left + (now - before) * self._rate), now
 
 
 class Open:
@@ -145,11 +157,15 @@ class Open:
                 del self._open[key]
 
 
-def _count(text: str) -> int:
+def _count(text: str, least: int = 1) -> int:
     try:
         number = int(text)
     except ValueError:
         number = -1
-    if not 0 <= number <= 10_000_000:
-        raise argparse.ArgumentTypeError(f"found {text!r:.40}, wanted a whole number from 0 to 10,000,000")
+    if not least <= number <= MOST:
+        raise argparse.ArgumentTypeError(f"found {text!r:.40}, wanted a whole number from {least} to {MOST:,}")
     return number
+
+
+def _count_or_none(text: str) -> int:
+    return _count(text, least=0)

@@ -19,6 +19,7 @@ from ui.annotate.routes import annotate_routes
 from ui.fonts.routes import font_routes
 from ui.map.routes import plotly_route
 from ui.recordings.routes import recording_routes
+from ui.review.routes import review_routes
 from ui.wording import FALLBACK, wording
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def media_routes(services: Services) -> list[Route]:
         plotly_route(),
         *recording_routes(services),
         *annotate_routes(services),
+        *review_routes(services),
         *font_routes(),
     ]
 

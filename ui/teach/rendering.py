@@ -25,6 +25,11 @@ def unavailable(words: Wording) -> str:
     return f'<div class="banner" role="status"><p>{_text(words("teach_no_model"))}</p></div>'
 
 
+def name(language: str) -> str:
+    """Return a language's name."""
+    return f'<p class="named" dir="auto">{_text(language)}</p>'
+
+
 def report(check: Check, words: Wording) -> str:
     """Return what was found in the rows, before anything is started."""
     name = check.name if check.autonym == check.name else f"{check.name} · {check.autonym}"

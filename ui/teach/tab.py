@@ -110,11 +110,11 @@ def forget(services: Services, code: str | None, token: str, interface: str) -> 
 
 
 def name_of(services: Services, code: str, interface: str) -> str:
-    """Return the name of the language that is being typed, or an empty string."""
+    """Return the name of the language whose code is being typed, as HTML; nothing while it is none."""
     try:
-        return _name(code.strip()) if code and code.strip() else ""
+        return rendering.name(_name(code.strip())) if code and code.strip() else ""
     except CacaraError:
-        return "…"
+        return ""
 
 
 def build(services: Services, localised: Localised, interface: gr.Dropdown, language: gr.Dropdown) -> None:
@@ -142,7 +142,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, lang
                 code = localised.make(
                     gr.Textbox, {"label": "teach_code", "info": "teach_code_info"}, max_lines=1, elem_id="teach-code"
                 )
-                named = gr.Markdown(elem_id="teach-name", sanitize_html=True)
+                named = gr.HTML(elem_id="teach-name")
                 upload = localised.make(
                     gr.File,
                     {"label": "teach_file"},
@@ -179,7 +179,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, lang
     checking.click(found, [*given, interface], [report, begin], api_visibility="private", show_progress_on=report)
     # What was changed is checked again before it can be started.
     gr.on([each.change for each in given], lambda: gr.update(interactive=False), None, begin, queue=False, **QUIET)
-    code.change(bind(name_of, services, present=_plain), [code, interface], named, queue=False, **QUIET)
+    code.change(bind(name_of, services), [code, interface], named, queue=False, **QUIET)
     begin.click(bind(start, services, present=_shown), [*given, token, interface], shown, **QUIET)
     stop.click(bind(cancel, services, present=_shown), [token, interface], shown, **QUIET)
     remove.click(bind(forget, services, present=_shown), [which, token, interface], shown, **QUIET)
@@ -212,9 +212,4 @@ def _shown(now: View) -> list[Any]:
 def _checked(found: tuple[str, bool]) -> list[Any]:
     html, ready = found
     return [html, gr.update(interactive=ready)]
-
-
-def _plain(name: str) -> str:
-    return "".join(f"\\{letter}" if not letter.isalnum() and letter != " " else letter for letter in name)
-
 

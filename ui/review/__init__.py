@@ -1,0 +1,1 @@
+"""The Review tab: what a team lead sets up, looks at and decides."""

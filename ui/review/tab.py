@@ -1,0 +1,44 @@
+"""The Review tab: campaigns, what people say, where they differ, and what comes out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+from ui.alerts import bind
+from ui.localised import Localised
+from ui.review import deciding, handlers, rendering
+from ui.services import Services
+
+FOLDER = Path(__file__).parent
+PUBLISHED = (
+    deciding.review_save_campaign,
+    deciding.review_add_queries,
+    deciding.review_add_checks,
+    deciding.review_adjudicate,
+    deciding.review_agreement,
+    deciding.review_disagreements,
+)
+"""What programs may call, by these names."""
+
+
+def build(services: Services, localised: Localised, interface: gr.Dropdown) -> None:
+    """Build the tab inside the current ``gr.Tabs``; it asks for its content when somebody opens it.
+
+    Args:
+        services: What the handlers work with.
+        localised: Takes every component that has a text.
+        interface: Holds the code of the interface language; the page's script reads it from the tab's frame.
+    """
+    del interface  # the frame says it, as it is drawn in that language
+    with localised.make(gr.Tab, {"label": "review"}, elem_id="review-tab"):
+        localised.make(
+            gr.HTML,
+            {"value": rendering.shell},
+            elem_id="review",
+            js_on_load=(FOLDER / "review.js").read_text(encoding="utf-8"),
+            server_functions=[bind(each, services, message=True, show=handlers.as_problem) for each in handlers.CALLED],
+        )
+        for each in PUBLISHED:
+            gr.api(bind(each, services), api_name=each.__name__)
