@@ -1,7 +1,9 @@
 # make demo   set up everything and start the app at http://127.0.0.1:7860
 # make test   set up everything and run all tests
 # make setup  set up only
-# make soak   the long tests of the feedback database: kills, full disks, many writers
+# make soak   the long tests: fifty visitors, kills, full disks, many writers
+# make bench  speed and memory against what others use: one table, and JSON in benchmarks/results
+# make bundle one archive that installs and runs on a machine without network
 # make lint   formatting, style and types
 # Each target may be run again at any time, as root or as a user; a failure is one line.
 
@@ -11,7 +13,7 @@ BIN := $(VENV)/bin
 LOG := $(VENV)/install.log
 export PYTHONUTF8 := 1
 
-.PHONY: demo test setup soak lint clean
+.PHONY: demo test setup soak bench bundle lint clean
 
 demo: $(VENV)/.fetched
 	@$(BIN)/python app.py
@@ -29,6 +31,13 @@ test: $(VENV)/.installed-dev
 soak: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -m soak
 
+bench: $(VENV)/.installed-bench
+	@$(BIN)/python -m cacara setup
+	@$(BIN)/python -m benchmarks.speed
+
+bundle: $(VENV)/.fetched
+	@$(BIN)/python bundle/make_bundle.py --output dist
+
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
@@ -43,6 +52,10 @@ $(VENV)/.installed: requirements.txt
 
 $(VENV)/.installed-dev: requirements.txt requirements-dev.txt
 	@sh install.sh "$(PYTHON)" $(VENV) requirements-dev.txt
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: requirements.txt requirements-bench.txt
+	@sh install.sh "$(PYTHON)" $(VENV) requirements-bench.txt
 	@touch $@ $(VENV)/.installed
 
 clean:

@@ -18,6 +18,7 @@ from cacara import (
     embedding_map_commands,
     evaluation_commands,
     find_commands,
+    index_commands,
     listen_commands,
     registry_commands,
 )
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     classification_commands.add(commands)
     coverage_commands.add(commands)
     find_commands.add(commands)
+    index_commands.add(commands)
     listen_commands.add(commands)
     embedding_map_commands.add(commands)
     registry_commands.add(commands)

@@ -97,7 +97,7 @@ def _csv(recording: str, seconds: float, searches: Sequence[Search]) -> bytes:
     writer.writerow(_COLUMNS)
     for search in searches:
         for passage in search.passages:
-            texts = [_safe(recording), _safe(_plain(search.query)), search.language or "", passage.rank]
+            texts = [_safe(_plain(recording)), _safe(_plain(search.query)), search.language or "", passage.rank]
             times = [f"{edge:.3f}" for edge in (passage.start_seconds, passage.end_seconds)]
             writer.writerow([*texts, *times, f"{passage.score:.6f}", f"{passage.prominence:.3f}"])
     return made.getvalue().encode("utf-8-sig")  # with the mark by which spreadsheets know UTF-8

@@ -60,7 +60,7 @@ def load(path: str | os.PathLike[str], limits: AudioLimits = QUERY_LIMITS) -> Re
         with open_file(path, limits.max_bytes) as file:
             return decode(file, limits)
     except AudioError as error:
-        name = os.fsencode(path.name).decode("utf-8", "replace") or "this path"
+        name = path.name.encode("utf-8", "surrogatepass").decode("utf-8", "replace") or "this path"
         raise AudioError(f"{name}: {error}") from error
 
 

@@ -243,6 +243,7 @@ def to_csv(predictions: Sequence[Prediction], truth: Mapping[str, str]) -> str:
 
 
 def _harmless(text: str) -> str:
+    text = text.replace("\r", " ")  # which the writer does not quote
     return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith(_FORMULA) else text
 
 

@@ -80,6 +80,8 @@ def _read(path: Path, limits: ImageLimits) -> bytes:
             content = file.read(limits.max_bytes + 1)
     except OSError as error:
         raise ImageError(f"cannot read {path.name}: {error.strerror or error}; {WANTED}") from error
+    except ValueError as error:
+        raise ImageError(f"no path may hold a character of this name; {WANTED}") from error
     if len(content) > limits.max_bytes:
         raise ImageError(f"{path.name} has more than {limits.max_bytes >> 20} MB; {WANTED} of at most that")
     if not content:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 TABLE = "clips"
+MIN_APPROXIMATE = 10_000
+"""Fewer rows are searched exactly in milliseconds, and teach no quantisation."""
 _SEGMENT = re.compile(r"segment-(\d{6})\.npz")
 _ENGINE_NEEDED = "pip install -r requirements-engines.txt"
 
@@ -174,7 +177,13 @@ class LanceIndex:
         return sorted(hits, key=lambda hit: -hit.score)
 
     def approximate(self) -> None:
-        """Build an inverted file with quantised rows: searches of many millions become fast, and approximate."""
+        """Build an inverted file with quantised rows: searches of many millions become fast, and approximate.
+
+        Raises:
+            QueryError: There are too few rows to learn the quantisation from.
+        """
+        if len(self) < MIN_APPROXIMATE:
+            raise QueryError(f"the index holds {len(self)} rows; wanted at least {MIN_APPROXIMATE} to approximate")
         self._table.create_index(metric="cosine", vector_column_name="vector")
 
     def _batch(self, ids: Sequence[str], rows: NDArray[np.float32]) -> pyarrow.Table:
@@ -202,12 +211,33 @@ def open_index(uri: str, dimension: int) -> VectorIndex:
     Raises:
         QueryError: Unknown engine, no place, or the engine cannot open it.
     """
+    check_uri(uri)
+    name, _, place = uri.partition(":")
+    return ENGINES[name](dimension, place)
+
+
+def check_uri(uri: str) -> None:
+    """Refuse what names no engine and place.
+
+    Raises:
+        QueryError: The message lists the engines.
+    """
     name, colon, place = uri.partition(":")
     if name not in ENGINES or not colon:
         raise QueryError(f"unknown engine {uri!r:.100}; wanted memory:, exact:FOLDER or lancedb:PLACE")
     if not place and name != "memory":
         raise QueryError(f"the engine {uri!r} names no place; wanted {name}:PLACE, e.g. {name}:clips-index")
-    return ENGINES[name](dimension, place)
+
+
+def approximate(index: VectorIndex) -> None:
+    """Let an engine trade exactness for speed.
+
+    Raises:
+        QueryError: It is one that is always exact, or it holds too little.
+    """
+    if not isinstance(index, LanceIndex):
+        raise QueryError("this engine is always exact; wanted lancedb:PLACE to search approximately")
+    index.approximate()
 
 
 def checked(ids: Sequence[str], embeddings: ArrayLike, dimension: int) -> NDArray[np.float32]:
@@ -229,5 +259,5 @@ def _read_segment(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return stored["ids"].tolist(), stored["embeddings"]
-    except (OSError, ValueError, LookupError, EOFError) as error:
+    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
         raise QueryError(f"{path} is damaged ({error!s:.100}); delete it and index the folder again") from error

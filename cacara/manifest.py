@@ -112,7 +112,7 @@ def read_clips(path: Path) -> list[Clip]:
             continue
         try:
             clips.append(Clip.from_json(json.loads(line)))
-        except (json.JSONDecodeError, RecursionError, ManifestError) as error:
+        except (ValueError, RecursionError, ManifestError) as error:
             raise ManifestError(f"{path}, line {number}: {error}") from error
     return clips
 

@@ -325,3 +325,21 @@ def test_every_answer_forbids_guessing_its_type_and_framing_by_other_sites():
     _, headers, _ = ask(made(Door()))
     assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "SAMEORIGIN")
     assert "x-frame-options" not in ask(made(Door(names=None, framed=True)))[1]
+
+
+@pytest.mark.parametrize(
+    "path", ["http://127.0.0.1:22/", "https://example.org/x.wav", " FTP://x/", "file:///etc/passwd", "data:,x"]
+)
+@pytest.mark.parametrize("escaped", [False, True])
+def test_a_file_that_the_server_would_have_to_fetch_is_refused(path, escaped):
+    sent = json.dumps({"data": [{"a": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}]})
+    if escaped:
+        sent = sent.replace("path", "p\\u0061th")
+    status, _, body = ask(made(Door()), "/gradio_api/queue/join", "POST", sent.encode())
+    assert (status, b"uploaded here" in body) == (400, True)
+
+
+def test_a_file_that_was_uploaded_passes_and_so_does_a_text_that_looks_like_an_address():
+    file = {"path": "/tmp/x/dog.wav", "url": "http://localhost:7860/gradio_api/file=/tmp/x/dog.wav"}
+    body = json.dumps({"data": [file, "http://path"]}).encode()
+    assert ask(made(Door()), "/gradio_api/queue/join", "POST", body)[0] == 200

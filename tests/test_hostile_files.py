@@ -54,7 +54,7 @@ PLAYLISTS = {
     "concat": "concat:{path}|{path}",
     "subfile": "subfile,,start,0,end,99,,:{path}",
     "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=audio 9 RTP/AVP 0\n",
-    "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><Period><BaseURL>{path}</BaseURL></Period></MPD>',
+    "dash": '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><Period><BaseURL>{path}</BaseURL></Period></MPD>',
     "smil": '<smil><body><audio src="{path}"/></body></smil>',
     "http": "#EXTM3U\nhttp://127.0.0.1:1/x.wav\n",
 }
@@ -80,7 +80,7 @@ def test_a_playlist_leads_to_no_other_file(kind, ending, tmp_path, noise):
 def test_what_is_no_file_is_no_sound_and_no_picture(path):
     with pytest.raises(AudioError):
         audio.load(path, audio.GALLERY_LIMITS)
-    with pytest.raises((ImageError, ValueError)):
+    with pytest.raises(ImageError):
         images.load(path)
 
 
@@ -101,7 +101,7 @@ def test_a_small_picture_of_a_billion_pixels_is_refused_before_it_is_decoded(wid
 
 
 def test_a_picture_whose_text_unpacks_to_much_is_refused_or_read_without_it(tmp_path):
-    text = b"Comment\0\0" + zlib.compress(bytes(64 << 20))
+    text = b"Comment\0\0" + zlib.compress(bytes(16 << 20))
     bomb = struct.pack(">I", len(text)) + b"zTXt" + text + struct.pack(">I", zlib.crc32(b"zTXt" + text))
     whole = png(8, 8, zlib.compress(bytes(8 * (1 + 24))))
     path = tmp_path / "bomb.png"
@@ -129,7 +129,7 @@ def test_a_long_silence_in_a_small_file_is_cut(tmp_path):
     path = tmp_path / "silence.flac"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("flac", rate=8_000, layout="mono")
-        for _ in range(200):
+        for _ in range(60):
             frame = av.AudioFrame.from_ndarray(np.zeros((1, 80_000), np.int16), format="s16", layout="mono")
             frame.sample_rate = 8_000
             container.mux(stream.encode(frame))

@@ -178,8 +178,8 @@ def test_the_pictures_show_what_was_judged():
     about = {"recording_sha256": None, "consent": False, "language": "en", "gallery": "g", "clip_id": "c", "rank": None}
     made = {"score": None, "model": None, "model_version": None, "label": "unsure", "campaign_id": campaign.campaign_id}
     said = [
-        Judgement(query_text="q", annotator=name, seconds_taken=seconds, created_utc=f"2026-01-0{day}T00:00:00+00:00", **about, **made)
-        for name, seconds, day in (("b", 1.5, 2), ("a", None, 1), ("b", 3.0, 2))
+        Judgement(query_text="q", annotator=name, seconds_taken=seconds, created_utc=f"{day}T00:00Z", **about, **made)
+        for name, seconds, day in (("b", 1.5, "2026-01-02"), ("a", None, "2026-01-01"), ("b", 3.0, "2026-01-02"))
     ]  # fmt: skip
     told = figures.make_figures(None, said)
     assert told["seconds"] == [{"name": "b", "values": [1.5, 3.0]}]
@@ -195,8 +195,9 @@ def test_hostile_text_is_shown_as_text_in_every_section(services):
     )
     services.feedback.store().add_caption(
         Caption(
-            query_text=None, recording_sha256=None, consent=False, language=None, gallery="g", clip_id="dog.wav", rank=None,
-            score=None, model=None, model_version=None, annotator="b", caption=HOSTILE, caption_language="en",
+            query_text=None, recording_sha256=None, consent=False, language=None, gallery="g", clip_id="dog.wav",
+            rank=None, score=None, model=None, model_version=None, annotator="b", caption=HOSTILE,
+            caption_language="en",
         )
     )  # fmt: skip
     (campaign,) = services.feedback.store().campaigns()

@@ -26,7 +26,7 @@ from ui.jobs import JobError, Jobs
 from ui.permissions import Access, PermissionRefusedError
 from ui.services import Feedback, Services
 from ui.startup import Engine
-from ui.teach import pairs, tab, teaching
+from ui.teach import pairs, tab, taught, teaching
 from ui.teach.taught import TaughtLanguages
 from ui.wording import available, wording
 from ui.workshop import Trainable, Workshop
@@ -76,11 +76,11 @@ def services(model, tmp_path, monkeypatch) -> Services:
     (tmp_path / "program.py").write_text(PROGRAM)
     acquirer_files.write(tmp_path / "made.safetensors", acquirer_file(model, "sw"))
     gallery = load_folder(make_gallery(tmp_path / "gallery"))
-    taught = TaughtLanguages(tmp_path / "models")
-    engine = Engine(lambda report: Retriever(model, gallery, report), refresh=taught.refresh)
+    languages = TaughtLanguages(tmp_path / "models")
+    engine = Engine(lambda report: Retriever(model, gallery, report), refresh=languages.refresh)
     engine._run()
     jobs = Jobs(tmp_path / "jobs", (sys.executable, str(tmp_path / "program.py")), tmp_path)
-    workshop = Workshop(jobs, Registry(tmp_path / "models"), taught, tmp_path / "feedback.db")
+    workshop = Workshop(jobs, Registry(tmp_path / "models"), languages, tmp_path / "feedback.db")
     monkeypatch.setattr(Workshop, "models", lambda self: [Trainable("mla", "mla", "1", tmp_path, model.config)])
     yield Services(engine, Feedback(tmp_path / "feedback.db"), workshop=workshop)
     if job := jobs.running():
@@ -131,6 +131,7 @@ def test_the_training_takes_every_pair_that_passed_and_has_the_same_limits(tmp_p
     assert [getattr(pairs, name) for name in same] == [getattr(language_pairs, name) for name in same]
     assert teaching.UNKNOWN_SHARE == language_teaching.UNKNOWN_SHARE
     assert teaching.LONG_PIECES == language_teaching.LONG_PIECES
+    assert (taught.FOLDER, taught.SUFFIX) == (acquirer_files.FOLDER, acquirer_files.SUFFIX)
 
 
 def test_a_file_is_read_with_its_mark_and_what_is_no_text_is_refused(tmp_path, monkeypatch):
@@ -158,7 +159,12 @@ def test_the_checks_name_the_language_and_count_what_is_missing_and_unknown(serv
 
 @pytest.mark.parametrize(
     ("code", "rows", "reason"),
-    [("", ROWS, "code first"), ("en-GB", ROWS, "English"), ("no code!", ROWS, "not a language code"), ("sw", "", "Type")],
+    [
+        ("", ROWS, "code first"),
+        ("en-GB", ROWS, "English"),
+        ("no code!", ROWS, "not a language code"),
+        ("sw", "", "Type"),
+    ],
 )
 def test_what_cannot_be_checked_is_told_so(services, code, rows, reason):
     with pytest.raises(CacaraError, match=reason):
@@ -203,8 +209,7 @@ def test_a_language_that_the_model_read_before_is_read_so_again_once_it_is_taken
 
 
 def test_a_damaged_file_or_one_of_another_model_is_left_unread(services, model, caplog):
-    taught = services.workshop.taught
-    place = taught.folder_of("mla")
+    place = services.workshop.taught.folder_of("mla")
     place.mkdir(parents=True)
     (place / "de.safetensors").write_bytes(b"no such thing")
     acquirer_files.write(place / "fr.safetensors", dataclasses.replace(acquirer_file(model, "fr"), space="0" * 12))

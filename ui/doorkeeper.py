@@ -13,6 +13,7 @@ import dataclasses
 import hashlib
 import hmac
 import ipaddress
+import json
 import math
 import re
 import secrets
@@ -50,6 +51,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SESSION = re.compile(rb'"session_hash"\s*:\s*"([^"\\]{1,100})"')
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[{\]}]")
+_ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 
 
@@ -228,6 +230,7 @@ class Doorkeeper:
         body = await _read(receive, self._limits.json_mb << 20)
         if _depth(body) > MAX_DEPTH:
             raise _RefusedError(400, f"the question has more than {MAX_DEPTH} lists inside each other; wanted fewer")
+        _refuse_addresses(body)
         sessions = _SESSION.findall(body)
         if _ASKING.match(path) and sessions and (wait := self._sessions.take(sessions[-1].decode("utf-8", "replace"))):
             raise _busy(path, wait, "too many questions of this page in a short time")
@@ -334,6 +337,24 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return receiving
+
+
+def _refuse_addresses(body: bytes) -> None:
+    """Refuse a question with a file that this server would have to fetch from elsewhere; files are sent here."""
+    if b"path" not in body and b"\\u" not in body:
+        return
+    try:
+        left = [json.loads(body)]
+    except (ValueError, RecursionError):
+        return  # it is refused as no JSON, or is a form, whose files are sent here
+    while left:
+        value = left.pop()
+        if isinstance(value, list):
+            left.extend(value)
+        elif isinstance(value, dict):
+            if isinstance(value.get("path"), str) and _ADDRESS.match(value["path"]):
+                raise _RefusedError(400, "a file is named by an address; wanted one that was uploaded here")
+            left.extend(value.values())
 
 
 def _depth(body: bytes) -> int:

@@ -155,6 +155,8 @@ class Engine:
             QueryError: It is not ready; the text names how far it is, or why it failed.
             RegistryError: It is none of those that are offered.
         """
+        if not isinstance(model, str | None):
+            raise RegistryError(f"model: found {model!r:.100}, wanted the id of a model")
         with self._lock:
             wanted = model or self._default
             if retriever := self._retrievers.get(wanted):

@@ -33,7 +33,8 @@ def dumbbell(before: float, after: float) -> str:
         f'<svg class="dumbbell {way}" viewBox="0 0 100 12" width="100" height="12" aria-hidden="true">'
         f'<line x1="4" y1="6" x2="96" y2="6" class="axis"/>'
         f'<line x1="{start:.1f}" y1="6" x2="{end:.1f}" y2="6" class="way"/>'
-        f'<circle cx="{start:.1f}" cy="6" r="3" class="before"/><circle cx="{end:.1f}" cy="6" r="3.5" class="after"/></svg>'
+        f'<circle cx="{start:.1f}" cy="6" r="3" class="before"/>'
+        f'<circle cx="{end:.1f}" cy="6" r="3.5" class="after"/></svg>'
     )
 
 

@@ -124,7 +124,7 @@ def run(services: Services, job: Job) -> dict[str, Any]:
         "gate": gate and {key: gate.get(key) for key in ("passed", "failed", "judged", "unjudged")},
         "resumable": job.state in ("failed", "cancelled") and (_folder(services, job) / MANIFEST).is_file(),
         "model_id": trained,
-        "promotable": bool(gate and gate.get("passed") and trained != workshop.registry.current()),
+        "promotable": bool(gate and gate.get("passed") and trained not in (None, workshop.registry.current())),
     }
 
 

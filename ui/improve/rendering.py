@@ -88,13 +88,17 @@ def models(found: Mapping[str, Any], words: Wording) -> str:
 
 def promoting(words: Wording) -> str:
     """Return that a model is being promoted."""
-    return f'<div class="preparation" role="status"><p>{_text(words("improve_promoting"))}</p><progress></progress></div>'
+    return (
+        f'<div class="preparation" role="status"><p>{_text(words("improve_promoting"))}</p><progress></progress></div>'
+    )
 
 
 def _running(found: Mapping[str, Any], words: Wording) -> str:
     known = found["stage"] in STAGES
     stage = words(f"improve_stage_{found['stage']}" if known else "improve_stage_starting")
-    said = words("improve_progress", stage=stage, percent=round(100 * found["fraction"]), seconds=round(found["seconds"]))
+    said = words(
+        "improve_progress", stage=stage, percent=round(100 * found["fraction"]), seconds=round(found["seconds"])
+    )
     value = f' value="{found["fraction"]:.3f}"' if known else ""
     return (
         f'<div class="preparation" role="status"><progress max="1"{value} aria-label="{_text(stage)}"></progress>'
@@ -110,7 +114,9 @@ def _done(found: Mapping[str, Any], words: Wording) -> str:
         key = "improve_passed" if found["promotable"] else "improve_promoted"
         return f'<p class="fine">✓ {_text(words(key, model=found["model_id"] or "–"))}</p>'
     reasons = "".join(f'<li dir="auto">{_text(reason)}</li>' for reason in gate["failed"] or ())
-    return f'<div class="left-out" role="status"><p>{_text(words("improve_stopped_by_gate"))}</p><ul>{reasons}</ul></div>'
+    return (
+        f'<div class="left-out" role="status"><p>{_text(words("improve_stopped_by_gate"))}</p><ul>{reasons}</ul></div>'
+    )
 
 
 def _failed(found: Mapping[str, Any], words: Wording) -> str:
@@ -143,7 +149,8 @@ def _change(change: Mapping[str, Any], title: str, words: Wording) -> str:
     )
     ordered = sorted(change["languages"].items(), key=lambda each: (each[1]["after"] - each[1]["before"], each[0]))
     rows = "".join(
-        f'<tr><th scope="row" dir="auto">{_text(_language(code))}</th><td>{row["before"]:.1f}</td><td>{row["after"]:.1f}</td>'
+        f'<tr><th scope="row" dir="auto">{_text(_language(code))}</th>'
+        f"<td>{row['before']:.1f}</td><td>{row['after']:.1f}</td>"
         f"<td>{curves.dumbbell(row['before'], row['after'])}</td><td>{row['p']:.2f}</td></tr>"
         for code, row in ordered
     )
@@ -193,5 +200,3 @@ def _section(name: str, title: str, body: str, state: str = "") -> str:
 
 def _text(value: object) -> str:
     return html.escape(str(value))
-
-

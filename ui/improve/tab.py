@@ -17,6 +17,7 @@ from ui.services import Services
 from ui.wording import wording
 
 POLLING_SECONDS = 1.5
+ACTIONS = ("start", "resume", "cancel", "promote", "rollback")
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -143,17 +144,17 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
             improving.improve_rollback,
         ):
             gr.api(bind(each, services), api_name=each.__name__)
-    timer = gr.Timer(POLLING_SECONDS, active=False)
+        states = {what: gr.State(what) for what in ACTIONS}
+        timer = gr.Timer(POLLING_SECONDS, active=False)
     buttons = {"start": start, "resume": resume, "cancel": cancel, "promote": promote, "rollback": rollback}
     shown = [notice, collected, needed, run, models, *buttons.values(), timer]
     looking: dict[str, Any] = {"inputs": [token, interface], "outputs": shown, **QUIET}
     gr.on([tab.select, timer.tick, interface.input, token.submit], bind(look, services, present=_shown), **looking)
     for what, each in buttons.items():
-        asked = gr.State(what)
         pressed = each.click
         if what == "promote":
             pressed = each.click(bind(show_promoting, services), interface, notice, queue=False, **QUIET).then
-        pressed(bind(act, services, present=_shown), [asked, token, interface], shown, **QUIET)
+        pressed(bind(act, services, present=_shown), [states[what], token, interface], shown, **QUIET)
 
 
 def _possible(found: dict[str, Any], admin: bool) -> frozenset[str]:
@@ -170,5 +171,5 @@ def _possible(found: dict[str, Any], admin: bool) -> frozenset[str]:
 
 
 def _shown(now: View) -> list[Any]:
-    buttons = [gr.update(visible=what in now.can) for what in ("start", "resume", "cancel", "promote", "rollback")]
+    buttons = [gr.update(visible=what in now.can) for what in ACTIONS]
     return [now.notice, now.collected, now.needed, now.run, now.models, *buttons, gr.Timer(active=now.waiting)]

@@ -68,7 +68,9 @@ def taught(status: Mapping[str, Any], names: Mapping[str, str], words: Wording) 
     if not status["taught"]:
         return ""
     each = "".join(f"<li><bdi>{_text(names[code])}</bdi> <code>{_text(code)}</code></li>" for code in status["taught"])
-    return f'<div class="teach-taught"><h3>{_text(words("teach_taught", model=status["model"]))}</h3><ul>{each}</ul></div>'
+    return (
+        f'<div class="teach-taught"><h3>{_text(words("teach_taught", model=status["model"]))}</h3><ul>{each}</ul></div>'
+    )
 
 
 def _sample(check: Check, words: Wording) -> str:
@@ -79,7 +81,8 @@ def _sample(check: Check, words: Wording) -> str:
     )
     if not rows:
         return ""
-    head = f'<th scope="col">{_text(words("teach_english_column"))}</th><th scope="col" dir="auto">{_text(check.autonym)}</th>'
+    english = _text(words("teach_english_column"))
+    head = f'<th scope="col">{english}</th><th scope="col" dir="auto">{_text(check.autonym)}</th>'
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
@@ -127,7 +130,8 @@ def _done(last: Mapping[str, Any], words: Wording) -> str:
 
 
 def _failed(last: Mapping[str, Any], words: Wording) -> str:
-    return f'<div class="problem" role="alert"><p dir="auto">{_text(words("teach_failed", reason=last["message"]))}</p></div>'
+    said = words("teach_failed", reason=last["message"])
+    return f'<div class="problem" role="alert"><p dir="auto">{_text(said)}</p></div>'
 
 
 def _cancelled(last: Mapping[str, Any], words: Wording) -> str:

@@ -152,7 +152,11 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, lang
                     elem_id="teach-file",
                 )
         token = localised.make(
-            gr.Textbox, {"label": "teach_token"}, type="password", visible=not services.access.open, elem_id="teach-token"
+            gr.Textbox,
+            {"label": "teach_token"},
+            type="password",
+            visible=not services.access.open,
+            elem_id="teach-token",
         )
         with gr.Row(elem_id="teach-buttons"):
             checking = localised.make(gr.Button, {"value": "teach_check"}, elem_id="teach-check")
@@ -170,7 +174,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, lang
             remove = localised.make(gr.Button, {"value": "teach_forget"}, elem_id="teach-forget")
         for each in (teaching.teach_check, teaching.teach_start, teaching.teach_status, teaching.teach_cancel):
             gr.api(bind(each, services), api_name=each.__name__)
-    timer = gr.Timer(POLLING_SECONDS, active=False)
+        timer = gr.Timer(POLLING_SECONDS, active=False)
     shown = [notice, job, stop, timer, taught, which, forgetting, checking, language]
     given = [code, rows, upload]
     looking: dict[str, Any] = {"inputs": interface, "outputs": shown, "queue": False, **QUIET}
@@ -212,4 +216,3 @@ def _shown(now: View) -> list[Any]:
 def _checked(found: tuple[str, bool]) -> list[Any]:
     html, ready = found
     return [html, gr.update(interactive=ready)]
-

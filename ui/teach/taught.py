@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cacara import languages
-from cacara.acquirer_files import FOLDER, SUFFIX, AcquirerFile, read
 from cacara.errors import CacaraError, QueryError
 
 if TYPE_CHECKING:
+    from cacara.acquirer_files import AcquirerFile
     from cacara.model import Cacara
     from cacara.retrieval import Retriever
+
+FOLDER, SUFFIX = "acquirers", ".safetensors"
+"""As in ``cacara.acquirer_files``, whose import brings torch: the page is to be there before that."""
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +90,8 @@ class TaughtLanguages:
                     self._add(model, known, path)
 
     def _add(self, model: Cacara, known: _Known, path: Path) -> None:
+        from cacara.acquirer_files import AcquirerFile, read
+
         acquirers = model.acquirers
         assert acquirers is not None
         try:

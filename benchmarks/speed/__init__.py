@@ -1,0 +1,1 @@
+"""Speed and memory, each row against what others use for the same work."""

@@ -1,0 +1,62 @@
+"""The Teach tab as a linguist meets it."""
+
+from __future__ import annotations
+
+import pytest
+
+from cacara import checkpoint
+
+HOSTILE = '<img src=x onerror="alert(1)">'
+CAN_TEACH = "mla" in checkpoint.bundled()
+needs_mla = pytest.mark.skipif(not CAN_TEACH, reason="the model mla is not bundled")
+
+
+def open_tab(page):
+    page.click("#teach-tab-button")
+    page.wait_for_selector("#teach-rows textarea")
+
+
+@pytest.mark.skipif(CAN_TEACH, reason="the model mla is bundled")
+def test_without_a_model_that_learns_the_tab_says_so_and_starts_nothing(open_page):
+    page = open_page(viewport={"width": 360, "height": 780})
+    open_tab(page)
+    page.wait_for_selector("#teach-notice >> text=mla is not installed")
+    assert page.locator("#teach-check").is_disabled()
+    assert page.locator("#teach-start").is_disabled()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@needs_mla
+def test_hostile_rows_are_text_bad_lines_are_told_and_what_is_missing_is_counted(open_page):
+    page = open_page(viewport={"width": 360, "height": 780})
+    open_tab(page)
+    page.fill("#teach-code input", "sw")
+    page.fill("#teach-rows textarea", f"{HOSTILE}\t<b>mbwa</b>\nonly one\n")
+    page.click("#teach-check")
+    page.wait_for_selector(".teach-report .lacking")
+    assert "19 more pairs are needed" in page.inner_text(".teach-report")
+    assert "Line 2:" in page.inner_text(".left-out")
+    assert page.locator(".teach-report img, .teach-report b").count() == 0
+    assert page.locator("#teach-start").is_disabled()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@needs_mla
+@pytest.mark.soak
+def test_a_language_is_checked_taught_measured_and_then_in_the_menu(start_app, open_page, tmp_path):
+    rows = "\n".join(f"the colour number {number}\tqolur {number} nam" for number in range(40))
+    running = start_app(tmp_path)
+    page = open_page(url=running.url)
+    open_tab(page)
+    page.fill("#teach-code input", "qaa")
+    page.fill("#teach-rows textarea", rows)
+    page.click("#teach-check")
+    page.wait_for_selector(".teach-report .found >> text=40 good pairs", timeout=120_000)
+    page.click("#teach-start")
+    page.wait_for_selector(".teach-job progress", timeout=60_000)
+    assert page.locator("#teach-cancel").is_visible()
+    page.wait_for_selector(".teach-job[data-state=done] .scores", timeout=900_000)
+    assert page.locator(".teach-taught code", has_text="qaa").is_visible()
+    page.click("[role=tab]:has-text('Search')")
+    page.click("#language input")
+    page.wait_for_selector("[role=option]:has-text('qaa')")
