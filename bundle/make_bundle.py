@@ -1,7 +1,7 @@
 """Make one archive that installs and runs the app on a machine without network.
 
-It holds the repository, wheels of everything in requirements.txt, and the cache as ``python -m cacara setup`` leaves it:
-converted weights, the gallery and its embeddings. The machine must have the same Python and processor family.
+It holds the repository, wheels of everything in requirements.txt, and the cache as ``python -m cacara setup`` leaves
+it: converted weights, the gallery and its embeddings. The machine must have the same Python and processor family.
 """
 
 from __future__ import annotations

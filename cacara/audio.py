@@ -60,8 +60,15 @@ def load(path: str | os.PathLike[str], limits: AudioLimits = QUERY_LIMITS) -> Re
         with open_file(path, limits.max_bytes) as file:
             return decode(file, limits)
     except AudioError as error:
-        name = path.name.encode("utf-8", "surrogatepass").decode("utf-8", "replace") or "this path"
+        name = _shown(path.name) or "this path"
         raise AudioError(f"{name}: {error}") from error
+
+
+def _shown(name: str) -> str:
+    try:
+        return os.fsencode(name).decode("utf-8", "replace")
+    except UnicodeEncodeError:  # no file system has such a name
+        return ""
 
 
 def check_audible(waveform: npt.NDArray[np.float32]) -> None:

@@ -186,7 +186,9 @@ def _listed(work: Path) -> Iterator[dict]:
             try:
                 yield json.loads(line)
             except json.JSONDecodeError as error:
-                raise GalleryError(f"{work / LISTING}, line {number} is damaged; delete {work} and run again") from error
+                raise GalleryError(
+                    f"{work / LISTING}, line {number} is damaged; delete {work} and run again"
+                ) from error
 
 
 def _sounds(folder: Path) -> Iterator[tuple[str, list[int]]]:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from cacara.command_line import add_command, make_folder, show_progress, write_whole
 from cacara.errors import CacaraError, QueryError
-from cacara.package_clients import silent
+from cacara.package_clients import Report, silent
 
 if TYPE_CHECKING:
+    from accelerate import PartialState
+
     from cacara.index_engines import VectorIndex
     from cacara.model import Cacara
 
@@ -39,7 +41,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="sounds to put into the index")
     parser.add_argument("--engine", required=True, metavar="URI", help="exact:FOLDER or lancedb:PLACE")
     parser.add_argument(
-        "--work", type=Path, metavar="DIR", help="where embeddings are kept until all are made (beside the cache)"
+        "--work", type=Path, metavar="DIR", help="where embeddings are kept until all are made (in the cache)"
     )
     parser.add_argument("--query", action="append", default=[], metavar="TEXT", help="search; may be repeated")
     parser.add_argument("--language", metavar="CODE", help="the queries' language (default: detected)")
@@ -74,17 +76,14 @@ def index(options: argparse.Namespace) -> None:
             state.destroy_process_group()
 
 
-def _embed(model: Cacara, folder: Path, work: Path, state: object, report: object) -> None:
-    from accelerate import PartialState
-
+def _embed(model: Cacara, folder: Path, work: Path, state: PartialState, report: Report) -> None:
     from cacara import bulk_embedding
 
-    assert isinstance(state, PartialState)
     if state.is_main_process:
         make_folder(work)
         bulk_embedding.list_folder(folder, work)
     state.wait_for_everyone()
-    bulk_embedding.embed_folder(model, folder, work, state.process_index, state.num_processes, report)  # type: ignore[arg-type]
+    bulk_embedding.embed_folder(model, folder, work, state.process_index, state.num_processes, report)
     state.wait_for_everyone()
 
 
@@ -93,15 +92,19 @@ def _fill_and_search(model: Cacara, options: argparse.Namespace) -> None:
 
     chosen = index_engines.open_index(options.engine, model.dimension)
     if options.folder:
-        _fill(model, chosen, options.engine, _work(options))
+        fill(model, chosen, options.engine, _work(options))
     if options.approximate:
         index_engines.approximate(chosen)
     for query in options.query:
-        _search(model, chosen, query, options)
+        search(model, chosen, query, options)
 
 
-def _fill(model: Cacara, chosen: VectorIndex, uri: str, work: Path) -> None:
-    """Add the pieces that the index does not have yet; a record in the work folder tells which it has."""
+def fill(model: Cacara, chosen: VectorIndex, uri: str, work: Path) -> None:
+    """Add the pieces that the index does not have yet; a record in the work folder tells which it has.
+
+    Raises:
+        CacaraError: The index was filled by another model.
+    """
     from cacara import bulk_embedding
 
     record = work / f"index-{hashlib.sha256(uri.encode()).hexdigest()[:16]}.json"
@@ -121,10 +124,13 @@ def _fill(model: Cacara, chosen: VectorIndex, uri: str, work: Path) -> None:
             chosen.add(embedded.ids, embedded.embeddings)
         added.add(piece.number)
         write_whole(record, json.dumps({"uri": uri, "model": maker, "pieces": sorted(added)}))
-    sys.stdout.write(f"{uri}: {len(chosen)} sounds × {chosen.dimension}" + (f", {skipped} skipped\n" if skipped else "\n"))
+    sys.stdout.write(
+        f"{uri}: {len(chosen)} sounds × {chosen.dimension}" + (f", {skipped} skipped\n" if skipped else "\n")
+    )
 
 
-def _search(model: Cacara, chosen: VectorIndex, query: str, options: argparse.Namespace) -> None:
+def search(model: Cacara, chosen: VectorIndex, query: str, options: argparse.Namespace) -> None:
+    """Write the hits of a query, by name."""
     from cacara import languages
     from cacara.retrieval import clean_query
 

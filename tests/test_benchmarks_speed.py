@@ -18,7 +18,7 @@ def test_rounds_are_interleaved_and_the_first_is_not_counted():
     calls = []
     seconds = interleaved({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 3)
     assert {name: len(values) for name, values in seconds.items()} == {"a": 3, "b": 3}
-    assert "".join(calls) == "ab" "ba" "ab" "ba"
+    assert "".join(calls) == "abbaabba"
 
 
 def test_a_ratio_is_that_of_the_same_round_so_that_a_slow_minute_cancels_out():

@@ -37,10 +37,10 @@ def test_every_engine_finds_what_a_plain_sort_finds(uri):
 
 def test_an_id_that_is_added_again_replaces_what_it_had(uri):
     index = open_index(uri, 2)
-    index.add(["dog", "cat's \"toy\""], [[1.0, 0.0], [0.0, 1.0]])
+    index.add(["dog", 'cat\'s "toy"'], [[1.0, 0.0], [0.0, 1.0]])
     index.add(["dog"], [[-1.0, 0.0]])
     assert len(index) == 2
-    assert index.nearest([[1.0, 0.0]], 1)[0][0].item_id == "cat's \"toy\""
+    assert index.nearest([[1.0, 0.0]], 1)[0][0].item_id == 'cat\'s "toy"'
     assert index.nearest([[-1.0, 0.0]], 1)[0][0].item_id == "dog"
 
 
@@ -82,7 +82,9 @@ def test_rows_that_no_engine_should_hold_are_refused_by_all(uri, ids, embeddings
     assert len(index) == 0
 
 
-@pytest.mark.parametrize(("queries", "top_k"), [([[1.0]], 1), ([[np.inf, 0.0]], 1), ([[0.0, 0.0]], 1), ([[1.0, 0.0]], 0)])
+@pytest.mark.parametrize(
+    ("queries", "top_k"), [([[1.0]], 1), ([[np.inf, 0.0]], 1), ([[0.0, 0.0]], 1), ([[1.0, 0.0]], 0)]
+)
 def test_queries_that_no_engine_should_see_are_refused_by_all(uri, queries, top_k):
     index = open_index(uri, 2)
     index.add(["a"], [[1.0, 0.0]])

@@ -18,7 +18,7 @@ import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +38,7 @@ from training.language_acquisition_data import JointBatches, LanguageBatches, Se
 from training.language_exposure import Exposure
 from training.loop import Batches, LoopOptions
 from training.run_folder import RunError
+from training.seen import seen_in_training
 from training.translations import Translation
 
 TRAINED = "trained.safetensors"
@@ -228,7 +229,7 @@ def train(options: LanguageAcquisitionOptions, base: str | Path, output: Path, b
             seen = _exposure(options, model, pairs, benchmark, images)
         _stage(stage, number, method, _data(stage.stage, transfer, seen, acquirers, options), output, record)
     final = output / "final"
-    write(final, checkpoint.find(base), options, acquirers, method, pairs, rows, seen)
+    write(final, checkpoint.find(base), options, acquirers, method, pairs, benchmark, seen)
     return final
 
 
@@ -290,7 +291,7 @@ def write(
     acquirers: Acquirers,
     method: LanguageAcquisition,
     pairs: Mapping[str, Sequence[Translation]],
-    benchmark: benchmark_file.Rows,
+    benchmark: Path,
     seen: Exposure | None,
 ) -> None:
     """Write the model: ``base`` with the acquirers, card and statement of what its text side saw.
@@ -302,7 +303,7 @@ def write(
         acquirers: With the trained ``W_e``.
         method: With the trained acquirers.
         pairs: What was trained on.
-        benchmark: All rows of the frozen benchmark.
+        benchmark: The frozen benchmark.
         seen: Sounds and pictures of language exposure.
     """
     config = dataclasses.replace(
@@ -313,12 +314,21 @@ def write(
         AcquirerFile(code, acquirers.space, len(pairs[code]), dict(made.state_dict()))
         for code, made in method.sets.items()
     ]
-    before = seen_texts.read(base)
     texts = {text for own in pairs.values() for pair in own for text in (pair.english, pair.text)}
     texts |= {text for own in (seen.texts.values() if seen else ()) for text, _ in own}
-    statement = SeenTexts.of_training(benchmark, texts, before.concepts if before else ())
+    statement = _statement(seen_texts.read(base), benchmark, seen, texts)
     card = language_card.render(base, config, options, method.projection.weight.numel(), files, pairs, seen)
     checkpoint.add_acquirers(base, folder, config, method.projection.weight, files, card, statement)
+
+
+def _statement(
+    before: SeenTexts | None, benchmark: Path, seen: Exposure | None, texts: Collection[str]
+) -> SeenTexts | None:
+    """Return what was seen of the benchmark, here and by the base; None if neither the base nor the sounds tell it."""
+    if before is None and seen is None:
+        return None
+    found = seen_in_training(benchmark, seen.heard if seen else (), texts)
+    return dataclasses.replace(found, concepts=found.concepts | (before.concepts if before else frozenset()))
 
 
 def _described(

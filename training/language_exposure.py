@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cacara import benchmark_file, image_benchmark, source_texts, sources
 from cacara.benchmark_file import text_hash
+from cacara.manifest import Clip
 from cacara.model import Cacara
 from training import corpora, features, image_features, translations
 from training.features import Features, ViewOptions
@@ -34,11 +35,13 @@ class Exposure:
         views: Of each thing, float32 [views, dimension], L2-normalised.
         concepts: Of each, the number of what it is.
         texts: Language to (text, thing's position).
+        heard: The sounds among them.
     """
 
     views: tuple[Tensor, ...]
     concepts: tuple[int, ...]
     texts: Mapping[str, tuple[tuple[str, int], ...]]
+    heard: tuple[Clip, ...] = ()
 
     def count(self) -> dict[str, int]:
         """Return the number of texts by language."""
@@ -94,6 +97,7 @@ def gather(
         tuple(views),
         tuple(numbers[name] for name, _ in things),
         {language: tuple(own) for language, own in sorted(texts.items())},
+        tuple(clips[position] for position in heard.kept),
     )
 
 

@@ -26,7 +26,9 @@ def measure(size: Size) -> Iterator[Row]:
     imports = slowest_imports()
     told = ", ".join(f"{name} {value:.1f} s" for name, value in imports[:4])
     details = {"seconds": seconds, "megabytes": megabytes, "imports": imports}
-    yield Row("start to first answer, warm", f"{seconds:.1f} s", f"imports: {told}", None, "≤ 20 s", seconds <= 20, details)
+    yield Row(
+        "start to first answer, warm", f"{seconds:.1f} s", f"imports: {told}", None, "≤ 20 s", seconds <= 20, details
+    )
 
 
 def start_and_ask(gallery: Path | None) -> tuple[float, float]:
@@ -52,7 +54,9 @@ def start_and_ask(gallery: Path | None) -> tuple[float, float]:
                     break
                 except Exception as error:  # noqa: BLE001 - until it is up, whatever a connection raises
                     if app.poll() is not None or time.perf_counter() - begin > PATIENCE_SECONDS:
-                        raise RuntimeError(f"the app gave no answer: {Path(place, 'log').read_text()[-500:]}") from error
+                        raise RuntimeError(
+                            f"the app gave no answer: {Path(place, 'log').read_text()[-500:]}"
+                        ) from error
                     time.sleep(0.2)
             seconds = time.perf_counter() - begin
             process = psutil.Process(app.pid)

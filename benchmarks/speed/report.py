@@ -18,7 +18,9 @@ HEADER = ("work", "ours", "compared with", "times better", "goal", "met")
 def markdown(machine: dict[str, Any], rows: Sequence[Row]) -> str:
     """Return the machine in a line, then the table."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
-    told = f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, load {machine['load_1_minute']}"
+    told = (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, load {machine['load_1_minute']}"
+    )
     lines = [f"{told}; Python {machine['python']}, {versions}; threads {machine['threads']}.", ""]
     lines += [f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER)]
     for row in rows:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 MAX_QUERIES = 500
 MAX_TOP_K = 20
 MAX_CHECKS = 50
-EXAMPLE_LANGUAGES = ("en", "pt-BR", "es", "fr", "de", "ar", "zh-Hans", "sw", "hi", "ja", "ru", "tr", "id", "am")
-EXAMPLE_QUERIES = 4
+EXAMPLE_LANGUAGES = ("en", "pt-BR", "es", "fr", "de", "ar", "zh-Hans", "sw", "hi", "ja")
+EXAMPLE_QUERIES = 3
 EXAMPLE_TOP_K = 4
 EXAMPLE_GUIDELINES = """\
 Listen to the whole sound, then say whether somebody who asked these words would be **glad to hear it**.
