@@ -94,9 +94,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         default=(SPACE_DISK if lasting else REPOSITORY / "data") / "feedback.db",
         help="the SQLite file for feedback (%(default)s)",
     )
-    parser.add_argument(
-        "--models", type=Path, help="the folder of the promoted models (models beside the database)"
-    )
+    parser.add_argument("--models", type=Path, help="the folder of the promoted models (models beside the database)")
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute (%(default)s)"
     )

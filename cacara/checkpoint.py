@@ -7,16 +7,16 @@ import hashlib
 import json
 import os
 import shutil
+import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cacara import acquirer_files, compact_weights, devices, language_acquirers, lora
+from cacara import acquirer_files, compact_weights, devices, language_acquirers, lora, weights_file
 from cacara.acquirer_files import AcquirerFile
 from cacara.adapters import AudioHead, ImageHead, LanguageCentring
 from cacara.backbones import audio, image, text
@@ -28,7 +28,7 @@ from cacara.package_clients import Report, silent
 from cacara.seen_texts import SEEN, SeenTexts
 from cacara.uclip import Projectors
 
-CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+CONFIG, WEIGHTS, CARD = "config.json", weights_file.NAME, "README.md"
 FILES = (CONFIG, WEIGHTS, CARD)
 OPTIONAL_FILES = (SEEN, acquirer_files.FOLDER)
 TEXT_LORA = "text_lora."
@@ -297,7 +297,9 @@ def add_text(
     english = centring.mean_of("en")
     kept |= {f"centring.{name}": english.expand_as(value) for name, value in part.items()}
     added = {f"{TEXT_LORA}{name}": value for name, value in updates.items()}
-    _write(folder, config, kept | added, card, json.dumps(seen.to_json(), indent=1) + "\n")
+    said = json.dumps(seen.to_json(), indent=1) + "\n"
+    own, metadata = weights_file.shared(kept | added, find(base))
+    _write(folder, config, own, card, said, metadata=metadata)
 
 
 def _write(
@@ -307,6 +309,7 @@ def _write(
     card: str,
     seen: str | None,
     acquirers: Sequence[AcquirerFile] = (),
+    metadata: Mapping[str, str] = types.MappingProxyType({}),
 ) -> None:
     _refuse_what_is_no_model(folder)
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
@@ -314,7 +317,7 @@ def _write(
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        save_file(contiguous, partial / WEIGHTS, metadata={"format": "pt"})
+        save_file(contiguous, partial / WEIGHTS, metadata={"format": "pt", **metadata})
         (partial / WEIGHTS).chmod(0o644)  # safetensors writes files that only their owner can read
         described = json.dumps(config.to_json(), indent=1, ensure_ascii=False)
         (partial / CONFIG).write_text(described + "\n", encoding="utf-8")
@@ -349,16 +352,7 @@ def _refuse_what_is_no_model(folder: Path) -> None:
 
 
 def _read_weights(folder: Path) -> tuple[bytes, dict[str, Tensor]]:
-    try:
-        raw = (folder / WEIGHTS).read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{folder / WEIGHTS} cannot be read: {error.strerror or error}") from error
-    try:
-        return raw, compact_weights.restored(parse_safetensors(raw))
-    except (SafetensorError, ValueError, LookupError) as error:
-        raise CheckpointError(
-            f"{folder / WEIGHTS} is damaged ({len(raw):,} bytes: {error}); copy it again, or train it anew"
-        ) from error
+    return weights_file.read(folder / WEIGHTS)
 
 
 def _fill(

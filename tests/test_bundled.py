@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
-from cacara import checkpoint, compact_weights, seen_texts, sources
+from cacara import checkpoint, seen_texts, sources, weights_file
 from cacara.checkpoint import CARD, FILES, OPTIONAL_FILES, WEIGHTS
 
 REPOSITORY = Path(__file__).parent.parent
@@ -58,7 +57,7 @@ def test_a_folder_holds_its_files_and_reads_strictly(name):
 @each
 def test_the_tensors_are_finite_and_of_the_sizes_that_the_config_says(name):
     folder = checkpoint.find(name)
-    config, tensors = checkpoint.read_config(folder), compact_weights.restored(load_file(folder / WEIGHTS))
+    config, (_, tensors) = checkpoint.read_config(folder), weights_file.read(folder / WEIGHTS)
     assert all(key.startswith(PARTS) for key in tensors)
     assert all(torch.isfinite(value).all() for value in tensors.values())
     assert tensors["centring.means"].shape == (len(config.languages), config.text_width)

@@ -113,9 +113,7 @@ def uclip_ablations(
         sys.stdout.write(f"{final}\n")
 
 
-def uclip_latency(
-    model: str, base: str, languages: list[str], queries: int = 100, benchmark: Path = BENCHMARK
-) -> None:
+def uclip_latency(model: str, base: str, languages: list[str], queries: int = 100, benchmark: Path = BENCHMARK) -> None:
     """Measure how long a query takes: through uCLIP's model, and through a dictionary and the English base.
 
     Args:
