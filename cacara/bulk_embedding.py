@@ -114,7 +114,8 @@ def embed_folder(
 
 def pieces(work: Path) -> Iterator[Piece]:
     """Yield the listed pieces, one in memory at a time."""
-    number, files = 0, []
+    number = 0
+    files: list[str] = []
     for row in _listed(work):
         if row["piece"] != number:
             if files:

@@ -187,7 +187,7 @@ def _texts(comparison: Comparison) -> list[list[Cell]]:
                 entry.concept, entry.language, comparison.columns[at].variant, entry.text, reading.script,
                 reading.usual_script, {True: "yes", False: "no", None: ""}[reading.trained_on], reading.words,
                 len(reading.pieces), None if rate is None else round(rate, 2), reading.unknown,
-                " | ".join(reading.pieces), place.rank, place.score, place.clip_id, name and name.text,
+                " | ".join(reading.pieces), place.rank, place.score, place.clip_id, name.text if name else None,
                 "; ".join(f"{near.text} ({near.language}, {near.score:.2f})" for near in comparison.neighbours[at]),
                 " ".join(finding.code for finding in comparison.findings[at]),
             ]

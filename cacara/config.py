@@ -13,7 +13,7 @@ from cacara.errors import CheckpointError
 FORMAT_VERSION = 1
 """Raised by one whenever an older reader could misread a newer folder."""
 
-DEFAULT_MODEL = "cacara"
+DEFAULT_MODEL = "cacara-studio"
 """The bundled model that is used where none is named."""
 
 _JSON_TYPES: Mapping[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}

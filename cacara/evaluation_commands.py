@@ -143,7 +143,8 @@ def _measure_all(
         if pictures is not None and model.sees:
             _tell(0.0, f"{entry.given}: {len(seen)} pictures")
             of_pictures = image_evaluation.measure(model, pictures, seen, benchmark, waveforms, modes=as_it_is)
-            wanted = entry.variant or model.name
+            # Without acquirers ("native") its pictures are its own; other variants are branches of the image head too.
+            wanted = entry.variant if entry.variant in ("untrained", "projection") else model.name
             found.update(next(row.outcomes for row in of_pictures if row.system == wanted))
     for model in towers:
         text_memory.keep(model, texts)

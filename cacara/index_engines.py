@@ -161,7 +161,7 @@ class LanceIndex:
             return
         batch = self._batch(ids, rows)
         merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
-        merge.execute(batch)
+        merge.execute(batch)  # rows, not SQL
 
     def nearest(self, queries: ArrayLike, top_k: int) -> list[list[Neighbour]]:
         """Return the nearest; see ``VectorIndex``."""

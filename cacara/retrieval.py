@@ -131,7 +131,7 @@ class Retriever:
         Raises:
             GalleryError: There is no such clip.
         """
-        rows = {}
+        rows: dict[str, np.ndarray] = {}
         for index in filter(None, (self._sounds, self._pictures)):
             rows.update(zip(index.ids, index.embeddings, strict=True))
         wanted = [rows[self.clip(clip_id).clip_id] for clip_id in clip_ids]

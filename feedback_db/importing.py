@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -77,8 +78,7 @@ def _from_bytes(line: bytes) -> Record:
 
 
 def _read_csv(path: Path) -> Read:
-    csv.field_size_limit(MAX_LINE_CHARACTERS)
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+    with _long_cells(), path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         reader = csv.DictReader(_text_lines(path, file), strict=True)
 
         def rows() -> Iterator[tuple[int, dict[str, str]]]:
@@ -89,6 +89,16 @@ def _read_csv(path: Path) -> Read:
             return _collect(rows(), _from_cells)
         except csv.Error as error:
             raise FeedbackError(f"{path}: line {reader.line_num} is no CSV ({error}); nothing was imported") from error
+
+
+@contextlib.contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let cells be as long as a line may be; the module's limit is one for the whole process, so it is put back."""
+    before = csv.field_size_limit(MAX_LINE_CHARACTERS)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _text_lines(path: Path, file: TextIO) -> Iterator[str]:

@@ -37,6 +37,8 @@ SQL_FILES = {
         "connection",
     )
 }
+NO_SQL = {"cacara/index_engines.py"}
+"""Where ``execute`` is a method of a vector database's client and takes rows."""
 SQL = re.compile(
     r"\b(select\b.+\bfrom|insert (or \w+ )?into|update \w+ set|delete from|begin immediate|pragma \w+"
     r"|(create|drop|alter) (temp |unique |virtual )?(table|index|view|trigger))\b",
@@ -85,8 +87,9 @@ def test_sql_stands_in_the_files_of_the_store_only():
         if name(path) in SQL_FILES:
             continue
         for node in nodes(path):
-            if isinstance(node, ast.Attribute) and node.attr in ("execute", "executemany", "executescript"):
-                wrong.append(f"{name(path)}:{node.lineno} .{node.attr}")
+            called = node.attr if isinstance(node, ast.Attribute) and name(path) not in NO_SQL else ""
+            if called in ("execute", "executemany", "executescript"):
+                wrong.append(f"{name(path)}:{node.lineno} .{called}")
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.search(node.value):
                 wrong.append(f"{name(path)}:{node.lineno} {node.value[:60]!r}")
     assert wrong == []

@@ -12,6 +12,7 @@ from audio_files import tone
 
 from cacara import audio, checkpoint, sources
 from cacara.__main__ import main
+from cacara.config import DEFAULT_MODEL
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -125,7 +126,7 @@ def test_a_search_writes_its_hits_as_json(capsys, loaded_once, arguments):
     assert main(["search", *arguments, "--top", "3", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert list(answer) == ["query", "language", "model", "hits"]
-    assert (answer["query"], answer["model"]) == (arguments[0], "cacara")
+    assert (answer["query"], answer["model"]) == (arguments[0], DEFAULT_MODEL)
     assert answer["language"] in ("de-DE", "ja", "zh", "en", None)
     assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3]
     for hit in answer["hits"]:

@@ -125,5 +125,5 @@ def test_seeds_saw_what_any_of_them_saw_and_the_untrained_nothing(folder_of):
 
 
 def test_the_module_names_the_variants_that_a_model_has(tiny_model):
-    for name in evaluation_models.VARIANTS:
+    for name in set(evaluation_models.VARIANTS) - {"native"}:  # that one takes a model with acquirers
         assert tiny_model.variant(name).fingerprint == f"tiny-{name}"

@@ -169,7 +169,7 @@ def test_the_command_lists_refuses_and_rolls_back(tmp_path):
 
     listed = run("list")
     assert listed.returncode == 0
-    assert listed.stdout.startswith("* cacara ")
+    assert f"* {DEFAULT_MODEL} " in listed.stdout
     refused = run("rollback")
     assert (refused.returncode, "nothing to roll back" in refused.stderr) == (1, True)
     assert json.loads(run("list", "--json").stdout)["current"] == DEFAULT_MODEL

@@ -8,6 +8,7 @@ import threading
 import pytest
 from test_ui_services import make_gallery, make_services
 
+from cacara.config import DEFAULT_MODEL
 from cacara.errors import CheckpointError, QueryError, RegistryError
 from cacara.gallery import load_folder
 from cacara.model import Cacara
@@ -196,6 +197,6 @@ def test_the_shelf_offers_the_bundled_models_and_the_one_the_app_was_started_wit
     assert [key for key, _ in shelf.offered()][:2] == [str(tmp_path / "runs" / "final"), "cacara"]
     assert shelf.current() == shelf.fallback() == str(tmp_path / "runs" / "final")
     plain = Shelf(Registry(tmp_path), None, "cpu")
-    assert (plain.current(), plain.fallback()) == ("cacara", "cacara")
+    assert (plain.current(), plain.fallback()) == (DEFAULT_MODEL, DEFAULT_MODEL)
     with pytest.raises(RegistryError, match="no model"):
         plain.prepare("/etc", [], lambda progress: None)

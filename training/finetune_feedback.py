@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,8 +146,8 @@ def _train(
     tuned = checkpoint.load(final, "cpu")
     tuned.share_towers(model)
     verdict = _gate(model, tuned, rows, held, galleries, vectors, benchmark_path, told)
-    more = {"model": str(final), "base": f"{model.name} {model.version}", "manifest": manifest.hash}
-    report = gate.write(verdict, tuned.fingerprint, output / gate.GATE, **more)
+    said = {"model": str(final), "base": f"{model.name} {model.version}", "manifest": manifest.hash}
+    report = gate.write(verdict, tuned.fingerprint, output / gate.GATE, **said)
     told.tell("done", 1.0, "; ".join(verdict.failed), model=str(final), gate=report)
     return final
 
@@ -203,13 +204,17 @@ def tune(
     return method.finish()
 
 
+def _tell_heard(told: Progress, kind: str, share: float) -> None:
+    told.tell("prepare", share, f"{kind}s")
+
+
 def _hear(model: Cacara, sounds: Gallery, manifest: Manifest, told: Progress) -> dict[str, Heard]:
     judged = {row.clip_kind for row in manifest.rows}
     galleries = {}
     for kind in finetune_feedback_data.KINDS:
         clips = finetune_feedback_data.clips_of(sounds, kind)
         if kind in judged and clips and (kind == "sound" or model.sees):
-            report: Callable[[float], None] = lambda share, kind=kind: told.tell("prepare", share, f"{kind}s")  # noqa: E731
+            report = functools.partial(_tell_heard, told, kind)
             galleries[kind] = finetune_feedback_data.hear(model, clips, kind, report)
     return galleries
 

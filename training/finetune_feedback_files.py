@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from cacara import checkpoint
+from cacara import checkpoint, weights_file
 from cacara.adapters import AnchoredHead
 from cacara.errors import CheckpointError
 from cacara.seen_texts import SEEN, SeenTexts
@@ -48,7 +48,7 @@ def write_model(
         CheckpointError: It cannot be written.
     """
     config = dataclasses.replace(checkpoint.read_config(base), name=name, version=version)
-    tensors = load_file(base / checkpoint.WEIGHTS)
+    _, tensors = weights_file.read(base / checkpoint.WEIGHTS)
     for kind, head in heads.items():
         prefix = PREFIXES[kind]
         before = {key: tensors.pop(key) for key in list(tensors) if key.startswith(prefix)}

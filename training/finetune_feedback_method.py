@@ -141,6 +141,8 @@ class FeedbackBatches:
 class FeedbackTuning(nn.Module):
     """One head and its losses; the frozen tower's outputs are held beside."""
 
+    _before: AnchoredHead
+
     queries: Tensor
     features: Tensor
     probabilities: Tensor

@@ -136,7 +136,7 @@ class JointBatches:
 
     def __len__(self) -> int:
         """Return the number of texts of the larger."""
-        return max(map(len, self._both))
+        return max(len(batches) for batches in self._both)
 
     def batch(self, indices: Sequence[int], step: int, seed: int) -> dict[str, Tensor]:
         """Return the batches of both, side by side."""

@@ -86,9 +86,10 @@ def ask(
     if (must_see or kind == "picture") and not retriever.sees:
         raise QueryError(words("sees_nothing"))
     spoken = nearest_language(chosen_language(language) or words.code, retriever.gallery.languages)
-    if licence := text("licence", licence):
-        retriever = retriever.limited_to(licence)
-    return Asked(retriever, spoken, _count(top_k), kind, licence)
+    allowed = text("licence", licence)
+    if allowed:
+        retriever = retriever.limited_to(allowed)
+    return Asked(retriever, spoken, _count(top_k), kind, allowed)
 
 
 def answer(

@@ -34,9 +34,9 @@ def measure(size: Size) -> Iterator[Row]:
     times = net[1] / net[2]
     rates = {count: size.files * SECONDS / seconds for count, seconds in net.items()}
     details = {"seconds": net, "files": size.files, "peak_gb": peak}
-    work = f"bulk embedding, {size.files} sounds of {SECONDS} s, 2 processes"
+    told = f"bulk embedding, {size.files} sounds of {SECONDS} s, 2 processes"
     other = f"1 process {rates[1]:.3g}× real time; peak {peak:.2f} GB each"
-    yield Row(work, f"{rates[2]:.3g}× real time", other, times, "≥ 1.7×", times >= 1.7, details)
+    yield Row(told, f"{rates[2]:.3g}× real time", other, times, "≥ 1.7×", times >= 1.7, details)
 
 
 def write_sounds(folder: Path, count: int) -> None:

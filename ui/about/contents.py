@@ -8,7 +8,9 @@ import importlib.metadata
 import importlib.util
 import platform
 import re
+from email.message import Message
 from pathlib import Path
+from typing import cast
 
 from cacara import checkpoint, sources
 
@@ -49,7 +51,7 @@ def packages() -> tuple[Package, ...]:
             metadata = importlib.metadata.metadata(name)
         except importlib.metadata.PackageNotFoundError:  # an optional one
             continue
-        found.append(Package(name, metadata["Version"], _licence(metadata)))
+        found.append(Package(name, metadata["Version"], _licence(cast(Message, metadata))))
     return tuple(found)
 
 
@@ -69,7 +71,7 @@ def _body(card: str) -> str:
     return card.strip()
 
 
-def _licence(metadata: importlib.metadata.PackageMetadata) -> str:
+def _licence(metadata: Message) -> str:
     stated = metadata.get("License-Expression") or ""
     if not stated:
         classifiers = metadata.get_all("Classifier") or []

@@ -6,7 +6,7 @@ import hashlib
 import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cacara import languages as language_codes
 from cacara.errors import CacaraError, QueryError
@@ -186,7 +186,7 @@ def _items_of(
     if wanted and language and base_language(language) not in {base_language(code) for code in wanted}:
         raise QueryError(f"language: found {language!r}, wanted one of the campaign's: {', '.join(wanted)}")
     priority = uncertainty([hit.score for hit in found.hits])
-    asked = {
+    asked: dict[str, Any] = {
         "campaign_id": campaign.campaign_id,
         "query_text": query.text,
         "language": language,
@@ -195,10 +195,10 @@ def _items_of(
     }
     if rival is not None:
         other = rival.search_text(query.text, query.language, top_k, "audio")
-        sides = {"first": _ranking(found.model, found.model_version, found.hits)}
+        sides: dict[str, Any] = {"first": _ranking(found.model, found.model_version, found.hits)}
         sides["second"] = _ranking(other.model, other.model_version, other.hits)
         return [Item(**asked, **sides)]
-    told = {"model": found.model, "model_version": found.model_version}
+    told: dict[str, Any] = {"model": found.model, "model_version": found.model_version}
     return [Item(**asked, **told, clip_id=hit.clip_id, rank=hit.rank, score=float(hit.score)) for hit in found.hits]
 
 

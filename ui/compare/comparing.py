@@ -203,8 +203,8 @@ def _given(texts: object) -> WordList:
     for number, row in enumerate(texts, start=1):
         if not isinstance(row, dict) or not all(isinstance(row.get(name, ""), str) for name in ("language", "text")):
             raise QueryError(f"text {number} is {str(row)[:80]!r}; wanted an object with language and text")
-        fields = (str(row.get(name) or "") for name in ("language", "text", "concept"))
-        rows.append(Entry(*(field[: word_lists.MAX_BYTES] for field in fields), line=number))
+        fields = [str(row.get(name) or "")[: word_lists.MAX_BYTES] for name in ("language", "text", "concept")]
+        rows.append(Entry(fields[0], fields[1], fields[2], line=number))
     return word_lists.check(rows)
 
 

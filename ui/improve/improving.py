@@ -109,7 +109,7 @@ def run(services: Services, job: Job) -> dict[str, Any]:
     """Return how far a fine-tuning is, or what came of it, see ``improve_status``."""
     workshop = workshop_of(services)
     rows = workshop.jobs.progress(job)
-    last = rows[-1] if rows else {"stage": "starting", "fraction": 0.0, "message": ""}
+    last: dict[str, Any] = dict(rows[-1]) if rows else {"stage": "starting", "fraction": 0.0, "message": ""}
     gate = last.get("gate") if job.state == "done" and isinstance(last.get("gate"), dict) else None
     trained = _trained(services, job) if gate else None
     return {

@@ -109,8 +109,9 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
     """
 
     def button(what: str, variant: str = "secondary") -> gr.Button:
-        texts = {"value": f"improve_{what}"}
-        return localised.make(gr.Button, texts, variant=variant, visible=False, elem_id=f"improve-{what}")
+        return localised.make(
+            gr.Button, {"value": f"improve_{what}"}, variant=variant, visible=False, elem_id=f"improve-{what}"
+        )
 
     with localised.make(gr.Tab, {"label": "improve_tab"}, elem_id="improve-tab") as tab:
         localised.make(gr.HTML, {"value": rendering.intro}, elem_id="improve-intro")
@@ -135,7 +136,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
         models = gr.HTML(elem_id="improve-models")
         with gr.Row(elem_classes="improve-buttons"):
             rollback = button("rollback")
-        for each in (
+        for published in (
             improving.improve_status,
             improving.improve_start,
             improving.improve_resume,
@@ -143,7 +144,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
             improving.improve_promote,
             improving.improve_rollback,
         ):
-            gr.api(bind(each, services), api_name=each.__name__)
+            gr.api(bind(published, services), api_name=published.__name__)
         states = {what: gr.State(what) for what in ACTIONS}
         timer = gr.Timer(POLLING_SECONDS, active=False)
     buttons = {"start": start, "resume": resume, "cancel": cancel, "promote": promote, "rollback": rollback}

@@ -176,7 +176,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, lang
             gr.api(bind(each, services), api_name=each.__name__)
         timer = gr.Timer(POLLING_SECONDS, active=False)
     shown = [notice, job, stop, timer, taught, which, forgetting, checking, language]
-    given = [code, rows, upload]
+    given: list[Any] = [code, rows, upload]
     looking: dict[str, Any] = {"inputs": interface, "outputs": shown, "queue": False, **QUIET}
     gr.on([tab.select, timer.tick, interface.input], bind(look, services, present=_shown), **looking)
     found = bind(show_check, services, present=_checked)

@@ -245,7 +245,7 @@ def too_few(checked: Check, words: Wording) -> str:
 
 def _plain(services: Services, job: Job) -> dict[str, Any]:
     told = workshop_of(services).jobs.progress(job)
-    last = told[-1] if told else {"stage": "starting", "fraction": 0.0}
+    last: dict[str, Any] = dict(told[-1]) if told else {"stage": "starting", "fraction": 0.0}
     names = ("language", "name", "model", "model_id", "pairs")
     result = {key: last.get(key) for key in ("before", "after", "warnings")} if job.state == "done" else {}
     return {
