@@ -28,7 +28,7 @@ def loaded_once(request, monkeypatch):
     models = request.config.stash.setdefault(_MODELS, {})
     load = checkpoint.load
 
-    def remember(name="cacara", device="auto", *rest, **options):
+    def remember(name=DEFAULT_MODEL, device="auto", *rest, **options):
         if (name, device) not in models:
             models[name, device] = load(name, device, *rest, **options)
         return models[name, device]
@@ -224,7 +224,7 @@ def test_sounds_are_embedded_by_name_and_bad_ones_passed_over(capsys, loaded_onc
 @pytest.mark.weights
 def test_setup_tells_what_is_ready(capsys, loaded_once):
     assert main(["setup"]) == 0
-    assert capsys.readouterr().out.startswith(f"ready: model cacara {checkpoint.load().version}, 1")
+    assert capsys.readouterr().out.startswith(f"ready: model {DEFAULT_MODEL} {checkpoint.load().version}, 1")
 
 
 @pytest.mark.weights
