@@ -104,7 +104,7 @@ def create_app(services: Services) -> gr.Blocks:
         notice = gr.HTML(elem_id="notice")
         panel = gr.HTML(elem_id="preparation")
         retry = localised.make(gr.Button, {"value": "retry"}, visible=False, elem_id="retry")
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs") as tabs:
             with localised.make(gr.Tab, {"label": "search"}):
                 language, by_picture, licence = search_tab.build(services, localised, interface, answering)
             map_tab.build(services, localised, interface, answering)
@@ -123,6 +123,8 @@ def create_app(services: Services) -> gr.Blocks:
         shown: dict[str, Any] = {"inputs": interface, "outputs": told, **QUIET}
         timer.tick(bind(preparation, services, present=_preparation_updates), **shown)
         retry.click(bind(prepare_again, services, present=_preparation_updates), **shown)
+        # A tab's own script runs when the tab is first seen, so a link to a campaign is followed here.
+        app.load(_linked_tab, None, tabs, **QUIET)
         # The page is shown in the visitor's language from the start, and in another when it is chosen.
         outputs = localised.components
 
@@ -136,6 +138,10 @@ def create_app(services: Services) -> gr.Blocks:
         arrived.then(**off)
         interface.input(speak, interface, outputs, js=REMEMBER, **QUIET).then(**off)
     return app
+
+
+def _linked_tab(request: gr.Request) -> dict[str, Any]:
+    return gr.update(selected=annotate_tab.TAB) if "campaign" in request.query_params else gr.skip()
 
 
 def _script(name: str) -> str:

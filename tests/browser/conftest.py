@@ -137,7 +137,8 @@ def open_page(chromium, app: RunningApp):
         settings = {"viewport": {"width": 1280, "height": 900}, "locale": "en-US", "permissions": ["microphone"]}
         contexts.append(chromium.new_context(**(settings | context)))
         page = contexts[-1].new_page()
-        own = (url, url.replace("http", "ws"), "data:", "blob:")
+        site = "/".join(url.split("/")[:3]) + "/"  # a link may carry a query
+        own = (site, site.replace("http", "ws"), "data:", "blob:")
         page.on("request", lambda request: None if request.url.startswith(own) else outside.append(request.url))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))

@@ -305,4 +305,3 @@ new IntersectionObserver((entries) => {
 }).observe(element);
 watch("value", begin);
 document.addEventListener("cacara-signed-in", begin);
-if (wanted) document.querySelector("#annotate-tab-button")?.click();

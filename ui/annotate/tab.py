@@ -13,6 +13,8 @@ from ui.localised import Localised
 from ui.services import Services
 
 FOLDER = Path(__file__).parent
+TAB = "annotate"
+"""The tab's id: a link with ``?campaign=`` opens it."""
 CALLED = (
     handlers.annotate_open,
     handlers.annotate_register,
@@ -61,7 +63,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
         interface: Holds the code of the interface language; the page's script reads it from the tab's frame.
     """
     del interface  # the frame says it, as it is drawn in that language
-    with localised.make(gr.Tab, {"label": "annotate"}, elem_id="annotate-tab"):
+    with localised.make(gr.Tab, {"label": "annotate"}, id=TAB, elem_id="annotate-tab"):
         localised.make(
             gr.HTML,
             {"value": rendering.shell},
