@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 
 import pytest
+from tabs import show_tab
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
 def open_tab(page):
-    page.click("#compare-tab-button")
+    show_tab(page, "compare")
     page.wait_for_selector("#compare-run")
 
 

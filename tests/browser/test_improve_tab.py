@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tabs import show_tab
 
 from feedback_db.records import Judgement
 from feedback_db.store import Store
@@ -14,7 +15,7 @@ ANNOTATORS = ("ana", "ben", "chi")
 
 
 def open_tab(page):
-    page.click("#improve-tab-button")
+    show_tab(page, "improve")
     page.wait_for_selector(".improve-models")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from tabs import show_tab
+
 from cacara import coverage
 
 
 def open_tab(page):
-    page.click("#languages-tab-button")
+    show_tab(page, "languages")
     page.wait_for_selector("#languages tbody tr")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from tabs import show_tab
 
 from feedback_db import Judgement, Store
 from feedback_db.exchange import to_line
@@ -37,7 +38,7 @@ def differing(app, dogs):
 
 
 def open_tab(page) -> None:
-    page.click("#review-tab-button")
+    show_tab(page, "review")
     page.wait_for_selector("#review [data-action=new]")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tabs import show_tab
 
 from cacara import checkpoint
 
@@ -12,7 +13,7 @@ needs_mla = pytest.mark.skipif(not CAN_TEACH, reason="the model mla is not bundl
 
 
 def open_tab(page):
-    page.click("#teach-tab-button")
+    show_tab(page, "teach")
     page.wait_for_selector("#teach-rows textarea")
 
 
