@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import re
 
+from ui.wording import available, wording
+
+LABELS = {"compare": "compare_tab", "improve": "improve_tab", "teach": "teach_tab"}
+"""The key of a tab's label, where it is not its name."""
+
 
 def show_tab(page, name: str) -> None:
     """Open the tab whose ``elem_id`` is ``NAME-tab``."""
@@ -11,6 +16,8 @@ def show_tab(page, name: str) -> None:
     if button.count() and button.first.is_visible():
         button.first.click()
         return
-    label = page.locator(f"#{name}-tab-button").first.text_content().strip()
+    key = LABELS.get(name, name)  # a button in the menu has no id, and speaks the interface's language
+    labels = {re.escape(wording(code)(key)) for _, code in available()}
     page.click("#tabs .overflow-menu > button")
-    page.locator("#tabs .overflow-dropdown button").filter(has_text=re.compile(f"^\\s*{re.escape(label)}\\s*$")).click()
+    wanted = re.compile(rf"^\s*({'|'.join(sorted(labels))})\s*$")
+    page.locator("#tabs .overflow-dropdown button").filter(has_text=wanted).first.click()
