@@ -272,7 +272,6 @@ def _build_text(services: Services, localised: Localised) -> _Text:
         {"label": "query", "placeholder": "query_placeholder"},
         lines=1,
         max_lines=4,
-        max_length=2_000,
         elem_id="query",
         autofocus=True,
     )

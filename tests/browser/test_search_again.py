@@ -22,7 +22,7 @@ def test_a_hostile_link_is_text_and_shows_what_it_can(open_page, app):
     page.wait_for_selector(".results.read .card")
     assert page.input_value("#query textarea") == HOSTILE
     assert page.evaluate("window.hacked") is None
-    assert HOSTILE in page.inner_text("#history")
+    assert HOSTILE[:40] in page.inner_text("#history")  # long questions are shortened there
 
 
 @pytest.mark.parametrize("name", ["q", "like"])
