@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 import pytest
 
@@ -14,8 +12,6 @@ ENGINES = ("memory", "exact", "lancedb")
 
 @pytest.fixture(params=ENGINES)
 def uri(request, tmp_path):
-    if request.param == "lancedb" and importlib.util.find_spec("lancedb") is None:
-        pytest.skip("lancedb is not installed (requirements-engines.txt)")
     return "memory:" if request.param == "memory" else f"{request.param}:{tmp_path / 'index'}"
 
 
@@ -54,8 +50,6 @@ def test_an_empty_index_finds_nothing_and_a_small_one_all_it_has(uri):
 
 @pytest.mark.parametrize("engine", ENGINES[1:])
 def test_what_was_added_is_there_when_the_index_is_opened_again(engine, tmp_path):
-    if engine == "lancedb":
-        pytest.importorskip("lancedb", reason="lancedb is not installed (requirements-engines.txt)")
     place = f"{engine}:{tmp_path / 'index'}"
     open_index(place, 8).add(["a", "b"], random_rows(2))
     again = open_index(place, 8)

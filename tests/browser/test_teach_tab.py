@@ -5,11 +5,7 @@ from __future__ import annotations
 import pytest
 from tabs import show_tab
 
-from cacara import checkpoint
-
 HOSTILE = '<img src=x onerror="alert(1)">'
-CAN_TEACH = "mla" in checkpoint.bundled()
-needs_mla = pytest.mark.skipif(not CAN_TEACH, reason="the model mla is not bundled")
 
 
 def open_tab(page):
@@ -17,17 +13,6 @@ def open_tab(page):
     page.wait_for_selector("#teach-rows textarea")
 
 
-@pytest.mark.skipif(CAN_TEACH, reason="the model mla is bundled")
-def test_without_a_model_that_learns_the_tab_says_so_and_starts_nothing(open_page):
-    page = open_page(viewport={"width": 360, "height": 780})
-    open_tab(page)
-    page.wait_for_selector("#teach-notice >> text=mla is not installed")
-    assert page.locator("#teach-check").is_disabled()
-    assert page.locator("#teach-start").is_disabled()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
-@needs_mla
 def test_hostile_rows_are_text_bad_lines_are_told_and_what_is_missing_is_counted(open_page):
     page = open_page(viewport={"width": 360, "height": 780})
     open_tab(page)
@@ -42,7 +27,6 @@ def test_hostile_rows_are_text_bad_lines_are_told_and_what_is_missing_is_counted
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@needs_mla
 @pytest.mark.soak
 def test_a_language_is_checked_taught_measured_and_then_in_the_menu(start_app, open_page, tmp_path):
     rows = "\n".join(f"the colour number {number}\tqolur {number} nam" for number in range(40))
