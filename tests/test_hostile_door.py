@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.applications import Starlette
@@ -73,7 +74,8 @@ def ask(app, path="/", method="GET", body=b"", headers=None, client="10.0.0.1", 
         else:
             found["body"] += message.get("body", b"")
 
-    asyncio.run(app(scope, receive, send))
+    with ThreadPoolExecutor(1) as thread:  # of its own, as the browser tests leave a loop running in this one
+        thread.submit(lambda: asyncio.run(app(scope, receive, send))).result()
     return found["status"], found["headers"], found["body"]
 
 
