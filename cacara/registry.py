@@ -84,6 +84,9 @@ class Registry:
         Raises:
             RegistryError: There is no such model, or the registry's file is damaged.
         """
+        # The bundled ones can be had whatever became of the registry's file.
+        if found := next((entry for entry in bundled() if entry.model_id == model_id), None):
+            return found
         entries = {entry.model_id: entry for entry in self.entries()}
         if model_id not in entries:
             raise RegistryError(f"no model {model_id!r:.100}; wanted one of {', '.join(entries)}")
@@ -191,7 +194,7 @@ class Registry:
         path = self.folder / POINTER
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # nothing can have been promoted to there
             return {"format_version": FORMAT_VERSION, "stack": [], "models": [], "history": []}
         except (OSError, ValueError, RecursionError) as error:
             raise RegistryError(f"{path} cannot be read: {error}") from error

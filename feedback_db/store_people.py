@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import secrets
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlite_utils import Database
 
+from feedback_db.campaign_records import MAX_LEASE_SECONDS
 from feedback_db.errors import FeedbackError
 from feedback_db.exchange import to_line
 from feedback_db.personal_archive import write_archive
@@ -38,6 +40,13 @@ _ABOUT_RECORDING = """
     union all select event_id from captions where recording_sha256 = :sha256
     union all select event_id from preferences where recording_sha256 = :sha256
     union all select event_id from adjudications where recording_sha256 = :sha256
+"""
+# A lease of a future day was made before the clock jumped back.
+_MAY_HEAR = f"""
+    select 1 from ({_GIVEN}) where recording_sha256 = :sha256 and annotator = :annotator
+    union all select 1 from leases join campaign_items using (item_id)
+    where recording_sha256 = :sha256 and annotator = :annotator
+        and expires_ms > :now_ms and expires_ms <= :now_ms + :longest_ms
 """
 _ITEMS_ABOUT = "(select item_id from campaign_items where recording_sha256 = ?)"
 _INSERT_PERSON = """
@@ -192,6 +201,25 @@ class PeopleStore(EventStore):
         """
         with self._connection.reading() as database:
             return next(database.query(_ABOUT_RECORDING, {"sha256": sha256}), None) is not None
+
+    def may_hear(self, token: str, sha256: str) -> bool:
+        """Return whether a recording may be given to the person whose token this is.
+
+        It may to who gave it, and to who holds a question of a campaign that asks with it; ``has_recording`` says
+        whether its consent still stands.
+
+        Raises:
+            FeedbackError: The database cannot be read.
+        """
+        with self._connection.reading() as database:
+            annotator = _find_person(database, token)
+            values = {
+                "annotator": annotator,
+                "sha256": sha256,
+                "now_ms": int(time.time() * 1000),
+                "longest_ms": MAX_LEASE_SECONDS * 1000,
+            }
+            return annotator is not None and next(database.query(_MAY_HEAR, values), None) is not None
 
 
 def insert_person(database: Database, person: Person) -> None:

@@ -17,7 +17,7 @@ from cacara.errors import ManifestError
 from training import text_alignment, translations
 from training.loop import LoopOptions
 from training.run_folder import RunError
-from training.text_alignment import TextAlignment, TextAlignmentOptions, TranslationBatches
+from training.text_alignment import TextAlignment, TextAlignmentOptions, Texts, TranslationBatches
 from training.translations import Translation
 
 BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "sounds-v1.jsonl"
@@ -36,6 +36,11 @@ PAIRS = [
     Translation("a cat", "de", "katze", "cldr"),
     Translation("a cat", "sv", "katze a", "cldr"),
 ]
+
+
+def batches(pairs, english, tower):
+    """Words alone."""
+    return TranslationBatches(Texts(pairs, english, OPTIONS.max_tokens), Texts([], [], 1), english, tower, OPTIONS)
 
 
 @pytest.fixture
@@ -113,7 +118,7 @@ def test_only_the_updates_learn(tiny_model, tiny_text_folder):
     tower = text.load(tiny_model.config.text)
     attached = lora.attach(tower.encoder, 2, text_alignment._is_read)
     method = TextAlignment(tower, torch.eye(32)[:2], torch.zeros(32), OPTIONS)
-    data = TranslationBatches(PAIRS, ["a cat", "a dog"], tower, OPTIONS)
+    data = batches(PAIRS, ["a cat", "a dog"], tower)
     method(data.batch(range(8), 0, 0))["loss"].backward()
     learning = {name for name, value in method.named_parameters() if value.grad is not None}
     assert len(learning) == 2 * len(attached) and all(name.endswith((".down", ".up")) for name in learning)
@@ -122,7 +127,7 @@ def test_only_the_updates_learn(tiny_model, tiny_text_folder):
 def test_a_batch_holds_its_share_of_english_and_labels_that_fit(tiny_model):
     tower = text.load(tiny_model.config.text)
     english = ["a cat", "a dog"]
-    data = TranslationBatches(PAIRS, english, tower, OPTIONS)
+    data = batches(PAIRS, english, tower)
     batch = data.batch(range(8), 3, 0)
     said = [
         tower.tokenizer.decode(ids[mask.bool()], skip_special_tokens=True).removeprefix("query:").strip()
@@ -133,6 +138,50 @@ def test_a_batch_holds_its_share_of_english_and_labels_that_fit(tiny_model):
     assert sum(text in english for text in said) == 2
     again = data.batch(range(8), 3, 0)
     assert all(torch.equal(batch[name], again[name]) for name in batch)
+
+
+def test_a_step_takes_words_or_sentences_and_captions_stay_where_they_are(tiny_model):
+    tower = text.load(tiny_model.config.text)
+    options = dataclasses.replace(OPTIONS, sentence_share=0.5, identity_share=0.5)
+    longer = [Translation("a big dog runs", "de", "ein hund und eine katze", "tuxpaint")]
+    words, sentences = ["a cat", "a dog"], ["a big dog runs", "rain on a roof"]
+    english = sorted([*words, *sentences])
+    data = TranslationBatches(Texts(PAIRS, words, 8), Texts(longer, sentences, 16), english, tower, options)
+    taken = [{english[label] for label in data.batch(range(64), step, 0)["labels"]} for step in range(20)]
+    assert {frozenset(labels) for labels in taken} == {frozenset(words), frozenset(sentences)}
+    assert len(data) == 4
+
+
+def test_a_run_with_sentences_sees_what_its_policy_allows(base, monkeypatch, tmp_path):
+    captions = tmp_path / "audiocaps"
+    captions.mkdir()
+    (captions / "train_v2.csv").write_text("id,caption\n1,A dog barks\n2,Somebody reads a  letter\n", encoding="utf-8")
+    seen = {}
+    real = TranslationBatches.__init__
+
+    def look(self, words, sentences, english, tower, options):
+        seen.update(words=words, sentences=sentences, english=english)
+        real(self, words, sentences, english, tower, options)
+
+    sky = Translation("a bright blue sky", "de", "ein blauer himmel", "tuxpaint")
+    monkeypatch.setattr(translations, "COMPOSABLE", 1)
+    monkeypatch.setattr(TranslationBatches, "__init__", look)
+    monkeypatch.setattr(
+        text_alignment.sources, "fetch_all", lambda *arguments: {"cldr": tmp_path, translations.CAPTIONS: captions}
+    )
+    pens = [Translation("pen", "de", "stift", "cldr"), Translation("paper", "de", "papier", "cldr")]
+    monkeypatch.setattr(translations, "collect", lambda folders: [*PAIRS, *pens, sky])
+    options = dataclasses.replace(
+        OPTIONS, policy="strict", sentence_share=0.5, sentence_tokens=16, sentences=5, composed=1, captions=2
+    )
+    final = text_alignment.train(options, base, tmp_path / "run", BENCHMARK)
+    assert {pair.english for pair in seen["words"].pairs} == {"pen", "paper"}, "no dog, no cat"
+    made, whole = sorted(seen["sentences"].pairs, key=lambda pair: pair.source)
+    assert whole == sky and made.source == translations.COMPOSED
+    assert made.english.split() == [{"stift": "pen", "papier": "paper"}[word] for word in made.text.split()]
+    assert "Somebody reads a letter" in seen["english"] and "A dog barks" not in seen["english"]
+    card = (final / checkpoint.CARD).read_text(encoding="utf-8")
+    assert "and 1 of AudioCaps' English captions (MIT)" in card and "| composed |" in card
 
 
 def test_no_language_drowns_the_others_and_common_words_come_first():
@@ -148,10 +197,12 @@ def test_pairs_that_are_all_too_long_are_refused(tiny_model):
     tower = text.load(tiny_model.config.text)
     long = [Translation("a dog", "de", "hund " * 12, "cldr")]
     with pytest.raises(ManifestError, match="none of 1 pairs has at most 8 tokens"):
-        TranslationBatches(long, ["a dog"], tower, OPTIONS)
+        batches(long, ["a dog"], tower)
 
 
-@pytest.mark.parametrize(("name", "value"), [("rank", 0), ("temperature", 0.0), ("identity_share", 1.0)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("rank", 0), ("temperature", 0.0), ("identity_share", 1.0), ("composed", 1)]
+)
 def test_options_that_cannot_work_are_refused(name, value):
     with pytest.raises(RunError, match=name):
         dataclasses.replace(OPTIONS, **{name: value})

@@ -13,6 +13,7 @@ from cacara.errors import CheckpointError, QueryError, RegistryError
 from cacara.gallery import load_folder
 from cacara.model import Cacara
 from cacara.package_clients import Progress
+from cacara.registry import POINTER, Registry
 from cacara.retrieval import Retriever
 from ui import startup
 from ui.judging import flag
@@ -166,6 +167,26 @@ def test_a_damaged_promotion_at_the_start_gives_way_to_the_bundled_model(version
     assert engine.retriever(WORDS).model.version == "m1"
 
 
+@pytest.mark.parametrize("damage", ["no folder can be there", "no json"])
+def test_a_registry_that_cannot_be_read_leaves_the_bundled_models(tmp_path, caplog, damage):
+    place = tmp_path / "models"
+    if damage == "no json":
+        place.mkdir()
+        (place / POINTER).write_text("{")
+    else:
+        place.write_text("a file in the way")
+    shelf = Shelf(Registry(place / "deeper" if damage != "no json" else place), None, "cpu")
+    engine = Engine(models=shelf)
+    engine._begin = lambda model: None  # which model is asked for is looked at, not its weights
+    engine.start()
+    assert engine.default == DEFAULT_MODEL and DEFAULT_MODEL in dict(engine.offered())
+    assert shelf._registry.find(DEFAULT_MODEL).model_id == DEFAULT_MODEL
+    engine.follow_promotion()
+    assert engine.default == DEFAULT_MODEL
+    told = [row for row in caplog.records if "which model was promoted" in row.message]
+    assert len(told) == (damage == "no json"), "once, and only when something is damaged"
+
+
 def test_only_a_few_models_stay_in_memory_and_the_default_always(services, versions):
     for key, free in versions.free.items():
         free.set()
@@ -191,8 +212,6 @@ def test_an_engine_of_one_model_has_nothing_to_choose(tiny_model, tmp_path, monk
 
 
 def test_the_shelf_offers_the_bundled_models_and_the_one_the_app_was_started_with(tmp_path):
-    from cacara.registry import Registry
-
     shelf = Shelf(Registry(tmp_path), None, "cpu", str(tmp_path / "runs" / "final"))
     assert [key for key, _ in shelf.offered()][:2] == [str(tmp_path / "runs" / "final"), "cacara"]
     assert shelf.current() == shelf.fallback() == str(tmp_path / "runs" / "final")

@@ -34,6 +34,8 @@ from training.run_folder import RunError
 from training.translations import Translation
 
 FORMAT = 1
+SENTENCE_WORDS = 3
+"""An English text of so many words is taken for a sentence."""
 DRAWN_PER_TAKEN = 6
 """A batch is a run of texts of like length out of so many times as many: less padding."""
 
@@ -51,8 +53,15 @@ class TextAlignmentOptions:
         policy: Which texts it may see: ``strict`` or ``studio``, see ``training.translations``.
         rank: Of the updates.
         max_tokens: Longer texts, prefix included, are left out.
-        vocabulary: How many English texts are kept: those nearest to a class that the model's audio or image tower
+        vocabulary: How many English words are kept: those nearest to a class that the model's audio or image tower
             knows by name. What can be neither heard nor seen would only use up steps. 0 keeps all.
+        sentence_share: Share of the steps that learn from sentences (``SENTENCE_WORDS`` and up) in place of words. 0
+            takes both for words, longer ones than ``max_tokens`` left out.
+        sentence_tokens: Longer sentences, prefix included, are left out.
+        sentences: How many English sentences are kept; as ``vocabulary``.
+        composed: How many pairs of common words are made into sentences, in every language that has both: a text that
+            names two things is between them in English, and has to be so elsewhere.
+        captions: How many of AudioCaps' English captions are among the texts that have to stay where they are.
         temperature: Of the softmax over English texts.
         cosine_weight: Weight of the pull towards the target beside the softmax.
         identity_share: Share of a batch that are English texts themselves, which have to stay where they are.
@@ -66,36 +75,62 @@ class TextAlignmentOptions:
     rank: int = 16
     max_tokens: int = 14
     vocabulary: int = 0
+    sentence_share: float = 0.0
+    sentence_tokens: int = 24
+    sentences: int = 0
+    composed: int = 0
+    captions: int = 0
     temperature: float = 0.05
     cosine_weight: float = 1.0
     identity_share: float = 0.06
     loop: LoopOptions = dataclasses.field(default_factory=LoopOptions)
 
     def __post_init__(self) -> None:
-        for name in ("rank", "max_tokens", "temperature"):
+        for name in ("rank", "max_tokens", "sentence_tokens", "temperature"):
             if getattr(self, name) <= 0:
                 raise RunError(f"{name} is {getattr(self, name)}; wanted more than 0")
-        if self.vocabulary < 0:
-            raise RunError(f"vocabulary is {self.vocabulary}; wanted 0 or more")
-        if not 0 <= self.identity_share < 1:
-            raise RunError(f"identity_share is {self.identity_share}; wanted 0 or more, below 1")
+        for name in ("vocabulary", "sentences", "composed", "captions"):
+            if getattr(self, name) < 0:
+                raise RunError(f"{name} is {getattr(self, name)}; wanted 0 or more")
+        for name in ("identity_share", "sentence_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise RunError(f"{name} is {getattr(self, name)}; wanted 0 or more, below 1")
+        if not self.sentence_share and (self.sentences or self.composed or self.captions):
+            raise RunError("sentence_share is 0; wanted more, as sentences, composed or captions is not 0")
+
+
+@dataclasses.dataclass(frozen=True)
+class Texts:
+    """What one kind of step learns from.
+
+    Attributes:
+        pairs: Translations.
+        english: Texts that have to stay where they are; those of the pairs among them.
+        max_tokens: Longer translations are left out, longer English texts cut; prefix included.
+    """
+
+    pairs: Sequence[Translation]
+    english: Sequence[str]
+    max_tokens: int
 
 
 class TranslationBatches:
     """Translations with the English text they belong to, drawn so that no language drowns the others.
 
-    A language is drawn with the square root of its number of pairs; within it a pair with the number of languages
-    that its English text is translated into: common words first.
+    A step takes words or sentences, which are of unlike length. A language is drawn with the square root of its number
+    of pairs; within it a pair with the number of languages that its English text is translated into: common words
+    first.
     """
 
     def __init__(
-        self, pairs: Sequence[Translation], english: Sequence[str], tower: TextTower, options: TextAlignmentOptions
+        self, words: Texts, sentences: Texts, english: Sequence[str], tower: TextTower, options: TextAlignmentOptions
     ) -> None:
         """Tokenise everything once.
 
         Args:
-            pairs: Translations.
-            english: The English texts, in the order of the targets.
+            words: Short texts.
+            sentences: The others; none when ``sentence_share`` is 0.
+            english: The English texts of both, in the order of the targets.
             tower: Whose tokenizer is used.
             options: The model.
 
@@ -103,19 +138,13 @@ class TranslationBatches:
             ManifestError: No pair is short enough.
         """
         number = {text: position for position, text in enumerate(english)}
-        tokens = _tokens(tower, [pair.text for pair in pairs])
-        short = [i for i, ids in enumerate(tokens) if len(ids) <= options.max_tokens]
-        if not short:
-            raise ManifestError(f"none of {len(pairs)} pairs has at most {options.max_tokens} tokens")
-        self._ids = [tokens[i] for i in short]
-        self._labels = np.array([number[pairs[i].english] for i in short])
-        self._cumulated = np.cumsum(_weights([pairs[i] for i in short]))
-        self._english = _tokens(tower, english)
+        self._words = _Pool(words, number, tower)
+        self._sentences = _Pool(sentences, number, tower) if options.sentence_share else self._words
         self._options = options
 
     def __len__(self) -> int:
         """Return the number of pairs."""
-        return len(self._ids)
+        return sum(len(pool.ids) for pool in {self._words, self._sentences})
 
     def batch(self, indices: Sequence[int], step: int, seed: int) -> dict[str, Tensor]:
         """Return as many texts as there are ``indices``, drawn by weight for this step.
@@ -124,20 +153,40 @@ class TranslationBatches:
             ``input_ids`` and ``attention_mask``, int64 [N, tokens], and ``labels``, int64 [N], of English texts.
         """
         rng = np.random.default_rng([seed, step, 2])
-        same = round(len(indices) * self._options.identity_share)
-        wanted = len(indices) - same
-        points = rng.random(wanted * DRAWN_PER_TAKEN) * self._cumulated[-1]
-        drawn = np.searchsorted(self._cumulated, points, side="right").clip(max=len(self) - 1)
-        drawn = drawn[np.argsort([len(self._ids[i]) for i in drawn], kind="stable")]
-        start = int(rng.integers(DRAWN_PER_TAKEN)) * wanted
-        chosen = drawn[start : start + wanted]
-        kept = rng.integers(0, len(self._english), same)
-        texts = [self._ids[i] for i in chosen] + [self._english[i][: self._options.max_tokens] for i in kept]
+        pool = self._sentences if rng.random() < self._options.sentence_share else self._words
+        texts, labels = pool.draw(len(indices), self._options.identity_share, rng)
         ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in texts], batch_first=True, padding_value=1)
         lengths = torch.tensor([len(row) for row in texts])
         mask = (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()
-        labels = torch.from_numpy(np.concatenate([self._labels[chosen], kept]))
-        return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        return {"input_ids": ids, "attention_mask": mask, "labels": torch.from_numpy(labels)}
+
+
+class _Pool:
+    """Texts of one kind, tokenised, with their weights."""
+
+    def __init__(self, texts: Texts, number: Mapping[str, int], tower: TextTower) -> None:
+        tokens = _tokens(tower, [pair.text for pair in texts.pairs])
+        short = [i for i, ids in enumerate(tokens) if len(ids) <= texts.max_tokens]
+        if not short:
+            raise ManifestError(f"none of {len(texts.pairs)} pairs has at most {texts.max_tokens} tokens")
+        self.ids = [tokens[i] for i in short]
+        self._labels = np.array([number[texts.pairs[i].english] for i in short])
+        self._cumulated = np.cumsum(_weights([texts.pairs[i] for i in short]))
+        self._english = [ids[: texts.max_tokens] for ids in _tokens(tower, texts.english)]
+        self._english_labels = np.array([number[text] for text in texts.english])
+
+    def draw(self, count: int, identity_share: float, rng: np.random.Generator) -> tuple[list[list[int]], np.ndarray]:
+        """Return the tokens of ``count`` texts, and labels, int64 [count]."""
+        same = round(count * identity_share)
+        wanted = count - same
+        points = rng.random(wanted * DRAWN_PER_TAKEN) * self._cumulated[-1]
+        drawn = np.searchsorted(self._cumulated, points, side="right").clip(max=len(self.ids) - 1)
+        drawn = drawn[np.argsort([len(self.ids[i]) for i in drawn], kind="stable")]
+        start = int(rng.integers(DRAWN_PER_TAKEN)) * wanted
+        chosen = drawn[start : start + wanted]
+        kept = rng.integers(0, len(self._english), same)
+        texts = [self.ids[i] for i in chosen] + [self._english[i] for i in kept]
+        return texts, np.concatenate([self._labels[chosen], self._english_labels[kept]])
 
 
 class TextAlignment(nn.Module):
@@ -191,7 +240,9 @@ def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchma
     """
     accelerator = loop.start(options.loop)
     with accelerator.main_process_first():
-        folders = sources.fetch_all(translations.ALL_SOURCES, lambda progress: log.info("%s", progress))
+        folders = sources.fetch_all(
+            (*translations.ALL_SOURCES, translations.CAPTIONS), lambda progress: log.info("%s", progress)
+        )
         rows = benchmark_file.read(benchmark)
         pairs = [pair for pair in _pairs(folders, options, benchmark) if ":" not in pair.english]
         model = checkpoint.load(base, device="cpu")
@@ -199,22 +250,56 @@ def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchma
             raise RunError(f"the text side of {base} is trained already; wanted a model with the frozen text tower")
         run_folder.claim(output, _described(options, model.fingerprint, rows, pairs))
         tower, centre = model.text, model.centring.mean_of("en")
-        english = sorted({pair.english for pair in pairs})
+        words, sentences, captions = _chosen(pairs, model, folders, options, benchmark)
+        pairs = [*words, *sentences]
+        english = sorted({pair.english for pair in (*words, *sentences)} | set(captions))
         targets = functional.normalize(torch.from_numpy(_embedded(tower, english)) - centre, dim=-1)
-        if options.vocabulary:
-            kept = nearest(targets, _known_classes(model), options.vocabulary)
-            english, targets = [english[i] for i in kept], targets[kept]
-            chosen = set(english)
-            pairs = [pair for pair in pairs if pair.english in chosen]
-        data = TranslationBatches(pairs, english, tower, options)
-        log.info("%d pairs of at most %d tokens, %d English texts", len(data), options.max_tokens, len(english))
+        data = TranslationBatches(
+            Texts(words, sorted({pair.english for pair in words}), options.max_tokens),
+            Texts(sentences, sorted({pair.english for pair in sentences} | set(captions)), options.sentence_tokens),
+            english,
+            tower,
+            options,
+        )
+        log.info("%d pairs, %d English texts", len(data), len(english))
     torch.manual_seed(options.loop.seed)
     attached = lora.attach(tower.encoder, options.rank, _is_read)
     loop.train(TextAlignment(tower, targets, centre, options), data, options.loop, output)
     final = output / "final"
     if accelerator.is_main_process:
-        write(final, checkpoint.find(base), options, lora.state(attached), pairs, rows)
+        write(final, checkpoint.find(base), options, lora.state(attached), pairs, captions, rows)
     return final
+
+
+def _chosen(
+    pairs: Sequence[Translation],
+    model: Cacara,
+    folders: Mapping[str, Path],
+    options: TextAlignmentOptions,
+    benchmark: Path,
+) -> tuple[list[Translation], list[Translation], list[str]]:
+    """Return the words, the sentences, and the captions that are trained on."""
+    if not options.sentence_share:
+        return _nearest_pairs(pairs, model, options.vocabulary), [], []
+    words = [pair for pair in pairs if len(pair.english.split()) < SENTENCE_WORDS]
+    words = _nearest_pairs(words, model, options.vocabulary)
+    sentences = [pair for pair in pairs if len(pair.english.split()) >= SENTENCE_WORDS]
+    sentences = _nearest_pairs(sentences, model, options.sentences)
+    composed = translations.compose(words, options.composed, options.loop.seed)
+    sentences += translations.allowed(composed, options.policy, benchmark)
+    captions = translations.english_captions(folders[translations.CAPTIONS], options.policy, benchmark)
+    chosen = np.random.default_rng([options.loop.seed, 3]).permutation(len(captions))[: options.captions]
+    return words, sentences, [captions[i] for i in sorted(chosen)]
+
+
+def _nearest_pairs(pairs: Sequence[Translation], model: Cacara, count: int) -> list[Translation]:
+    """Return the pairs of the ``count`` English texts that come nearest to a known class; all of them for 0."""
+    if not count:
+        return list(pairs)
+    english = sorted({pair.english for pair in pairs})
+    embedded = torch.from_numpy(_embedded(model.text, english)) - model.centring.mean_of("en")
+    kept = {english[i] for i in nearest(functional.normalize(embedded, dim=-1), _known_classes(model), count)}
+    return [pair for pair in pairs if pair.english in kept]
 
 
 def nearest(texts: Tensor, classes: Tensor, count: int) -> list[int]:
@@ -246,6 +331,7 @@ def write(
     options: TextAlignmentOptions,
     updates: Mapping[str, Tensor],
     pairs: Sequence[Translation],
+    captions: Sequence[str],
     benchmark: benchmark_file.Rows,
 ) -> None:
     """Write the model: ``base`` with the updates, card and statement of what its text side saw.
@@ -256,14 +342,15 @@ def write(
         options: The model.
         updates: As ``lora.state`` returns them.
         pairs: What it was trained on.
+        captions: English captions that it was kept in place by.
         benchmark: All rows of the frozen benchmark.
     """
     config = dataclasses.replace(checkpoint.read_config(base), name=options.name, version=options.version)
     before = seen_texts.read(base)
-    texts = {text for pair in pairs for text in (pair.english, pair.text)}
+    texts = {text for pair in pairs for text in (pair.english, pair.text)} | set(captions)
     statement = SeenTexts.of_training(benchmark, texts, before.concepts if before else ())
     halves = {name: value.half() for name, value in updates.items()}
-    card = text_card.render(base, config, options, pairs, halves)
+    card = text_card.render(base, config, options, pairs, len(captions), halves)
     checkpoint.add_text(base, folder, config, halves, card, statement)
 
 

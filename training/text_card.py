@@ -12,7 +12,7 @@ from torch import Tensor
 from cacara import sources
 from cacara.checkpoint import CARD
 from cacara.config import ModelConfig
-from training.translations import Translation
+from training.translations import COMPOSED, Translation
 
 if TYPE_CHECKING:
     from training.text_alignment import TextAlignmentOptions
@@ -35,7 +35,7 @@ _TEXT = """\
 
 `python -m training text_alignment --recipe {recipe} --base {base} --output runs/{name}` with seed {seed}, on {pairs}
 translations in {languages} languages of {english} English texts. The target of each is where the frozen encoder puts
-its English text; no sound, picture or caption took part.
+its English text{captions}; no sound or picture took part.
 
 | source | licence of the package | pairs |
 |---|---|---|
@@ -48,6 +48,7 @@ def render(
     config: ModelConfig,
     options: TextAlignmentOptions,
     pairs: Sequence[Translation],
+    captions: int,
     updates: Mapping[str, Tensor],
 ) -> str:
     """Return the base's card under the new name, with a section on the text side at its end.
@@ -57,6 +58,7 @@ def render(
         config: The new model's config.
         options: What it was trained with.
         pairs: What it was trained on.
+        captions: How many English captions of sounds had to stay where they are.
         updates: The trained part.
     """
     title, _, rest = (base / CARD).read_text(encoding="utf-8").partition("\n# ")
@@ -77,6 +79,11 @@ def render(
         pairs=len(pairs),
         languages=len({pair.language for pair in pairs}),
         english=len({pair.english for pair in pairs}),
-        table="\n".join(f"| {key} | {sources.source(key).licence} | {count} |" for key, count in counts),
+        captions=f", and {captions:,} of AudioCaps' English captions (MIT) stay where it puts them" if captions else "",
+        table="\n".join(f"| {key} | {_licence(key)} | {count} |" for key, count in counts),
     )
     return f"{title}\n# {config.name} {config.version}\n{body}\n\n{section}"
+
+
+def _licence(source: str) -> str:
+    return "as the others: two of their words each" if source == COMPOSED else sources.source(source).licence

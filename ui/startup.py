@@ -97,6 +97,7 @@ class Engine:
         self._statuses: dict[str, Status] = {}
         self._retrievers: collections.OrderedDict[str, Retriever] = collections.OrderedDict()
         self._watching = False
+        self._unread = ""
 
     @property
     def status(self) -> Status:
@@ -251,10 +252,14 @@ class Engine:
     def _promoted(self) -> str:
         assert self._models is not None
         try:
-            return self._models.current()
+            promoted = self._models.current()
         except CacaraError as error:
-            logger.error("which model was promoted cannot be read: %s", error)
-            return self._default
+            if str(error) != self._unread:  # once, though it is asked every few seconds
+                logger.error("which model was promoted cannot be read: %s", error)
+            self._unread = str(error)
+            return self._default or self._models.fallback()
+        self._unread = ""
+        return promoted
 
     def _watch(self) -> None:
         """Look for promotions from now on, in a thread of its own."""

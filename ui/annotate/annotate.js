@@ -35,6 +35,11 @@ const tell = (text, wrong = false) => {
   place.classList.toggle("wrong", wrong);
 };
 
+const tokens = () => ({
+  "X-Cacara": "1", "X-Cacara-Token": kept("annotate-token") || window.cacaraAnnotateToken || "",
+  "X-Cacara-Admin": kept("admin", "sessionStorage"),
+});
+
 const ask = async (name, fields = {}) => {
   const common = {
     token: kept("annotate-token") || window.cacaraAnnotateToken || "", languages: languages(),
@@ -65,7 +70,19 @@ const show = (answer) => {
   return true;
 };
 
+// What a question asks with is given to who holds the question: a token goes along, which no address may carry.
+const lent = [];
+const fetchAsked = async (player) => {
+  const response = await fetch(`media/consented?sha256=${encodeURIComponent(player.dataset.recording)}`, { headers: tokens() }).catch(() => undefined);
+  if (!response?.ok) return tell(response ? await response.text() : frame().dataset.broken, true);
+  const address = URL.createObjectURL(await response.blob());
+  lent.push(address);
+  player.src = address;
+};
+
 const settle = () => {
+  lent.splice(0).forEach((address) => URL.revokeObjectURL(address));
+  element.querySelectorAll("[data-recording]").forEach(fetchAsked);
   if (field("auto")) field("auto").checked = kept("annotate-auto") !== "no";
   if (field("speed")) {
     const speed = kept("annotate-speed");
@@ -166,8 +183,7 @@ const link = () => {
 };
 
 const download = () => alone(async () => {
-  const headers = { "X-Cacara": "1", "X-Cacara-Token": kept("annotate-token") || window.cacaraAnnotateToken || "" };
-  const response = await fetch("media/mine.zip", { method: "POST", headers }).catch(() => undefined);
+  const response = await fetch("media/mine.zip", { method: "POST", headers: tokens() }).catch(() => undefined);
   if (!response?.ok) return tell(response ? await response.text() : frame().dataset.broken, true);
   const address = URL.createObjectURL(await response.blob());
   Object.assign(document.createElement("a"), { href: address, download: "mine.zip" }).click();

@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from feedback_db import FeedbackError, recording_path
+from ui.permissions import PermissionRefusedError, require_admin
 
 if TYPE_CHECKING:
     from ui.services import Services
@@ -22,6 +23,7 @@ CONSENTED = "/media/consented"
 OWN_HEADER = "x-cacara"
 """A header that the page's script sends: another site's page could send it only if this server allowed that."""
 TOKEN_HEADER = "x-cacara-token"
+ADMIN_HEADER = "x-cacara-admin"
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -43,7 +45,9 @@ def annotate_routes(services: Services) -> list[Route]:
         return await run_in_threadpool(_mine, services, request.headers.get(TOKEN_HEADER, ""))
 
     async def consented(request: Request) -> Response:
-        return await run_in_threadpool(_consented, services, request.query_params.get("sha256", ""))
+        asked, headers = request.query_params.get("sha256", ""), request.headers
+        tokens = headers.get(TOKEN_HEADER, ""), headers.get(ADMIN_HEADER, "")
+        return await run_in_threadpool(_consented, services, asked, *tokens)
 
     return [Route(MINE, mine, methods=["POST"]), Route(CONSENTED, consented)]
 
@@ -60,15 +64,25 @@ def _mine(services: Services, token: str) -> Response:
     return FileResponse(path, media_type="application/zip", filename="mine.zip", headers=HEADERS, background=done)
 
 
-def _consented(services: Services, sha256: str) -> Response:
-    """Return a recording or a picture that somebody asked with, while its consent stands."""
+def _consented(services: Services, sha256: str, token: str, admin: str) -> Response:
+    """Return a recording or a picture that somebody asked with, while its consent stands, to who may have it.
+
+    That is who gave it, who holds a question that asks with it, and the team lead. Strangers are not told whether it
+    is there.
+    """
     try:
         path = recording_path(services.feedback.recordings, sha256)
-        if not services.feedback.store().has_recording(sha256) or not path.is_file():
-            return PlainTextResponse("there is no such recording", status_code=404)
+        store = services.feedback.store()
+        if not store.may_hear(token, sha256):
+            require_admin(services, admin)
+        if not store.has_recording(sha256) or not path.is_file():
+            return PlainTextResponse("there is no such recording", status_code=404, headers=HEADERS)
         with path.open("rb") as file:
             beginning = file.read(4)
+    except PermissionRefusedError:
+        said = "this recording is for who gave it, who is asked about it, and the team lead: wanted a token of theirs"
+        return PlainTextResponse(said, status_code=403, headers=HEADERS)
     except FeedbackError as error:
-        return PlainTextResponse(str(error), status_code=404)
+        return PlainTextResponse(str(error), status_code=404, headers=HEADERS)
     kind = next((kind for sign, kind in _KINDS.items() if beginning.startswith(sign)), "application/octet-stream")
     return FileResponse(path, media_type=kind, headers=HEADERS)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cacara.config import DEFAULT_MODEL
-from cacara.registry import Entry, Registry
+from cacara.errors import RegistryError
+from cacara.registry import Entry, Registry, bundled
 
 if TYPE_CHECKING:
     from cacara.gallery import Gallery
     from cacara.package_clients import Progress
     from cacara.retrieval import Retriever
+
+logger = logging.getLogger(__name__)
 
 
 class Shelf:
@@ -39,10 +43,13 @@ class Shelf:
     def offered(self) -> list[tuple[str, str]]:
         """Return (id, name to show) of each: the one the app was started with, the bundled, the promoted, newest first.
 
-        Raises:
-            RegistryError: The registry's file is damaged.
+        The promoted ones are left out, and the log says so, when the registry's file is damaged.
         """
-        entries = self._registry.entries()
+        try:
+            entries = self._registry.entries()
+        except RegistryError as error:
+            logger.error("the promoted models are not offered: %s", error)
+            entries = bundled()
         own = [] if self._given is None or self._given in {entry.model_id for entry in entries} else [self._given]
         names = [(given, Path(given).name or given) for given in own]
         return names + [(each.model_id, _title(each)) for each in entries]
