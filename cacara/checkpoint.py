@@ -83,6 +83,7 @@ def load(
         SourceError: A backbone's weights cannot be fetched.
     """
     folder = find(name_or_folder)
+    before = weights_file.state(folder)
     config = read_config(folder)
     target = devices.resolve(device)
     devices.precision(precision, target)  # refuse a wrong name before the slow part
@@ -104,6 +105,8 @@ def load(
             raise CheckpointError(f"{folder / WEIGHTS} does not fit its config.json: it lacks {W_E}")
         acquirers = language_acquirers.load(text_tower.to(target), config.acquirers, folder, weight, report)
     digest = hashlib.sha256((folder / CONFIG).read_bytes() + raw).hexdigest()
+    if weights_file.state(folder) != before:
+        raise CheckpointError(f"the model folder {folder} was changed while it was read; wait and load it again")
     parts = (images, text_map, acquirers, projectors)
     return Cacara(config, text_tower, audio_tower, head, centring, digest[:12], target, precision, *parts)
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cacara.command_line import add_command, make_folder, show_progress, write_whole
 from cacara.errors import CacaraError, QueryError
@@ -102,17 +102,20 @@ def _fill_and_search(model: Cacara, options: argparse.Namespace) -> None:
 def fill(model: Cacara, chosen: VectorIndex, uri: str, work: Path) -> None:
     """Add the pieces that the index does not have yet; a record in the work folder tells which it has.
 
+    An index that holds fewer sounds than it was given, as when a part of it was damaged and deleted, gets all again.
+
     Raises:
-        CacaraError: The index was filled by another model.
+        CacaraError: The index was filled by another model, or the record is damaged.
     """
     from cacara import bulk_embedding
 
     record = work / f"index-{hashlib.sha256(uri.encode()).hexdigest()[:16]}.json"
-    known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() and len(chosen) else {}
+    known = _read_record(record, uri) if record.is_file() and len(chosen) else {}
     maker = f"{model.name}-{model.fingerprint}"
     if known and known["model"] != maker:
         raise CacaraError(f"{uri} holds embeddings of {known['model']}; wanted another place for those of {maker}")
-    added, skipped = set(known.get("pieces", ())), 0
+    whole = len(chosen) >= known.get("rows", 0)
+    added, skipped = set(known.get("pieces", ()) if whole else ()), 0
     for piece in bulk_embedding.pieces(work):
         if piece.number in added:
             continue
@@ -123,10 +126,22 @@ def fill(model: Cacara, chosen: VectorIndex, uri: str, work: Path) -> None:
         if embedded.ids:
             chosen.add(embedded.ids, embedded.embeddings)
         added.add(piece.number)
-        write_whole(record, json.dumps({"uri": uri, "model": maker, "pieces": sorted(added)}))
+        kept = {"uri": uri, "model": maker, "pieces": sorted(added), "rows": len(chosen)}
+        write_whole(record, json.dumps(kept))
     sys.stdout.write(
         f"{uri}: {len(chosen)} sounds × {chosen.dimension}" + (f", {skipped} skipped\n" if skipped else "\n")
     )
+
+
+def _read_record(path: Path, uri: str) -> dict[str, Any]:
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return {"model": str(known["model"]), "pieces": list(known["pieces"]), "rows": int(known.get("rows", 0))}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise CacaraError(
+            f"{path}, which tells what {uri} holds, is damaged ({error!s:.80}); delete it and that index, and index "
+            "the folder again"
+        ) from error
 
 
 def search(model: Cacara, chosen: VectorIndex, query: str, options: argparse.Namespace) -> None:

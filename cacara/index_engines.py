@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import re
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -137,6 +138,7 @@ class LanceIndex:
         import pyarrow
 
         self._dimension = dimension
+        self._uri = uri
         vector = pyarrow.list_(pyarrow.float32(), dimension)
         self._schema = pyarrow.schema([("id", pyarrow.string()), ("vector", vector)])
         try:
@@ -152,7 +154,8 @@ class LanceIndex:
         return self._dimension
 
     def __len__(self) -> int:
-        return int(self._table.count_rows())
+        with self._told():
+            return int(self._table.count_rows())
 
     def add(self, ids: Sequence[str], embeddings: ArrayLike) -> None:
         """Add rows; see ``VectorIndex``."""
@@ -161,7 +164,8 @@ class LanceIndex:
             return
         batch = self._batch(ids, rows)
         merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
-        merge.execute(batch)  # rows, not SQL
+        with self._told():
+            merge.execute(batch)  # rows, not SQL
 
     def nearest(self, queries: ArrayLike, top_k: int) -> list[list[Neighbour]]:
         """Return the nearest; see ``VectorIndex``."""
@@ -172,7 +176,8 @@ class LanceIndex:
 
     def _nearest(self, query: NDArray[np.float32], top_k: int) -> list[Neighbour]:
         search = self._table.search(query, vector_column_name="vector").distance_type("cosine").limit(top_k)
-        found = search.select(["id", "_distance"]).to_list()
+        with self._told():
+            found = search.select(["id", "_distance"]).to_list()
         hits = [Neighbour(row["id"], float(np.clip(1.0 - row["_distance"], -1.0, 1.0))) for row in found]
         return sorted(hits, key=lambda hit: -hit.score)
 
@@ -184,7 +189,19 @@ class LanceIndex:
         """
         if len(self) < MIN_APPROXIMATE:
             raise QueryError(f"the index holds {len(self)} rows; wanted at least {MIN_APPROXIMATE} to approximate")
-        self._table.create_index(metric="cosine", vector_column_name="vector")
+        with self._told():
+            self._table.create_index(metric="cosine", vector_column_name="vector")
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what the engine raises at a damaged or unreachable table into our error."""
+        try:
+            yield
+        except (OSError, RuntimeError, ValueError) as error:
+            raise QueryError(
+                f"the index at {self._uri} cannot be read or written ({error!s:.200}); where it is damaged, delete it "
+                "and index the folder again"
+            ) from error
 
     def _batch(self, ids: Sequence[str], rows: NDArray[np.float32]) -> pyarrow.Table:
         import pyarrow
@@ -259,5 +276,5 @@ def _read_segment(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return stored["ids"].tolist(), stored["embeddings"]
-    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, LookupError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile) as error:
         raise QueryError(f"{path} is damaged ({error!s:.100}); delete it and index the folder again") from error

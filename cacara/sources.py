@@ -97,7 +97,12 @@ def find(key: str) -> Path | None:
     if row.installed and Path(row.installed).is_dir():
         return Path(row.installed)
     folder = _folder(row)
-    return folder if folder.is_dir() else None
+    return folder if _holds_files(folder) else None
+
+
+def holder_of(path: Path) -> str | None:
+    """Return the key of the source that a file of the cache belongs to, there or not; None for any other file."""
+    return next((key for key, row in SOURCES.items() if path.is_relative_to(_folder(row))), None)
 
 
 def fetch(key: str, report: Report = package_clients.silent) -> Path:
@@ -117,7 +122,7 @@ def fetch(key: str, report: Report = package_clients.silent) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock", timeout=3600):
-            if not folder.is_dir():  # another process may have fetched it while we waited
+            if not _holds_files(folder):  # another process may have fetched it while we waited
                 _fetch_locked(row, folder, report)
     except Timeout as error:
         raise SourceError(f"another process has been fetching {key} for an hour; end it and retry") from error
@@ -149,6 +154,11 @@ def _folder(row: Source) -> Path:
     return cache_folder() / "sources" / f"{row.key}-{version}"
 
 
+def _holds_files(folder: Path) -> bool:
+    """Return whether there is a file below a folder: what empties caches often leaves their folders."""
+    return any(files for _, _, files in os.walk(folder))
+
+
 def _fetch_locked(row: Source, folder: Path, report: Report) -> None:
     work = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(work, ignore_errors=True)  # an earlier try that was killed
@@ -171,6 +181,7 @@ def _fetch_locked(row: Source, folder: Path, report: Report) -> None:
         _unpack(archive, content, row.members)
         if row.extract:
             archives.extract_inside(content)
+        shutil.rmtree(folder, ignore_errors=True)  # folders without a file at most
         content.replace(folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)

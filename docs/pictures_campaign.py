@@ -1,11 +1,17 @@
-"""A campaign as it looks after a week of work, for the pictures of the documentation: nothing in it is random."""
+"""A campaign as it looks after a week of work, for the documentation's pictures; only its days are new each time."""
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from gradio_client import Client
+from gradio_client.exceptions import AppError
 
 from cacara import gallery
 from cacara.manifest import Clip
@@ -13,12 +19,13 @@ from feedback_db import Campaign, Caption, Item, Judgement, Ranking, Store
 
 LANGUAGES = ("en", "de", "pt-BR", "fr", "ar", "zh-Hans", "sw")
 PEOPLE = {
-    "field-team-nairobi-amina": (0.06, 5.0),
-    "field-team-nairobi-juma": (0.12, 7.5),
-    "Beatriz Santos": (0.05, 4.0),
-    "Dieter": (0.25, 2.5),
+    "field-team-nairobi-amina": (0.02, 5.0),
+    "field-team-nairobi-juma": (0.04, 7.5),
+    "Beatriz Santos": (0.02, 4.0),
+    "Dieter": (0.10, 2.5),
 }
 """Who judged: the share of answers that differ from what the sound is, and the usual seconds of an answer."""
+PREPARING_SECONDS = 300
 CONCEPTS = 34
 RESULTS = 4
 OPEN_EVERY = 4
@@ -36,6 +43,20 @@ Find = Callable[..., dict[str, Any]]
 """The app's ``/search_text``."""
 
 
+def prepare(client: Client, model: str) -> None:
+    """Ask a model that is in the menu until it answers.
+
+    Raises:
+        AppError: It cannot be prepared.
+    """
+    for _ in range(PREPARING_SECONDS):
+        with contextlib.suppress(AppError):
+            client.predict(query="a dog", model=model, api_name="/search_text")
+            return
+        time.sleep(1)
+    client.predict(query="a dog", model=model, api_name="/search_text")
+
+
 def fill(database: Path, find: Find, models: tuple[str, str]) -> tuple[str, str]:
     """Make two campaigns, with answers of four people to the first.
 
@@ -49,11 +70,11 @@ def fill(database: Path, find: Find, models: tuple[str, str]) -> tuple[str, str]
     """
     judged = Campaign(
         name="Animals and machines", guidelines=GUIDELINES, languages=LANGUAGES, wanted_judgements=3, check_every=8,
-        created_by="Lucía", created_utc="2026-03-02T08:00:00+00:00",
+        created_by="Lucía", created_utc=_ago(7, 8),
     )  # fmt: skip
     compared = Campaign(
         name="Old model or new?", languages=("en", "de", "fr"), wanted_judgements=2, order="uncertainty",
-        created_by="Lucía", created_utc="2026-03-06T08:00:00+00:00",
+        created_by="Lucía", created_utc=_ago(3, 8),
     )  # fmt: skip
     clips = gallery.load_default().clips
     concepts = {clip.clip_id: clip.concept for clip in clips}
@@ -129,11 +150,11 @@ def _checks(campaign: Campaign, clips: list[Clip]) -> Iterator[tuple[Item, str |
 def _judge(store: Store, item: Item, right: bool, number: int) -> None:
     """Store what three of the people say, one after the other over a working week."""
     for place, (who, (wrong, seconds)) in enumerate(PEOPLE.items()):
-        if place == number % len(PEOPLE) and not item.known_label:
+        if place == number // OPEN_EVERY % len(PEOPLE) and not item.known_label:
             continue
         drawn = _share(f"{item.query_text} {item.clip_id} {who}")
         label = "relevant" if right != (drawn < wrong) else "not_relevant"
-        if 0.4 < drawn < 0.46:
+        if 0.4 < drawn < 0.43:
             label = "partly"
         elif drawn > 0.985:
             label = "unsure"
@@ -145,7 +166,7 @@ def _judge(store: Store, item: Item, right: bool, number: int) -> None:
                 rank=item.rank, score=item.score, campaign_id=item.campaign_id, item_id=item.item_id, annotator=who,
                 label=label, reasons=("too_faint",) if 0.2 < drawn < 0.22 else (),
                 seconds_taken=round(seconds * (0.5 + 1.6 * _share(f"{drawn}") ** 2), 1),
-                created_utc=f"2026-03-{3 + day:02d}T{9 + place:02d}:{minute:02d}:00+00:00",
+                created_utc=_ago(5 - day, 9 + place, minute),
             )
         )  # fmt: skip
 
@@ -157,9 +178,15 @@ def _describe(store: Store, item: Item) -> None:
             gallery=item.gallery, clip_id=item.clip_id or "", model=item.model, model_version=item.model_version,
             rank=item.rank, score=item.score, campaign_id=item.campaign_id, item_id=item.item_id,
             annotator="Beatriz Santos", caption="um texugo rosna perto da toca", caption_language="pt-BR",
-            created_utc="2026-03-04T10:00:00+00:00",
+            created_utc=_ago(4, 10),
         )
     )  # fmt: skip
+
+
+def _ago(days: int, hour: int, minute: int = 0) -> str:
+    """Return a time of some days ago, ISO-8601 in UTC."""
+    today = datetime.datetime.now(datetime.UTC).replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return (today - datetime.timedelta(days=days)).isoformat()
 
 
 def _share(seed: str) -> float:

@@ -6,6 +6,7 @@ import datetime
 import math
 import numbers
 import re
+import unicodedata
 import uuid
 from collections.abc import Collection, Mapping
 from typing import NoReturn
@@ -42,6 +43,8 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _TAG = re.compile(r"[a-z][a-z0-9_]{0,39}")
 # SQLite cannot hold a lone surrogate, and many of its tools stop reading at a NUL.
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+# What shapes letters, and means something after Arabic ones, marks and emoji alone.
+_JOINERS = "\u200c\u200d"
 
 
 def new_id() -> str:
@@ -81,6 +84,32 @@ def check_text(field: str, value: object, *, limit: str = "") -> None:
             f"{field}: found the character U+{ord(bad.group()):04X} at position {bad.start() + 1}, "
             "wanted valid Unicode text without NUL; remove that character"
         )
+
+
+def check_visible(field: str, value: str) -> None:
+    """Refuse a name with a character that nobody sees: it would look like another name, or turn round what follows.
+
+    Args:
+        field: The field's name, for the message.
+        value: Text that ``check_text`` accepts.
+
+    Raises:
+        FeedbackError: It holds a control, a mark of direction, a space without width, or a joiner that joins nothing.
+    """
+    place = next((place for place in range(len(value)) if _is_unseen(value, place)), None)
+    if place is not None:
+        raise FeedbackError(
+            f"{field}: found U+{ord(value[place]):04X} at position {place + 1}, a character that cannot be seen, "
+            "wanted a name without; type it anew"
+        )
+
+
+def _is_unseen(value: str, place: int) -> bool:
+    character, before = value[place], value[place - 1] if place else " "
+    if character in _JOINERS:
+        joins = unicodedata.category(before) in ("Mn", "Mc", "So", "Sk") or unicodedata.bidirectional(before) == "AL"
+        return not joins
+    return unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
 
 
 def check_optional_text(field: str, value: object, *, limit: str = "") -> None:

@@ -44,6 +44,8 @@ class CampaignStore(EventStore):
         Raises:
             FeedbackError: It could not be stored.
         """
+        fields.check_visible("name", campaign.name)
+        fields.check_visible("created_by", campaign.created_by)
         with self._connection.writing() as database:
             insert_campaign(database, campaign)
         self._told([campaign])

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlite_utils import Database
 
+from feedback_db import fields
 from feedback_db.connection import Connection
 from feedback_db.errors import FeedbackError
 from feedback_db.records import (
@@ -194,6 +195,7 @@ class EventStore:
         return Counts(current=dict.fromkeys(LABELS, 0) | by_label, **totals)
 
     def _add(self, event: Judgement | Caption | Preference | Adjudication) -> str:
+        fields.check_visible("annotator", event.annotator)
         with self._connection.writing() as database:
             insert(database, event)
         self._told([event])

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from sqlite_utils import Database
 
+from feedback_db import fields
 from feedback_db.campaign_records import MAX_LEASE_SECONDS
 from feedback_db.errors import FeedbackError
 from feedback_db.exchange import to_line
@@ -94,6 +95,8 @@ class PeopleStore(EventStore):
             FeedbackError: The name is taken, or it could not be stored.
         """
         token = secrets.token_urlsafe(32)
+        check_annotator(annotator)
+        fields.check_visible("annotator", annotator)
         person = Person(annotator=annotator, token_sha256=_hash(token))
         with self._connection.writing() as database:
             taken = (

@@ -43,8 +43,12 @@ def store(path):
 storable = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
 
 
-def texts(most):
-    return st.text(storable, min_size=1, max_size=most).filter(str.strip)
+# A name holds nothing that cannot be seen.
+visible = st.characters(exclude_categories=["Cs", "Cc", "Cf", "Zl", "Zp"])
+
+
+def texts(most, characters=storable):
+    return st.text(characters, min_size=1, max_size=most).filter(str.strip)
 
 
 queries = st.one_of(
@@ -70,7 +74,7 @@ judgements = st.builds(
     model=texts(200),
     model_version=texts(200),
     gallery=texts(500),
-    annotator=texts(100),
+    annotator=texts(100, visible),
     created_utc=st.datetimes().map(lambda time: time.isoformat() + "+00:00"),
 )
 

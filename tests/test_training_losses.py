@@ -91,6 +91,31 @@ def test_gradients_reach_both_sides_and_move_them_together():
     assert after < before
 
 
+def test_hard_negatives_count_more_and_none_but_them():
+    first, second = unit(6, 11), unit(6, 12)
+    positives = torch.eye(6, dtype=torch.bool)
+    positives[0, 1] = True
+    logits = first.double() @ second.double().T / 0.1
+
+    def one_way(logits, positives, beta):
+        total = 0.0
+        for row, wanted in zip(logits, positives, strict=True):
+            near = (beta * row[~wanted]).exp()
+            negatives = (near / near.mean() * row[~wanted].exp()).sum()
+            total += (row[wanted].exp().sum() + negatives).log() - row[wanted].mean()
+        return total / len(logits)
+
+    for beta in (0.3, 1.0):
+        expected = (one_way(logits, positives, beta) + one_way(logits.T, positives.T, beta)) / 2
+        found = losses.contrastive(first, second, positives, 0.1, beta)
+        torch.testing.assert_close(found, expected.float())
+    assert found > losses.contrastive(first, second, positives, 0.1)
+    everything = torch.ones(6, 6, dtype=torch.bool)
+    torch.testing.assert_close(
+        losses.contrastive(first, second, everything, 0.1, 1.0), losses.contrastive(first, second, everything, 0.1)
+    )
+
+
 def test_autocast_does_not_cost_digits():
     first, second, positives = unit(8, 9, 64), unit(8, 10, 64), torch.eye(8, dtype=torch.bool)
     expected = losses.contrastive(first, second, positives, 0.05)

@@ -9,7 +9,7 @@ from test_training_emergent_alignment import noise, world  # noqa: F401  (a fixt
 from cacara import sources
 from cacara.errors import ManifestError
 from cacara.manifest import Clip, read_clips
-from training import data_page, data_report, prepare, translations
+from training import data, data_page, data_report, prepare, translations
 from training.translations import Translation
 
 
@@ -19,10 +19,10 @@ def clip(name: str, licence: str, concept: str = "rain") -> Clip:
 
 def test_the_licence_filter_keeps_exactly_those_named():
     clips = [clip("1", "CC0-1.0"), clip("2", "GPL-2+"), clip("3", "CC0-1.0")]
-    assert [kept.clip_id for kept in prepare.with_licences(clips, ["CC0-1.0"])] == ["a/1", "a/3"]
-    assert prepare.with_licences(clips, []) == clips
+    assert [kept.clip_id for kept in data.with_licences(clips, ["CC0-1.0"])] == ["a/1", "a/3"]
+    assert data.with_licences(clips, []) == clips
     with pytest.raises(ManifestError, match=r"no clip is under MIT; there are CC0-1\.0, GPL-2\+"):
-        prepare.with_licences(clips, ["MIT"])
+        data.with_licences(clips, ["MIT"])
 
 
 def test_the_report_counts_what_is_there():
@@ -68,7 +68,9 @@ def test_the_same_packages_give_the_same_manifests_without_the_benchmark(world, 
     monkeypatch.setattr(translations, "ALL_SOURCES", translations.SOURCES)
     for key in ("tuxpaint", "gcompris", "musescore"):
         version = sources.source(key).version.replace(":", "_").replace("~", "_")
-        (sources.cache_folder() / "sources" / f"{key}-{version}").mkdir()
+        folder = sources.cache_folder() / "sources" / f"{key}-{version}"
+        folder.mkdir()
+        (folder / "README").write_text("no texts")
     noise(world.sounds / "wolf.wav", 50)  # the held-out recording under another name
     reports = [prepare.prepare(tmp_path / name, world.benchmark, ["simutrans"]) for name in ("a", "b")]
     assert reports[0] == reports[1]

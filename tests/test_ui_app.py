@@ -103,7 +103,7 @@ def test_a_taken_port_is_one_line_and_exit_code_1(page):
         [sys.executable, str(ROOT / "app.py"), "--port", str(page.server_port)],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=300,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert answer.returncode == 1

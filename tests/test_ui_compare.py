@@ -105,6 +105,13 @@ def test_the_overview_holds_a_cell_for_each_word_and_none_where_there_is_no_word
                for value, text in zip(row, texts, strict=True) if value is not None)  # fmt: skip
 
 
+def test_a_list_without_meanings_is_called_by_its_english_word(services):
+    lists = ("en, <dog>\nde, hund", "de, hund")
+    named, unnamed = ([*comparing.show_comparison(services, text)][-1] for text in lists)
+    assert "&lt;dog&gt;" in html.unescape(named) and "no meaning given" not in named
+    assert "no meaning given" in unnamed
+
+
 def test_a_closer_look_and_tables_need_a_comparison_that_is_remembered(services, pages):
     key = key_of(pages[-1])
     assert (

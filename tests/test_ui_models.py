@@ -123,7 +123,7 @@ def test_a_promotion_is_picked_up_once_it_is_ready(services, versions):
     settle()
     services.engine.follow_promotion()
     assert answered(services) == "m3"
-    assert choices(services, "en")[0] == ("Current: tiny · m3", "")
+    assert choices(services, "en")[0] == ("Current: tiny", "")
     versions.promoted = "m1"  # rolled back: it is in memory still
     services.engine.follow_promotion()
     assert answered(services) == "m1"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import html.parser
 import json
+import re
 
 import pytest
 
@@ -232,3 +233,12 @@ def test_a_guessed_language_is_told_apart_from_a_given_one():
 def test_a_quiet_moment_shows_no_words():
     tags = Tags(listening_rendering.live_words([("A dog.", "en", 0.9)], True, False, wording("en")))
     assert "It is quiet." in tags.text and "dog" not in tags.text
+
+
+def test_no_style_rule_has_a_list_inside_has():
+    """Gradio prefixes what follows each comma of a selector, and a prefixed part matches nothing inside ``:has``."""
+    from ui.layout import STYLES
+
+    for path in STYLES:
+        lists = re.findall(r":has\((?:[^()]|\([^()]*\))*,", re.sub(r":is\([^()]*\)", "", path.read_text()))
+        assert lists == [], path

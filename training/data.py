@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -25,6 +25,19 @@ def require_english(clips: Sequence[Clip]) -> None:
             f"{len(wrong)} clips do not have English captions alone, first {wrong[0].clip_id}, "
             f"whose captions are in {sorted(wrong[0].captions)}; emergent alignment trains on 'en' alone"
         )
+
+
+def with_licences(clips: Sequence[Clip], licences: Collection[str]) -> list[Clip]:
+    """Return the clips under one of ``licences``; all of them when none is given.
+
+    Raises:
+        ManifestError: None is left; the licences that there are are named.
+    """
+    kept = [clip for clip in clips if not licences or clip.licence in licences]
+    if not kept:
+        there = ", ".join(sorted({clip.licence for clip in clips}))
+        raise ManifestError(f"no clip is under {', '.join(sorted(licences))}; there are {there or 'no clips'}")
+    return kept
 
 
 class Captioned:

@@ -33,7 +33,7 @@ from cacara.manifest import Clip
 from training import class_names, corpora, features, loop, losses, model_card, run_folder, sounds, text_statistics
 from training.corpora import captioned_folders
 from training.corpora.captioned_folders import CaptionedFolder
-from training.data import CaptionedFeatures, require_english
+from training.data import CaptionedFeatures, require_english, with_licences
 from training.features import ViewOptions
 from training.loop import Batches, LoopOptions
 from training.run_folder import RunError
@@ -80,15 +80,19 @@ class ObjectiveOptions:
         temperature: Of the contrastive losses.
         projection_share: Weight of the contrastive loss on the projection alone, beside the one on the whole head.
         distillation: Weight of the pull of the projection towards the class anchor.
+        hardness: How much more a negative counts the nearer it is; 0 counts all alike. See ``losses.contrastive``.
     """
 
     temperature: float = 0.05
     projection_share: float = 0.5
     distillation: float = 1.0
+    hardness: float = 0.0
 
     def __post_init__(self) -> None:
         if self.temperature <= 0:
             raise RunError(f"objective.temperature is {self.temperature}; wanted more than 0")
+        if self.hardness < 0:
+            raise RunError(f"objective.hardness is {self.hardness}; wanted 0 or more")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +107,8 @@ class EmergentAlignmentOptions:
         recipe: The recipe's file, named in the card.
         packages: Keys of ``cacara.sources`` whose sounds are trained on.
         folders: Folders of captioned sounds on this machine that are trained on too.
+        licences: When given, only clips under exactly one of these licences are trained on, e.g. ``[CC0-1.0]`` for a
+            model that nobody need ask about.
         text: The frozen text tower.
         audio_backbone: The audio tower: a name of ``cacara.backbones.audio.BACKBONES``, a folder, or a hub id.
         trainable: The part that learns: ``projection``, ``last_n``, ``all`` or ``lora``.
@@ -120,6 +126,7 @@ class EmergentAlignmentOptions:
     recipe: str
     packages: tuple[str, ...] = ()
     folders: tuple[CaptionedFolder, ...] = ()
+    licences: tuple[str, ...] = ()
     text: TextConfig = dataclasses.field(default_factory=lambda: TextConfig("multilingual-e5-small", "query: ", 128))
     audio_backbone: str = "yamnet"
     trainable: Trainable = "projection"
@@ -174,8 +181,9 @@ class EmergentAlignment(nn.Module):
         both = functional.normalize(weights.projection_weight * projected + weights.anchor_weight * anchors, dim=-1)
         labels = losses.gather(batch["labels"])
         texts, positives = losses.gather(batch["texts"]), labels[:, None] == labels[None, :]
-        whole = losses.contrastive(losses.gather(both), texts, positives, self.options.temperature)
-        alone = losses.contrastive(losses.gather(projected), texts, positives, self.options.temperature)
+        how = (self.options.temperature, self.options.hardness)
+        whole = losses.contrastive(losses.gather(both), texts, positives, *how)
+        alone = losses.contrastive(losses.gather(projected), texts, positives, *how)
         pull = losses.distillation(projected, anchors)
         total = whole + self.options.projection_share * alone + self.options.distillation * pull
         return {"loss": total, "contrastive": whole, "projection": alone, "distillation": pull}
@@ -288,6 +296,7 @@ def _clips(options: EmergentAlignmentOptions, benchmark: Path, folders: Mapping[
     own = captioned_folders.read_all(options.folders)
     clips = corpora.train_clips({key: folders[key] for key in options.packages}, benchmark, folders)
     clips += corpora.without_held_out(own, benchmark, folders) if own else []
+    clips = with_licences(clips, options.licences)
     require_english(clips)
     corpora.check_leakage(clips, benchmark, folders)
     return clips

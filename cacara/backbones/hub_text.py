@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from cacara.backbones.hub_weights import read_strictly
@@ -70,7 +71,7 @@ def load(place: str) -> HubText:
         if config is not None and config.get("model_type") in DUAL:
             return _load_dual(place, config["model_type"])
         return _load_plain(place)
-    except (OSError, ValueError, RuntimeError, KeyError, CheckpointError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, CheckpointError) as error:
         raise CheckpointError(f"text backbone {place!r} cannot be loaded: {error}") from error
 
 

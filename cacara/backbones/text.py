@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cacara import sources
 from cacara.backbones import e5_weights, hub_text, minilm_weights
 from cacara.config import TextConfig
+from cacara.errors import CheckpointError
 from cacara.package_clients import Report, silent
 
 BACKBONES: dict[str, Callable[[Report], Path]] = {
@@ -19,6 +23,8 @@ BACKBONES: dict[str, Callable[[Report], Path]] = {
     minilm_weights.NAME: minilm_weights.prepare,
 }
 """Backbones that packages carry; any other name is a folder or a hub id."""
+
+log = logging.getLogger(__name__)
 
 
 def _mean_of_tokens(output: Any, attention_mask: Tensor) -> Tensor:  # noqa: ANN401
@@ -104,11 +110,21 @@ class TextTower(nn.Module):
 def load(config: TextConfig, report: Report = silent) -> TextTower:
     """Return the tower that a config names, its weights fetched when a package carries them.
 
+    What lies in the cache and is damaged is removed and made anew, once.
+
     Raises:
         SourceError: The package cannot be fetched.
         CheckpointError: The folder or hub id cannot be loaded.
     """
-    loaded = hub_text.load(place_of(config.backbone, report))
+    place = place_of(config.backbone, report)
+    try:
+        loaded = hub_text.load(place)
+    except CheckpointError as error:
+        if config.backbone not in BACKBONES or not Path(place).is_relative_to(sources.cache_folder()):
+            raise
+        log.warning("%s is damaged and made anew: %s", place, error)
+        shutil.rmtree(place, ignore_errors=True)
+        loaded = hub_text.load(place_of(config.backbone, report))
     return TextTower(loaded.encoder, loaded.tokenizer, config, loaded.projection, loaded.pooling)
 
 

@@ -86,4 +86,4 @@ def test_hostile_words_are_shown_as_text(page):
     page.wait_for_selector(".map-placed")
     assert HOSTILE in picked(page)
     assert page.locator(".map img[src=x], .map-side b, .map-plot image").count() == 0
-    page.wait_for_function("document.querySelector('.map-plot svg').textContent.includes('<img src=x')")
+    page.wait_for_function("document.querySelector('.map-plot').textContent.includes('<img src=x')")

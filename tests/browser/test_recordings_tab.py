@@ -73,6 +73,21 @@ def test_a_tape_is_sent_searched_heard_exported_and_deleted(open_page, tape):
     page.wait_for_selector("#recordings-found .problem >> text=Open a recording first")
 
 
+def test_the_model_of_the_menu_listens_also_to_what_is_open(open_page, tape):
+    page = open_page()
+    open_tab(page)
+    send(page, tape)
+    find(page, "der Hund bellt")
+    page.wait_for_selector("#recordings-found .answered >> text=Deutsch · heard by cacara-studio ·")
+    page.click("#model input")
+    page.locator("#model [role=option]", has_text="cacara · ").first.click()
+    working = ", ".join(f"#recordings-source .state[data-phase={phase}]" for phase in ("queued", "listening"))
+    page.wait_for_selector(working, timeout=HEARING_SECONDS * 1000)
+    page.wait_for_selector("#recordings-source .state[data-phase=ready]", timeout=HEARING_SECONDS * 1000)
+    find(page, "der Hund bellt")
+    page.wait_for_selector("#recordings-found .answered >> text=Deutsch · heard by cacara ·")
+
+
 def test_what_is_no_recording_is_told_and_words_stay_words(open_page, tmp_path):
     page = open_page(locale="ar-EG", viewport={"width": 390, "height": 800})
     open_tab(page)

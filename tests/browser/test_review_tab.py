@@ -26,8 +26,9 @@ def differing(app, dogs):
     }
     made = [
         Judgement(
-            query_text=HOSTILE, clip_id=dogs[0].clip_id, model="m", model_version="1", annotator=f"{HOSTILE} {name}",
-            label=label, seconds_taken=3.0, comment=HOSTILE, **about,
+            query_text=HOSTILE, clip_id=dogs[0].clip_id, model="m", model_version="1",
+            annotator=f"{HOSTILE} {name} of the northern team", label=label, seconds_taken=3.0,
+            comment=HOSTILE, **about,
         )
         for name, label in (("a", "relevant"), ("b", "not_relevant"))
     ]  # fmt: skip
@@ -96,7 +97,12 @@ def test_disagreements_are_heard_and_settled_and_every_section_shows_hostile_tex
     section(page, "agreement", "tbody tr")
     section(page, "changes", "tbody tr")
     section(page, "progress", "[data-plot=seconds].js-plotly-plot")
-    assert '<img src=x onerror="ale' in page.inner_text("#review [data-plot=seconds]")  # long names are shortened
+    told = page.inner_text("#review [data-plot=seconds]")  # long names are shortened, to the same ends here
+    assert told.count("<img src=x o…rthern team") == 2, "two people with names alike stay two"
+    assert (
+        page.evaluate("new Set(document.querySelector('[data-plot=seconds]').data.map((trace) => trace.y[0])).size")
+        == 2
+    )
 
     section(page, "data", "[data-form=import]")
     rows = tmp_path / "rows.jsonl"

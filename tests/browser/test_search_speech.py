@@ -50,8 +50,11 @@ def test_a_bark_is_not_taken_for_speech(open_page, dogs):
 def test_live_listening_shows_words_until_it_is_stopped(open_page):
     page = open_page()
     page.locator("#live > button").click()
+    # Gradio fetches its recorder when the component is first shown; until then its button throws an error.
+    page.locator("#live-sound .record-button").wait_for()
+    page.wait_for_timeout(3000)
     page.locator("#live-sound .record-button").click()
-    page.wait_for_selector(".live li")
+    page.wait_for_selector(".live li", timeout=120_000)
     assert page.locator(".live li").count() == 5
     page.locator("#live-sound .stop-button").click()
 

@@ -6,6 +6,7 @@ Of a question nothing is told that would show what a model thought of it: no mod
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,7 +44,7 @@ def annotator_register(
         raise QueryError(words("annotate_no_name"))
     if agreed is not True:
         raise QueryError(words("annotate_not_agreed"))
-    name = " ".join(name.split())
+    name = " ".join(unicodedata.normalize("NFC", name).split())
     if name.lower().startswith(RESERVED):
         raise QueryError(f"name: found {name[:40]!r}, wanted one that does not begin with {' or '.join(RESERVED)}")
     return {"annotator": name, "token": services.feedback.store().register(name)}

@@ -51,7 +51,7 @@ def overview(comparison: Comparison, measure: str, words: Wording) -> dict[str, 
         values,
         hover,
         rows=[escape(_cut(column.label), quote=False) for column in columns],
-        columns=[escape(_cut(concept or words("compare_unnamed")), quote=False) for concept in concepts],
+        columns=[escape(_cut(name_of(comparison, concept, words)), quote=False) for concept in concepts],
         wide=numbered,
         title=title,
     )
@@ -66,6 +66,12 @@ def overview(comparison: Comparison, measure: str, words: Wording) -> dict[str, 
         trace |= {"colorscale": "amount"}
     figure["layout"]["meta"]["concepts"] = list(concepts)
     return figure
+
+
+def name_of(comparison: Comparison, concept: str, words: Wording) -> str:
+    """Return what a concept is called: as the list has it, else by its English word, else that it has no name."""
+    english = (each.text for each in comparison.entries if each.concept == concept and each.language == "en")
+    return concept or next(english, words("compare_unnamed"))
 
 
 def similarity(found: Similarity, words: Wording) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def page(key: str, compared: Compared, left_out: Sequence[BadRow], words: Wordin
     made = compared.comparison
     places = {measure: figures.overview(made, measure, words) for measure in ("rank", "score")}
     options = "".join(
-        f'<option value="{_text(name)}">{_text(name or words("compare_unnamed"))}</option>' for name in made.concepts
+        f'<option value="{_text(name)}">{_text(figures.name_of(made, name, words))}</option>' for name in made.concepts
     )
     chooser = (
         f'<label class="chooser">{_text(words("compare_concept"))} <select name="concept" dir="auto">{options}</select>'

@@ -88,13 +88,19 @@ const overlays = (drawn, state) => {
       marker: { symbol: "circle-open", size: 13, color: ink, line: { width: 2 } } },
     { ...still, type: "scatter", ...at(state.picked === null ? [] : [state.picked]),
       marker: { symbol: "circle-open", size: 20, color: token("--against"), line: { width: 3 } } },
-    { ...still, type: "scatter", mode: "markers+text",
+    { ...still, type: "scatter",
       x: state.placed ? [state.placed.x] : [], y: state.placed ? [state.placed.y] : [],
-      text: state.placed ? [state.placed.name] : [], textposition: "top center",
-      textfont: { color: ink, size: 15 },
+      text: state.placed ? [state.placed.name] : [],
       marker: { symbol: "star", size: 18, color: token("--against"), line: { color: token("--sheet"), width: 1.5 } } },
   ];
 };
+
+// The query's words above its star, on paper of their own: among thousands of points bare words are not to be read.
+const notes = (state) => (state.placed ? [{
+  x: state.placed.x, y: state.placed.y, text: state.placed.name, showarrow: false, yshift: 24, borderpad: 3,
+  xanchor: state.placed.x > 0.4 ? "right" : state.placed.x < -0.4 ? "left" : "center", // not beyond the edge
+  font: { color: token("--ink"), size: 15 }, bgcolor: token("--sheet"), bordercolor: token("--against"), borderwidth: 1,
+}] : []);
 
 // Plotly reads some HTML in texts: what somebody typed is made harmless, and short.
 const label = (text) => {
@@ -102,9 +108,10 @@ const label = (text) => {
   return short.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 };
 
-const frame = (tool, narrow) => ({
+const frame = (tool, narrow, state) => ({
+  annotations: notes(state),
   dragmode: tool, hovermode: "closest", hoverdistance: 12, uirevision: "kept", selectionrevision: "kept",
-  paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: token("--ink"), size: 14 },
+  paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: token("--ink"), size: 14, family: token("--font") || "sans-serif" },
   margin: { l: 4, r: 4, t: 4, b: 4 }, showlegend: true,
   legend: narrow
     ? { orientation: "h", y: -0.02, yanchor: "top", itemsizing: "constant", font: { size: 12 } }

@@ -47,7 +47,7 @@ const draw = async () => {
   const narrow = element.clientWidth < 760;
   const parts = [...traces(state.drawn, colour, say), ...overlays(state.drawn, state)];
   const fresh = !plot().classList.contains("js-plotly-plot");
-  await library.react(plot(), parts, frame(state.tool, narrow), CONFIG);
+  await library.react(plot(), parts, frame(state.tool, narrow, state), CONFIG);
   if (fresh) listen(plot());
   part("legend-note").textContent = colour === "concept" ? say("repeats") : "";
   map().dataset.drawn = state.drawn.x.length;
@@ -62,6 +62,7 @@ const mark = () => {
   above.forEach((trace, place) => {
     window.Plotly.restyle(plot(), { x: [trace.x], y: [trace.y], text: [trace.text] }, [first + place]);
   });
+  window.Plotly.relayout(plot(), { annotations: notes(state) });
 };
 
 const hover = (row, event) => {

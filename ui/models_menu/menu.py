@@ -16,6 +16,13 @@ POLLING_SECONDS = 1.0
 DEFAULT = ""
 """What the menu holds until a visitor chooses: the model that the app answers with, also after a promotion."""
 
+# Scripts of the tabs know by this which model answers, and are told when it is another one.
+TELL = """watch("value", () => {
+    const model = element.querySelector("[data-answering]")?.dataset.answering ?? "";
+    if (model === (window.cacaraModel ?? "")) return;
+    window.cacaraModel = model;
+    document.dispatchEvent(new CustomEvent("cacara-model"));
+});"""
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 
 
@@ -60,7 +67,7 @@ def choose(services: Services, model: str, answering: str, interface: str = FALL
 def choices(services: Services, interface: str) -> list[tuple[str, str]]:
     """Return (name, id) of what the menu offers: the app's own choice, by the name of what that is now, then each."""
     offered = services.engine.offered()
-    default = dict(offered).get(services.engine.default)
+    default = dict(offered).get(services.engine.default, "").partition(" · ")[0]  # with its version it is cut off
     title = wording(interface)("models_default", model=default) if default else "…"
     return [(title, DEFAULT), *((name, model_id) for model_id, name in offered)]
 
@@ -108,7 +115,7 @@ def connect(services: Services, menu: gr.Dropdown, answering: gr.State, interfac
         answering: Of ``build``.
         interface: Holds the code of the interface language.
     """
-    notice = gr.HTML(elem_id="model-notice")
+    notice = gr.HTML(elem_id="model-notice", js_on_load=TELL)
     timer = gr.Timer(POLLING_SECONDS, active=False)
     shown = {"inputs": [menu, answering, interface], "outputs": [menu, answering, notice, timer], **QUIET}
     chosen = bind(choose, services, present=_updates)
@@ -120,7 +127,8 @@ def connect(services: Services, menu: gr.Dropdown, answering: gr.State, interfac
 
 
 def _updates(now: Choice) -> list[Any]:
-    return [gr.update(choices=now.choices), now.answering, now.notice, gr.Timer(active=now.waiting)]
+    told = rendering.answering(now.answering) + now.notice
+    return [gr.update(choices=now.choices), now.answering, told, gr.Timer(active=now.waiting)]
 
 
 def _only_choices(found: list[tuple[str, str]]) -> dict[str, Any]:

@@ -8,6 +8,11 @@ from ui.startup import Status
 from ui.wording import Wording
 
 
+def answering(model: str) -> str:
+    """Return the id of the model that answers, for the page's scripts; there is nothing to see."""
+    return f'<span hidden data-answering="{html.escape(model)}"></span>'
+
+
 def notice(status: Status, chosen: str, answering: str, words: Wording) -> str:
     """Return how far a chosen model is, and which one answers meanwhile.
 

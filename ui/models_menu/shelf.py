@@ -93,7 +93,8 @@ class Shelf:
         from cacara import gallery
 
         with self._lock:
-            if self._gallery is None:
+            # Its files may be gone since, as when the cache was emptied: it is then read, or fetched, again.
+            if self._gallery is None or not self._gallery.clips[0].path.is_file():
                 folder = self._gallery_folder
                 self._gallery = gallery.load_folder(folder) if folder else gallery.load_default(report)
             return self._gallery

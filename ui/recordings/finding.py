@@ -26,15 +26,22 @@ BINS = 600
 
 
 def listen(services: Services, recording: str, model: str = "") -> dict[str, Any]:
-    """Begin to listen to an opened recording, as soon as the model is ready; return how far it is."""
+    """Begin to listen to an opened recording, as soon as the model is ready; return how far it is.
+
+    Args:
+        services: What the handlers work with.
+        recording: Its id.
+        model: The id of the model that shall listen; empty for the one that answers by default.
+    """
+    chosen = _text(model) or services.engine.default
 
     def ready() -> Cacara | None:
-        status = services.engine.status_of(model or services.engine.default)
+        status = services.engine.status_of(chosen)
         if status.phase == "failed":
             raise QueryError(status.problem)
-        return services.engine.retriever(wording(FALLBACK), model or None).model if status.phase == "ready" else None
+        return services.engine.retriever(wording(FALLBACK), chosen or None).model if status.phase == "ready" else None
 
-    services.recordings.listen(_text(recording), ready)
+    services.recordings.listen(_text(recording), ready, chosen)
     return progress(services, recording)
 
 
@@ -79,8 +86,8 @@ def find_text(
     Returns:
         ``recording``, ``name``, ``seconds``, ``query``, ``language``, ``language_source``, ``hits`` (each with
         ``rank``, ``start_seconds``, ``end_seconds``, ``score``, ``prominence`` and ``clear``), ``usual`` (the median
-        similarity), ``curve`` (similarity over time in up to 600 points, null where it is silent), ``sound`` and
-        ``exports`` (addresses relative to the page), and ``notes``.
+        similarity), ``curve`` (similarity over time in up to 600 points, null where it is silent), ``model`` and
+        ``model_version``, ``sound`` and ``exports`` (addresses relative to the page), and ``notes``.
     """
     from cacara import languages
     from cacara.retrieval import clean_query
@@ -90,7 +97,7 @@ def find_text(
     chosen = None if language in ("", DETECT, None) else languages.normalise(_text(language))
     found = chosen or languages.detect(text).language
     how = "chosen" if chosen else "detected" if found else "unknown"
-    answer = _found(opened, timeline, model.encode_text([text], [found])[0], text, found, top_k)
+    answer = _found(opened, timeline, model, model.encode_text([text], [found])[0], text, found, top_k)
     return answer | _addresses(recording) | {"recording": recording, "language_source": how}
 
 
@@ -107,7 +114,7 @@ def find_sound(
     heard = audio.load(Path(sound))
     embedding = model.encode_audio([heard.waveform])[0]
     audio.check_audible(heard.waveform)
-    answer = _found(opened, timeline, embedding, words("recordings_your_sound"), None, top_k)
+    answer = _found(opened, timeline, model, embedding, words("recordings_your_sound"), None, top_k)
     answer["notes"] = [*heard.notes, *answer["notes"]]
     return answer | _addresses(recording) | {"recording": recording, "language_source": "audio"}
 
@@ -119,6 +126,7 @@ def find_in_file(
     language: str = DETECT,
     top_k: int = TOP_K,
     interface: str = FALLBACK,
+    model: str = "",
 ) -> dict[str, Any]:
     """Find the passages of an uploaded file that are nearest to a text, at once; nothing of it is kept.
 
@@ -133,11 +141,11 @@ def find_in_file(
         raise QueryError(words("no_sound"))
     text = clean_query(_text(query))
     chosen = None if language in ("", DETECT, None) else languages.normalise(_text(language))
-    model = services.engine.retriever(words).model
-    timeline = long_recordings.embed(model, audio_streaming.blocks(Path(file)))
+    hearing = services.engine.retriever(words, model or None).model
+    timeline = long_recordings.embed(hearing, audio_streaming.blocks(Path(file)))
     found = chosen or languages.detect(text).language
     opened = Opened(Path(file).name, Path(file), Path(file))
-    answer = _found(opened, timeline, model.encode_text([text], [found])[0], text, found, top_k)
+    answer = _found(opened, timeline, hearing, hearing.encode_text([text], [found])[0], text, found, top_k)
     return answer | {"language_source": "chosen" if chosen else "detected" if found else "unknown"}
 
 
@@ -152,7 +160,13 @@ def _ready(services: Services, recording: str, interface: str) -> tuple[Opened, 
 
 
 def _found(
-    opened: Opened, timeline: Timeline, embedding: np.ndarray, query: str, language: str | None, top_k: int
+    opened: Opened,
+    timeline: Timeline,
+    model: Cacara,
+    embedding: np.ndarray,
+    query: str,
+    language: str | None,
+    top_k: int,
 ) -> dict[str, Any]:
     from cacara import long_recordings
 
@@ -170,6 +184,8 @@ def _found(
         "seconds": round(timeline.seconds, 3),
         "query": query,
         "language": language,
+        "model": model.config.name,
+        "model_version": model.config.version,
         "hits": [
             {
                 "rank": passage.rank,

@@ -51,10 +51,12 @@ class Opened:
         copy: The sound of it as 16-bit PCM, to play.
         phase: How far it is.
         busy: Whether a thread is at work on it.
+        model_id: The model that listens, or did; empty for the only one.
+        wanted: Gives that model, or None as long as it is not ready.
         share: How much of it was listened to, 0 to 1.
         problem: Why it failed, in one line.
-        timeline: What the model hears in it.
-        model: The model that listened.
+        timeline: What the model heard in it, as soon as one has heard all of it.
+        model: The model that heard it.
         searches: What was found, by what was asked for.
     """
 
@@ -63,6 +65,8 @@ class Opened:
     copy: Path
     phase: Phase = "queued"
     busy: bool = False
+    model_id: str = ""
+    wanted: Callable[[], Cacara | None] = lambda: None
     share: float = 0.0
     problem: str = ""
     timeline: Timeline | None = None
@@ -74,7 +78,7 @@ class Opened:
 
 
 class _Stopped(Exception):
-    """Somebody pressed Cancel."""
+    """Somebody pressed Cancel, or chose another model."""
 
 
 class Recordings:
@@ -157,23 +161,28 @@ class Recordings:
                 raise QueryError("this recording is no longer open here; open it again")
             return self._opened[recording]
 
-    def listen(self, recording: str, model: Callable[[], Cacara | None]) -> None:
-        """Begin to listen to a recording in the background; nothing happens if that was begun before.
+    def listen(self, recording: str, model: Callable[[], Cacara | None], model_id: str = "") -> None:
+        """Begin to listen to a recording in the background; nothing happens if this model does so, or did.
 
         Args:
             recording: Its id.
             model: Gives the model, or None as long as it is not ready.
+            model_id: Names it; one that is still listening gives way to another.
 
         Raises:
             QueryError: It is not open.
         """
         opened = self.get(recording)
         with self._lock:
-            if opened.busy or opened.phase == "ready":
+            if opened.model_id == model_id and (opened.busy or opened.phase == "ready"):
                 return
-            opened.busy, opened.phase, opened.problem, opened.share = True, "queued", "", 0.0
+            opened.model_id, opened.wanted = model_id, model
+            opened.phase, opened.problem, opened.share = "queued", "", 0.0
             opened.stopped.clear()
-        threading.Thread(target=self._listen, args=(opened, model), name="listen", daemon=True).start()
+            if opened.busy:
+                return  # its thread sees that another model is wanted
+            opened.busy = True
+        threading.Thread(target=self._listen, args=(opened,), name="listen", daemon=True).start()
 
     def cancel(self, recording: str) -> None:
         """Stop listening to a recording; it stays open."""
@@ -202,50 +211,63 @@ class Recordings:
     def _stored_bytes(folder: Path) -> int:
         return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
 
-    def _listen(self, opened: Opened, model: Callable[[], Cacara | None]) -> None:
+    def _listen(self, opened: Opened) -> None:
+        while True:
+            wanted = opened.wanted
+            ended, problem = self._hear(opened, wanted)
+            with self._lock:
+                if opened.wanted is not wanted and not opened.stopped.is_set():
+                    continue
+                opened.phase, opened.problem = ended, problem
+                opened.share = 1.0 if ended == "ready" else opened.share
+                opened.busy = False
+            break
+        if opened.timeline is None:
+            opened.copy.unlink(missing_ok=True)
+        elif opened.path.parent == self._folder:
+            opened.path.unlink(missing_ok=True)  # the copy is all that is needed from here on
+
+    def _hear(self, opened: Opened, wanted: Callable[[], Cacara | None]) -> tuple[Phase, str]:
+        """Listen to a recording from its beginning to its end, and return how that ended and why it failed."""
         try:
-            opened.model = self._wait_for(opened, model)
+            model = _wait_for(opened, wanted)
             with self._one_by_one:
-                _check(opened)
+                _check(opened, wanted)
                 opened.phase = "listening"
-                opened.timeline = _heard(opened, opened.model)
-            opened.phase, opened.share = "ready", 1.0
+                opened.timeline, opened.model = _heard(opened, model, wanted), model
         except _Stopped:
-            opened.phase = "cancelled"
+            return "cancelled", ""
         except CacaraError as error:
-            opened.phase, opened.problem = "failed", " ".join(str(error).split())
+            return "failed", " ".join(str(error).split())
         except Exception as error:
             # The thread's outermost frame: whatever it is, the page must not wait for ever.
             logger.exception("listening to a recording failed")
-            opened.phase, opened.problem = "failed", f"unexpected {type(error).__name__}, see the server's log"
-        opened.busy = False
-        if opened.path.parent == self._folder and opened.phase == "ready":
-            opened.path.unlink(missing_ok=True)  # the copy is all that is needed from here on
-        if opened.phase in ("failed", "cancelled"):
-            opened.copy.unlink(missing_ok=True)
-
-    @staticmethod
-    def _wait_for(opened: Opened, model: Callable[[], Cacara | None]) -> Cacara:
-        while True:
-            _check(opened)
-            if (found := model()) is not None:
-                return found
-            time.sleep(WAITING_SECONDS)
+            return "failed", f"unexpected {type(error).__name__}, see the server's log"
+        return "ready", ""
 
 
-def _check(opened: Opened) -> None:
-    if opened.stopped.is_set():
+def _wait_for(opened: Opened, wanted: Callable[[], Cacara | None]) -> Cacara:
+    while True:
+        _check(opened, wanted)
+        if (found := wanted()) is not None:
+            return found
+        time.sleep(WAITING_SECONDS)
+
+
+def _check(opened: Opened, wanted: Callable[[], Cacara | None]) -> None:
+    if opened.stopped.is_set() or opened.wanted is not wanted:
         raise _Stopped
 
 
-def _heard(opened: Opened, model: Cacara) -> Timeline:
+def _heard(opened: Opened, model: Cacara, wanted: Callable[[], Cacara | None]) -> Timeline:
     from cacara import audio_streaming, long_recordings
 
     def read(share: float) -> None:
-        _check(opened)
+        _check(opened, wanted)
         opened.share = share
 
-    blocks = audio_streaming.blocks(opened.path, report=read)
-    return long_recordings.embed(
-        model, audio_streaming.copied(blocks, opened.copy), report=lambda seconds: _check(opened)
-    )
+    if opened.timeline is None:
+        blocks = audio_streaming.copied(audio_streaming.blocks(opened.path, report=read), opened.copy)
+    else:  # another model heard it before
+        blocks = audio_streaming.blocks(opened.copy, report=read)
+    return long_recordings.embed(model, blocks, report=lambda seconds: _check(opened, wanted))

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from cacara import languages
+
 if TYPE_CHECKING:
     from ui.wording import Wording
 
@@ -66,7 +68,7 @@ def found(result: Mapping[str, Any], words: Wording) -> str:
         notes += f'<p class="note" role="status">{_text(words("recordings_silent"))}</p>'
     return (
         f'<div class="found" lang="{words.code}" dir="{words.direction}">'
-        f'<h2 dir="auto">{_text(title)}</h2>{notes}{_curve(result, words)}'
+        f'<h2 dir="auto">{_text(title)}</h2>{_answered(result, words)}{notes}{_curve(result, words)}'
         f'<audio controls preload="metadata" src="{_text(result["sound"])}" '
         f'aria-label="{_text(words("recordings_player", name=result["name"]))}"></audio>'
         f"<ol>{''.join(_hit(hit, words) for hit in hits)}</ol>{_exports(result['exports'], words)}</div>"
@@ -79,6 +81,14 @@ def clock(seconds: float) -> str:
     hours, minutes = tenths // 36000, tenths // 600 % 60
     rest = f"{tenths // 10 % 60:02d}.{tenths % 10}"
     return f"{hours}:{minutes:02d}:{rest}" if hours else f"{minutes}:{rest}"
+
+
+def _answered(result: Mapping[str, Any], words: Wording) -> str:
+    """Return which language was searched in, and which model listened."""
+    told = words("recordings_answered", model=f"{result['model']} · {result['model_version']}")
+    code = result["language"]
+    spoken = f'<bdi lang="{_text(code)}">{_text(languages.describe(code).autonym)}</bdi> · ' if code else ""
+    return f'<p class="answered" dir="auto">{spoken}{_text(told)}</p>'
 
 
 def _curve(result: Mapping[str, Any], words: Wording) -> str:

@@ -53,8 +53,10 @@ const follow = async (recording) => {
   }
 };
 
+const model = () => window.cacaraModel || ""; // the one of the menu that answers now
+
 const listen = async (recording) => {
-  const answer = await server.listen({ recording }).catch(() => null);
+  const answer = await server.listen({ recording, model: model() }).catch(() => null);
   if (!answer || answer.problem_text) failed(answer?.problem_text);
   else { say(answer); follow(recording); }
 };
@@ -131,5 +133,6 @@ element.addEventListener("drop", (event) => {
   event.preventDefault();
   if (event.dataTransfer.files.length) send(event.dataTransfer.files[0]);
 });
+document.addEventListener("cacara-model", () => { if (current?.recording && current.phase !== "cancelled") listen(current.recording); });
 watch("value", draw); // another interface language: the same state in other words
 draw();

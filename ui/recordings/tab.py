@@ -116,9 +116,10 @@ def _publish(services: Services) -> None:
         language = gr.Textbox(DETECT, label="language")
         top_k = gr.Number(TOP_K, precision=0, label="top_k")
         interface = gr.Textbox(FALLBACK, label="interface")
+        model = gr.Textbox("", label="model")
         gr.Button().click(
             bind(find_in_file, services),
-            [file, query, language, top_k, interface],
+            [file, query, language, top_k, interface, model],
             gr.JSON(label="found"),
             api_name="find_in_recording",
             **ONE_AT_A_TIME,

@@ -318,7 +318,7 @@ def _judgement(row: ReviewRow, words: Wording) -> str:
         state += f" · {words('review_check', right=words('yes' if row.known_label == said.label else 'no'))}"
     if row.adjudicated is not None:
         state += f" · {words('review_decided', label=_label(row.adjudicated, words))}"
-    spoken = f" {language(said.language)}" if said.language else ""
+    spoken = f" · {language(said.language)}" if said.language else ""
     seconds = "" if said.seconds_taken is None else f" · {said.seconds_taken:.1f} s"
     return (
         f'<tr><td dir="ltr">{plain(_when(said.created_utc))}{seconds}</td><td><bdi>{plain(said.annotator)}</bdi></td>'

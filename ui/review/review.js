@@ -81,9 +81,10 @@ const plotly = () => {
   return window.cacaraPlotly;
 };
 
-// Plotly reads some HTML in texts: a name is made harmless, and short.
+// Plotly reads some HTML in texts: a name is made harmless, and short, with both its ends, as names of a team begin alike.
 const label = (text) => {
-  const short = [...text].length > 24 ? `${[...text].slice(0, 23).join("")}…` : text;
+  const letters = [...text];
+  const short = letters.length > 24 ? `${letters.slice(0, 12).join("")}…${letters.slice(-11).join("")}` : text;
   return short.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 };
 
@@ -100,10 +101,21 @@ const draw = async () => {
       { type: "bar", name: say("review_done"), x: languages.names, y: languages.done, marker: { color: colour("accent") } },
       { type: "bar", name: say("review_left"), x: languages.names, y: languages.left, marker: { color: colour("line") } },
     ],
-    seconds: seconds.map((each) => ({
-      type: "box", name: label(each.name), y: each.values, boxpoints: "outliers", marker: { color: colour("accent"), size: 4 }, line: { width: 1.5 },
+    // By place, not by name: two names that are shortened to the same text stay two people.
+    seconds: seconds.map((each, place) => ({
+      type: "box", orientation: "h", name: label(each.name), x: each.values, y: each.values.map(() => place), hoverinfo: "x",
+      boxpoints: "outliers", marker: { color: colour("accent"), size: 4 }, line: { width: 1.5 }, width: 0.6,
     })),
     days: [{ type: "scatter", mode: "lines+markers", x: days.names, y: days.counts, line: { color: colour("accent") } }],
+  };
+  const axes = {
+    seconds: {
+      xaxis: count, height: Math.max(200, 110 + 34 * seconds.length), hovermode: "closest",
+      yaxis: {
+        tickvals: seconds.map((_, place) => place), ticktext: seconds.map((each) => label(each.name)), automargin: true,
+        range: [seconds.length - 0.5, -0.5], zeroline: false, showgrid: false,
+      },
+    },
   };
   for (const [name, traces] of Object.entries(drawn)) {
     const place = element.querySelector(`[data-plot=${name}]`);
@@ -115,7 +127,7 @@ const draw = async () => {
       title: { text: say(`review_plot_${name}`), font: { size: 15 } }, barmode: "stack", showlegend: name === "languages",
       legend: { orientation: "h", y: -0.2 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", height: 320,
       font: { color: colour("ink"), family: style.fontFamily }, margin: { l: 45, r: 15, t: 40, b: 45 },
-      xaxis: { type: "category", gridcolor: colour("line") }, yaxis: count,
+      xaxis: { type: "category", gridcolor: colour("line") }, yaxis: count, ...axes[name],
     }, { displayModeBar: false, responsive: true });
   }
 };

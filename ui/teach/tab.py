@@ -148,7 +148,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, lang
                     {"label": "teach_file"},
                     file_types=[".tsv", ".csv", ".txt"],
                     type="filepath",
-                    height=120,
+                    height=150,
                     elem_id="teach-file",
                 )
         token = localised.make(
