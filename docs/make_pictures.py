@@ -128,6 +128,12 @@ def ask(page: Page, text: str) -> None:
     settle_images(page)
 
 
+def choose_language(page: Page, menu: str, language: str) -> None:
+    """Choose a language by its English name."""
+    page.fill(f"{menu} input", language)
+    page.locator(f"{menu} [role=option]", has_text=language).first.click()
+
+
 def settle_images(page: Page) -> None:
     """Wait until the pictures are drawn, also those further down that a visitor has not come to."""
     page.evaluate("""async () => {
@@ -171,6 +177,7 @@ def search_picture(desk: Desk, name: str) -> None:
 def search_speech(desk: Desk, name: str) -> None:
     """A spoken query, written down and searched."""
     page = desk.visit()
+    choose_language(page, "#language", "Spanish")
     page.click("#sound [aria-label='Upload file']")
     page.set_input_files("#sound input[type=file]", desk.spoken)
     page.click(".speech [data-action=write]")
@@ -228,9 +235,7 @@ def recordings(desk: Desk, name: str, *settings: dict[str, Any]) -> None:
     page.set_input_files("#recordings-source input[type=file]", tape)
     page.wait_for_selector("#recordings-source .state[data-phase=ready]")
     page.fill("#recordings-query textarea", "mbwa anabweka")
-    page.click("#recordings-language input")
-    page.fill("#recordings-language input", "Swahili")
-    page.locator("#recordings-language [role=option]", has_text="Swahili").first.click()
+    choose_language(page, "#recordings-language", "Swahili")
     page.click("#recordings-find")
     page.wait_for_selector("#recordings-found .found li")
     desk.keep(page, name, 1300 if PHONE in settings else 1050)
@@ -285,7 +290,7 @@ def teach(desk: Desk, name: str) -> None:
 def improve(desk: Desk, name: str) -> None:
     """What was collected; of ``improve-run`` also a training on it that has ended, which takes minutes."""
     page = desk.visit(tab="improve")
-    page.wait_for_selector("#improve-start", state="visible")
+    page.wait_for_selector(".improve-needed :is(.fine, .lacking)")
     if name in SLOW:
         page.click("#improve-start")
         page.wait_for_selector(".improve-run:is([data-state=done], [data-state=failed])", timeout=1_800_000)

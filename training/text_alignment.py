@@ -153,7 +153,8 @@ class TranslationBatches:
             ``input_ids`` and ``attention_mask``, int64 [N, tokens], and ``labels``, int64 [N], of English texts.
         """
         rng = np.random.default_rng([seed, step, 2])
-        pool = self._sentences if rng.random() < self._options.sentence_share else self._words
+        share = self._options.sentence_share
+        pool = self._sentences if share and rng.random() < share else self._words
         texts, labels = pool.draw(len(indices), self._options.identity_share, rng)
         ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in texts], batch_first=True, padding_value=1)
         lengths = torch.tensor([len(row) for row in texts])
@@ -220,7 +221,7 @@ class TextAlignment(nn.Module):
         return {"loss": softmax + self.options.cosine_weight * pull, "softmax": softmax, "pull": pull}
 
 
-def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchmark: Path) -> Path:
+def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchmark: Path, command: str = "") -> Path:
     """Train the text side of ``base`` and write the model to ``output / "final"``; run again to go on.
 
     Args:
@@ -228,6 +229,7 @@ def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchma
         base: A model's name or folder; its audio and image sides are copied bit by bit.
         output: The run's folder.
         benchmark: The frozen benchmark, whose texts are kept out as the policy says.
+        command: What the card names as the command, for a part of a larger run.
 
     Returns:
         The checkpoint's folder.
@@ -267,7 +269,7 @@ def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchma
     loop.train(TextAlignment(tower, targets, centre, options), data, options.loop, output)
     final = output / "final"
     if accelerator.is_main_process:
-        write(final, checkpoint.find(base), options, lora.state(attached), pairs, captions, rows)
+        write(final, checkpoint.find(base), options, lora.state(attached), pairs, captions, rows, command)
     return final
 
 
@@ -333,6 +335,7 @@ def write(
     pairs: Sequence[Translation],
     captions: Sequence[str],
     benchmark: benchmark_file.Rows,
+    command: str = "",
 ) -> None:
     """Write the model: ``base`` with the updates, card and statement of what its text side saw.
 
@@ -344,13 +347,14 @@ def write(
         pairs: What it was trained on.
         captions: English captions that it was kept in place by.
         benchmark: All rows of the frozen benchmark.
+        command: As of ``train``.
     """
     config = dataclasses.replace(checkpoint.read_config(base), name=options.name, version=options.version)
     before = seen_texts.read(base)
     texts = {text for pair in pairs for text in (pair.english, pair.text)} | set(captions)
     statement = SeenTexts.of_training(benchmark, texts, before.concepts if before else ())
     halves = {name: value.half() for name, value in updates.items()}
-    card = text_card.render(base, config, options, pairs, len(captions), halves)
+    card = text_card.render(base, config, options, pairs, len(captions), halves, command)
     checkpoint.add_text(base, folder, config, halves, card, statement)
 
 

@@ -33,7 +33,7 @@ _TEXT = """\
   text tower and of its languages' centres above does not hold here: all languages share the centre of English.
 - **What text it saw** (policy `{policy}`): {seen}
 
-`python -m training text_alignment --recipe {recipe} --base {base} --output runs/{name}` with seed {seed}, on {pairs}
+`{command}` with seed {seed}, on {pairs}
 translations in {languages} languages of {english} English texts. The target of each is where the frozen encoder puts
 its English text{captions}; no sound or picture took part.
 
@@ -50,6 +50,7 @@ def render(
     pairs: Sequence[Translation],
     captions: int,
     updates: Mapping[str, Tensor],
+    command: str = "",
 ) -> str:
     """Return the base's card under the new name, with a section on the text side at its end.
 
@@ -60,21 +61,19 @@ def render(
         pairs: What it was trained on.
         captions: How many English captions of sounds had to stay where they are.
         updates: The trained part.
+        command: What made it; empty for a model of its own.
     """
-    title, _, rest = (base / CARD).read_text(encoding="utf-8").partition("\n# ")
-    base_name = rest.split()[0]
-    body = rest.split("\n", 1)[1].split(f"\n{HEADING}\n")[0].rstrip("\n")
-    body = body.replace(f"--model {base_name}`", f"--model {config.name}`")
+    head, base_name = _base_card(base, config)
+    own = f"python -m training text_alignment --recipe {options.recipe} --base {base_name} --output runs/{options.name}"
     counts = sorted(Counter(pair.source for pair in pairs).items())
     section = _TEXT.format(
         heading=HEADING,
-        name=config.name,
+        command=command or own,
         rank=options.rank,
         parameters=sum(value.numel() for value in updates.values()),
         base=base_name,
         policy=options.policy,
         seen=POLICIES[options.policy],
-        recipe=options.recipe,
         seed=options.loop.seed,
         pairs=len(pairs),
         languages=len({pair.language for pair in pairs}),
@@ -82,7 +81,35 @@ def render(
         captions=f", and {captions:,} of AudioCaps' English captions (MIT) stay where it puts them" if captions else "",
         table="\n".join(f"| {key} | {_licence(key)} | {count} |" for key, count in counts),
     )
-    return f"{title}\n# {config.name} {config.version}\n{body}\n\n{section}"
+    return f"{head}\n\n{section}"
+
+
+def section_of(folder: Path) -> str:
+    """Return what a model's card says of its trained text side, without the heading."""
+    return (folder / CARD).read_text(encoding="utf-8").partition(f"\n{HEADING}\n")[2].strip("\n")
+
+
+def render_average(base: Path, config: ModelConfig, sections: Mapping[str, str]) -> str:
+    """Return the base's card under the new name, with a section on a text side that is the mean of several.
+
+    Args:
+        base: The folder of the model whose text side was trained.
+        config: The new model's config.
+        sections: Part's name → ``section_of`` the part.
+    """
+    told = "\n\n".join(f"### Part `{name}`\n\n{section}" for name, section in sections.items())
+    names = " and ".join(f"`{name}`" for name in sections)
+    intro = f"The weights are the mean of {len(sections)} trainings, {names}; the ranks of their updates add up."
+    return f"{_base_card(base, config)[0]}\n\n{HEADING}\n\n{intro}\n\n{told}\n"
+
+
+def _base_card(base: Path, config: ModelConfig) -> tuple[str, str]:
+    """Return the base's card under the new name, without a section on its text side, and the base's name."""
+    title, _, rest = (base / CARD).read_text(encoding="utf-8").partition("\n# ")
+    base_name = rest.split()[0]
+    body = rest.split("\n", 1)[1].split(f"\n{HEADING}\n")[0].rstrip("\n")
+    body = body.replace(f"--model {base_name}`", f"--model {config.name}`")
+    return f"{title}\n# {config.name} {config.version}\n{body}", base_name
 
 
 def _licence(source: str) -> str:

@@ -107,7 +107,7 @@ def create_app(services: Services) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs") as tabs:
             with localised.make(gr.Tab, {"label": "search"}):
                 language, by_picture, licence = search_tab.build(services, localised, interface, answering)
-            map_tab.build(services, localised, interface, answering)
+            map_tab.build(services, localised, interface)
             compare_tab.build(services, localised, interface, answering)
             recordings_tab.build(services, localised, interface)
             annotate_tab.build(services, localised, interface)

@@ -79,6 +79,17 @@ def test_a_box_drawn_with_the_mouse_selects_what_lies_in_it(page):
     page.wait_for_selector(".map-selection", state="hidden")
 
 
+def test_the_model_of_the_menu_draws_the_map(page):
+    before = page.locator(".map").get_attribute("data-key")
+    page.click("#model input")
+    page.locator("#model [role=option]", has_text="cacara · ").first.click()
+    page.wait_for_function(
+        "before => ![before, undefined].includes(document.querySelector('.map').dataset.key)",
+        arg=before,
+        timeout=DRAWN_MS,
+    )
+
+
 def test_hostile_words_are_shown_as_text(page):
     page.fill(".map [name=find]", HOSTILE)
     page.fill(".map [name=query]", HOSTILE)

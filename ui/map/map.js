@@ -9,7 +9,7 @@ const part = (name) => element.querySelector(`.map-${name}`);
 const field = (name) => element.querySelector(`[name=${name}]`);
 const say = (name) => map().dataset[`map${name.replace(/(^|-)(\w)/g, (_, dash, letter) => letter.toUpperCase())}`] || name;
 const plot = () => part("plot");
-const model = () => document.querySelector("#map-model :is(input, textarea)")?.value || "";
+const model = () => window.cacaraModel || ""; // the one of the menu that answers now
 
 const annotator = () => {
   // A random token, the same that the search results use, so that a person can take back what is theirs.
@@ -312,6 +312,7 @@ new IntersectionObserver((entries) => {
 }).observe(element);
 watch("value", begin);
 begin();
+document.addEventListener("cacara-model", () => { if (seen) open(); });
 
 // Light and dark differ in the colours of the page, which the picture takes over.
 new MutationObserver(redraw).observe(document.body, { attributeFilter: ["class"] });

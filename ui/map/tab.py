@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -27,22 +26,22 @@ CALLED = (
 )
 """What the script on the page may call."""
 
-# What the page knows and Gradio's components do not: which map is drawn.
-WITH_KEY = "(recording, key, ...rest) => [recording, document.querySelector('#map .map')?.dataset.key || '', ...rest]"
+# What the page knows and Gradio's components do not: which map is drawn, and which model answers.
+WITH_KEY = """(recording, key, model, ...rest) =>
+    [recording, document.querySelector('#map .map')?.dataset.key || '', window.cacaraModel || '', ...rest]"""
 HEARD = """
 watch("value", () => document.querySelector("#map .map")?.dispatchEvent(
   new CustomEvent("heard", { detail: element.querySelector(".map-heard-value")?.innerHTML ?? element.innerHTML })));
 """
 
 
-def build(services: Services, localised: Localised, interface: gr.Dropdown, answering: gr.State | None = None) -> None:
+def build(services: Services, localised: Localised, interface: gr.Dropdown) -> None:
     """Build the tab inside the current ``gr.Tabs``; the map is asked for when somebody opens it.
 
     Args:
         services: What the handlers work with.
         localised: Takes every component that has a text.
         interface: Holds the code of the interface language.
-        answering: Holds the id of the model that answers this visitor; None where there is one model only.
     """
     with localised.make(gr.Tab, {"label": "map"}, elem_id="map-tab"):
         localised.make(
@@ -63,7 +62,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, answ
                 elem_id="map-sound",
             )
         key = gr.Textbox(visible=False)
-        model = gr.Textbox("", visible="hidden", elem_id="map-model")
+        model = gr.Textbox("", visible=False)
         heard = gr.HTML(elem_id="map-heard", js_on_load=HEARD)
         gr.api(
             bind(mapping.map_neighbours, services),
@@ -81,9 +80,6 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, answ
         concurrency_limit=2,
         concurrency_id="model",
     )
-    if answering is not None:
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
-        answering.change(lambda chosen: chosen, answering, model, **quiet)
 
 
 def _script(name: str) -> str:
