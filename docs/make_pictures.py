@@ -117,9 +117,6 @@ def write(made: bytes, path: Path, most: int | None) -> None:
     raise ValueError(f"{path.name}: found {packed.tell()} bytes with 16 colours, wanted at most {most}")
 
 
-# search
-
-
 def ask(page: Page, text: str) -> None:
     """Type a query, and wait for what is found and its pictures."""
     page.fill("#query textarea", text)
@@ -187,9 +184,6 @@ def search_speech(desk: Desk, name: str) -> None:
     desk.keep(page, name)
 
 
-# the map, comparing, long recordings
-
-
 def map_query(desk: Desk, name: str, *settings: dict[str, Any]) -> None:
     """A query on the map with what is near it."""
     page = desk.visit(*settings, tab="map")
@@ -239,9 +233,6 @@ def recordings(desk: Desk, name: str, *settings: dict[str, Any]) -> None:
     page.click("#recordings-find")
     page.wait_for_selector("#recordings-found .found li")
     desk.keep(page, name, 1300 if PHONE in settings else 1050)
-
-
-# the feedback loop
 
 
 def annotate(desk: Desk, name: str, *settings: dict[str, Any], campaign: int = 0) -> None:

@@ -26,7 +26,7 @@ PEOPLE = {
 }
 """Who judged: the share of answers that differ from what the sound is, and the usual seconds of an answer."""
 PREPARING_SECONDS = 300
-CONCEPTS = 34
+CONCEPTS = 60
 RESULTS = 4
 OPEN_EVERY = 4
 """Of so many questions one is left for whoever opens the Annotate tab."""
@@ -158,7 +158,7 @@ def _judge(store: Store, item: Item, right: bool, number: int) -> None:
             label = "partly"
         elif drawn > 0.985:
             label = "unsure"
-        day, minute = divmod(number, 60)
+        day, minute = min(number // 110, 4), number % 60
         store.add_judgement(
             Judgement(
                 query_text=item.query_text, recording_sha256=None, consent=False, language=item.language,
