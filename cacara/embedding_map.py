@@ -19,7 +19,7 @@ KINDS = ("text", "audio", "image")
 
 PLACING_NEIGHBOURS = 15
 MAX_NEIGHBOURS = 50
-FORMAT = 1
+FORMAT = 2
 """Rises when the same inputs give another map."""
 
 
@@ -52,7 +52,8 @@ class MapInputs:
         model: The model's name.
         fingerprint: Of its weights.
         languages: The texts' languages, sorted.
-        centred: Whether texts were moved to their language's centre, as for searching, or left raw.
+        centred: Whether texts were moved to their language's centre, as for searching, and each kind is drawn around the
+            common centre; or all left raw.
         points: The points, texts first.
         files: Hash of each sound's and picture's bytes by clip id.
     """

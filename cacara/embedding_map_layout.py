@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -60,7 +60,7 @@ def lay_out(
     with tempfile.TemporaryDirectory(prefix="cacara-map-") as name:
         task, done = Path(name) / "task.npz", Path(name) / "done.npz"
         points = json.dumps([dataclasses.asdict(point) for point in inputs.points])
-        np.savez(task, embeddings=embeddings, points=np.array(points))
+        np.savez(task, embeddings=embeddings, points=np.array(points), together=np.array(inputs.centred))
         _run(task, done, report, stopped)
         with np.load(done, allow_pickle=False) as arrays:
             positions, method, measures = arrays["positions"], str(arrays["method"]), str(arrays["measures"])
@@ -145,6 +145,25 @@ def arrange(embeddings: np.ndarray, tell: Callable[[str, float | None], None]) -
     return _fitted(layout.fit_transform(embeddings)), "umap"
 
 
+def together(embeddings: np.ndarray, kinds: Sequence[str]) -> np.ndarray:
+    """Return the points with each kind moved to the common centre, float32 [points, dimension], L2-normalised.
+
+    Sounds lie apart from texts as a whole (the modality gap, arXiv 2203.02053), so that all neighbours of a sound are
+    sounds and each kind is an island. Which text is the nearest of all texts does not depend on where the island lies.
+
+    Args:
+        embeddings: float32 [points, dimension], L2-normalised.
+        kinds: Of each point.
+    """
+    moved = embeddings.copy()
+    for kind in set(kinds):
+        own = np.array([each == kind for each in kinds])
+        if own.sum() > 1:  # a point alone is its own centre, and would be left without a direction
+            moved[own] -= moved[own].mean(axis=0)
+    lengths = np.linalg.norm(moved, axis=1, keepdims=True)
+    return np.divide(moved, lengths, out=np.zeros_like(moved), where=lengths > 1e-6)
+
+
 def main_directions(embeddings: np.ndarray) -> np.ndarray:
     """Return the points along their two main directions, float64 [points, 2]; signs are fixed."""
     centred = embeddings.astype(np.float64) - embeddings.mean(axis=0, dtype=np.float64)
@@ -185,8 +204,9 @@ def _main() -> None:
     with np.load(task, allow_pickle=False) as arrays:
         embeddings = arrays["embeddings"]
         points = [MapPoint(**fields) for fields in json.loads(str(arrays["points"]))]
+        drawn = together(embeddings, [point.kind for point in points]) if arrays["together"] else embeddings
     with contextlib.redirect_stdout(sys.stderr):  # UMAP prints
-        positions, method = arrange(embeddings, tell)
+        positions, method = arrange(drawn, tell)
     tell("measure", None)
     measures = json.dumps(embedding_map_measures.measure(points, embeddings, positions))
     np.savez(done, positions=positions, method=np.array(method), measures=np.array(measures))

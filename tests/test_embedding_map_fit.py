@@ -164,3 +164,17 @@ def test_umap_gives_the_same_map_twice_and_keeps_clusters_together():
     spread = np.linalg.norm(groups - groups.mean(axis=1, keepdims=True), axis=2).mean()
     between = np.linalg.norm(groups.mean(axis=1)[:, None] - groups.mean(axis=1)[None], axis=2)
     assert spread < 0.3 * between[np.triu_indices(6, 1)].min()
+
+
+def test_kinds_that_lie_apart_are_drawn_around_one_centre_and_keep_their_own_order():
+    rng = np.random.default_rng(0)
+    things = rng.normal(size=(20, 12)).astype(np.float32)
+    apart = np.concatenate([things + 4, things - 4]).astype(np.float32)
+    apart /= np.linalg.norm(apart, axis=1, keepdims=True)
+    kinds = ["text"] * 20 + ["audio"] * 20
+    before, after = apart, layout.together(apart, kinds)
+    assert ((before @ before.T)[20:, :20] < 0).all()
+    assert ((after @ after.T)[20:, :20].argmax(axis=1) == np.arange(20)).mean() > 0.9, "each sound lies by its own text"
+    assert np.allclose(np.linalg.norm(after, axis=1), 1, atol=1e-5)
+    alone = layout.together(apart[:1], ["text"])
+    assert np.array_equal(alone, apart[:1])
