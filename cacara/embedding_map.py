@@ -52,8 +52,8 @@ class MapInputs:
         model: The model's name.
         fingerprint: Of its weights.
         languages: The texts' languages, sorted.
-        centred: Whether texts were moved to their language's centre, as for searching, and each kind is drawn around the
-            common centre; or all left raw.
+        centred: Whether texts were moved to their language's centre, as for searching, and each kind is drawn around
+            the common centre; or all left raw.
         points: The points, texts first.
         files: Hash of each sound's and picture's bytes by clip id.
     """
