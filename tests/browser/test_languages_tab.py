@@ -36,7 +36,8 @@ def test_the_table_is_filtered_sorted_and_told_in_words(open_page):
     strangest = max((row for row in rows if row.unknown_share is not None), key=lambda row: row.unknown_share)
     assert names(page)[0].startswith(f"{strangest.code} ")
     page.click("#languages thead button >> text=Language")
-    assert names(page)[0].startswith("af ")
+    first = min(rows, key=lambda row: row.name.casefold())
+    assert names(page)[0].startswith(f"{first.code} ")
     assert page.get_attribute("#languages thead th:first-child", "aria-sort") == "ascending"
 
 
