@@ -26,7 +26,7 @@ from training.corpora import freedict, qt_messages, rules
 SOURCES = ("cldr", "gcompris", "tuxpaint", "musescore")
 DICTIONARIES = tuple(key for key in sources.SOURCES if key.startswith(freedict.PREFIX))
 ALL_SOURCES = (*SOURCES, *DICTIONARIES)
-CAPTIONS = "audiocaps"
+CAPTIONS = "audiocaps-texts"
 """Source of English captions of sounds."""
 COMPOSED = "composed"
 """The ``source`` of a pair that is made of two words of others."""
@@ -143,7 +143,7 @@ def english_captions(folder: Path, policy: str, benchmark: Path) -> list[str]:
     """Return AudioCaps' captions that a policy lets a model see, each once, sorted.
 
     Args:
-        folder: Where the source ``audiocaps`` was fetched to.
+        folder: Where the source ``audiocaps-texts`` was fetched to.
         policy: ``strict`` or ``studio``.
         benchmark: The frozen benchmark.
 

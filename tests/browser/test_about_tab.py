@@ -29,6 +29,6 @@ def test_models_storage_versions_and_ones_own_name_are_told(open_page):
 def test_the_tab_fits_a_phone_and_reads_from_the_right(open_page):
     page = open_page(wait=False, locale="ar-EG", viewport={"width": 360, "height": 800})
     open_tab(page)
-    assert page.get_attribute("#about .about", "dir") == "rtl"
+    page.wait_for_selector("#about .about[dir=rtl]")
     page.evaluate("document.querySelectorAll('.about details').forEach(each => { each.open = true })")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -79,15 +79,31 @@ def test_a_box_drawn_with_the_mouse_selects_what_lies_in_it(page):
     page.wait_for_selector(".map-selection", state="hidden")
 
 
-def test_the_model_of_the_menu_draws_the_map(page):
-    before = page.locator(".map").get_attribute("data-key")
-    page.click("#model input")
-    page.locator("#model [role=option]", has_text="cacara · ").first.click()
+def chosen_languages(page) -> list[str]:
+    return page.locator(".map-languages-list input:checked").evaluate_all("all => all.map(box => box.value)")
+
+
+def wait_for_another_map(page, before: str) -> str:
     page.wait_for_function(
         "before => ![before, undefined].includes(document.querySelector('.map').dataset.key)",
         arg=before,
         timeout=DRAWN_MS,
     )
+    return page.locator(".map").get_attribute("data-key")
+
+
+def test_the_model_of_the_menu_draws_the_map_of_the_languages_that_were_chosen(page):
+    usual = page.locator(".map").get_attribute("data-key")
+    page.locator(".map-languages summary").click()
+    for code in chosen_languages(page):
+        if code != "sw":
+            page.uncheck(f".map-languages-list input[value='{code}']")
+    page.locator(".map-languages [data-action=draw]").click()
+    swahili = wait_for_another_map(page, usual)
+    page.click("#model input")
+    page.locator("#model [role=option]", has_text="cacara · ").first.click()
+    wait_for_another_map(page, swahili)
+    assert chosen_languages(page) == ["sw"]
 
 
 def test_hostile_words_are_shown_as_text(page):

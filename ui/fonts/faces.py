@@ -21,6 +21,7 @@ LOCAL = {
     "font-sans-arabic": ("Noto Sans Arabic", "Segoe UI", "Geeza Pro"),
     "font-sans-armenian": ("Noto Sans Armenian", "Segoe UI", "Mshtakan"),
     "font-sans-bengali": ("Noto Sans Bengali", "Nirmala UI", "Kohinoor Bangla"),
+    "font-sans-canadian-aboriginal": ("Noto Sans Canadian Aboriginal", "Gadugi", "Euphemia UCAS"),
     "font-sans-ethiopic": ("Noto Sans Ethiopic", "Ebrima", "Kefa"),
     "font-sans-georgian": ("Noto Sans Georgian", "Segoe UI", "Helvetica Neue"),
     "font-sans-gujarati": ("Noto Sans Gujarati", "Nirmala UI", "Kohinoor Gujarati"),
