@@ -62,7 +62,8 @@ def test_fonts_are_served_and_nothing_else_is(thai, tmp_path):
 def test_every_script_of_the_languages_has_a_font():
     served = {"Latn", "Cyrl", "Grek", "Deva"}
     names = {
-        "adlam": "Adlm", "arabic": "Arab", "armenian": "Armn", "bengali": "Beng", "canadian-aboriginal": "Cans", "ethiopic": "Ethi",
+        "adlam": "Adlm", "arabic": "Arab", "armenian": "Armn", "bengali": "Beng", "canadian-aboriginal": "Cans",
+        "ethiopic": "Ethi",
         "georgian": "Geor", "gujarati": "Gujr", "gurmukhi": "Guru", "hanifi-rohingya": "Rohg", "hebrew": "Hebr",
         "jp": "Jpan", "kannada": "Knda", "khmer": "Khmr", "kr": "Kore", "lao": "Laoo", "malayalam": "Mlym",
         "myanmar": "Mymr", "oriya": "Orya", "sc": "Hans", "sinhala": "Sinh", "tamil": "Taml", "telugu": "Telu",
