@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,8 @@ FOLDER = Path(__file__).parent
 EXAMPLE = "en, dog\nde, Hund\nfr, chien\nsw, mbwa\nar, كلب\nhi, कुत्ता\nzh, 狗\nko, 개\nru, собака\nyo, ajá\n"
 """What stands in the box at first: one thing in ten languages, ready to be compared."""
 
+LATE_SECONDS = 0.8
+"""After so long no progress of stopped work is under way any more."""
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -57,7 +60,8 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, answ
         concurrency_id="model",
         **QUIET,
     )
-    asked.stop.click(bind(show_stopped, services), interface, results, cancels=[work], queue=False, **QUIET)
+    halt = asked.stop.click(bind(show_stopped, services), interface, results, cancels=[work], queue=False, **QUIET)
+    halt.then(bind(show_still_stopped, services), interface, results, queue=False, **QUIET)
     read = bind(comparing.read_list, services, show=_not_read, present=_filled)
     asked.upload.upload(read, [asked.upload, interface], [asked.rows, left_out], **QUIET)
     taken: dict[str, Any] = {"inputs": [asked.concept, asked.codes], "outputs": [asked.rows, left_out], **QUIET}
@@ -130,6 +134,12 @@ def _ask(services: Services, localised: Localised) -> Asked:
 def show_stopped(services: Services, interface: str) -> str:
     """Return what stands in the place of the results after the work was stopped."""
     return rendering.stopped(wording(interface))
+
+
+def show_still_stopped(services: Services, interface: str) -> str:
+    """Return the same once more: a progress that was under way when the work was stopped may have written over it."""
+    time.sleep(LATE_SECONDS)
+    return show_stopped(services, interface)
 
 
 def take_concept(services: Services, key: str | None, codes: list[str] | None) -> tuple[str | None, str]:
