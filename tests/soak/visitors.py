@@ -110,7 +110,7 @@ def visit(url: str, seen: Seen, until: float, sound: bytes, seed: int) -> None:
         except BusyError:
             seen.busy += 1
             time.sleep(1)
-        except OSError as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # the last two: an answer that breaks off
             seen.problems[type(error).__name__] += 1
             time.sleep(0.2)
 
