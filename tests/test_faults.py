@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import gc
 import json
 import os
 import shutil
-import socket
 import sys
 import threading
 import time
-import warnings
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
+from serving import served
 from test_sources import local_source  # noqa: F401 - a fixture
-from test_ui_services import in_event_loop, make_gallery, make_services
+from test_ui_services import make_gallery, make_services
 
-import app as app_module
 from cacara import bulk_embedding, checkpoint, index_commands, sources
 from cacara.backbones import audio as audio_backbones
 from cacara.backbones import text as text_backbones
@@ -69,16 +66,8 @@ def services(tiny_model, cache):
 
 @pytest.fixture(scope="module")
 def visitor(services):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the server is Gradio's; what it leaves to the collector is not ours to mend
-        page = in_event_loop(lambda: app_module.start_server(services, "127.0.0.1", port))
-        yield Visitor(page.local_url)
-        page.close()
-        services.feedback.store().close()
-        gc.collect()
+    with served(services) as address:
+        yield Visitor(address)
 
 
 @pytest.mark.parametrize("keep_folders", [False, True])

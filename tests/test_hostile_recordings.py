@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
-import socket
 import sys
 import time
-import warnings
 from pathlib import Path
 
 import feedback_examples as make
 import pytest
-from test_ui_services import in_event_loop, make_services
+from serving import served
+from test_ui_services import make_services
 
-import app as app_module
 from feedback_db import Campaign, Item, save_recording
 from ui.annotate import handlers
 from ui.annotate.routes import ADMIN_HEADER, CONSENTED, TOKEN_HEADER
@@ -44,16 +41,8 @@ def services(engine, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def visitor(services):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the server is Gradio's; what it leaves to the collector is not ours to mend
-        page = in_event_loop(lambda: app_module.start_server(services, "127.0.0.1", port))
-        yield Visitor(page.local_url)
-        page.close()
-        services.feedback.store().close()
-        gc.collect()
+    with served(services) as address:
+        yield Visitor(address)
 
 
 @dataclasses.dataclass

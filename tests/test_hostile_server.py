@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import socket
 import sqlite3
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-from test_ui_services import in_event_loop, make_services
+from serving import served
+from test_ui_services import make_services
 
 import app as app_module
 from cacara import audio
@@ -48,16 +46,8 @@ def services(tiny_model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def url(services):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the server is Gradio's; what it leaves to the collector is not ours to mend
-        page = in_event_loop(lambda: app_module.start_server(services, "127.0.0.1", port))
-        yield page.local_url
-        page.close()
-        services.feedback.store().close()
-        gc.collect()
+    with served(services) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
