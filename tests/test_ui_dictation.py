@@ -139,7 +139,9 @@ def test_when_nothing_was_understood_the_page_says_what_helps(searchable, said):
 def test_the_page_shows_progress_then_the_words_as_text(searchable, said):
     asked = threading.Event()
     services = with_dictation(searchable, lambda report: asked.wait(10) and StandIn())
-    assert "data-waiting" in search_tab.show_written(services, said, "auto", "en")
+    progress = [search_tab.show_written(services, said, "auto", "en") for _ in range(2)]
+    assert all("data-waiting" in page for page in progress)
+    assert progress[0] != progress[1], "Gradio drops an answer that equals the one before: the page would ask no more"
     asked.set()
     wait(services)
     page = search_tab.show_written(services, said, "auto", "en")

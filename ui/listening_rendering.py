@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 if TYPE_CHECKING:
     from ui.wording import Wording
@@ -20,7 +21,7 @@ def speech_offer(search_id: str, words: Wording, problem: str = "") -> str:
     """
     trouble = f'<p class="problem" role="alert" dir="auto">{_text(problem)}</p>' if problem else ""
     return (
-        f'<div class="speech"{_spoken(words)} data-search="{_text(search_id)}">'
+        f'<div class="speech"{_spoken(words)} {_answer(search_id)}>'
         f'<p role="status">{_text(words("speech_offer"))} {_button("write", words("speech_write"))}</p>{trouble}</div>'
     )
 
@@ -36,7 +37,7 @@ def speech_progress(search_id: str, told: Mapping[str, Any], words: Wording) -> 
     value = "" if told["fraction"] is None else f' value="{told["fraction"]:.3f}"'
     title = _text(words("speech_preparing"))
     return (
-        f'<div class="speech preparation"{_spoken(words)} data-search="{_text(search_id)}" data-waiting>'
+        f'<div class="speech preparation"{_spoken(words)} {_answer(search_id)} data-waiting>'
         f'<p role="status">{title}</p><progress{value} aria-label="{title}"></progress>'
         f'<p class="step" dir="auto">{_text(told["progress"])}</p></div>'
     )
@@ -55,7 +56,7 @@ def speech_words(search_id: str, told: Mapping[str, Any], words: Wording) -> str
     # The name is put in after escaping, as it is markup.
     sentence = _text(words(key, language="\0")).replace("\0", name)
     return (
-        f'<div class="speech said"{_spoken(words)} data-search="{_text(search_id)}" '
+        f'<div class="speech said"{_spoken(words)} {_answer(search_id)} '
         f'data-language="{_text(told["query_language"])}"><label><span>{_text(words("speech_words"))}</span>'
         f'<input type="text" maxlength="2000" dir="auto" lang="{_text(told["language"])}" '
         f'value="{_text(told["words"])}"></label>{_button("said", words("search"))} '
@@ -86,6 +87,11 @@ def live_words(heard: Sequence[tuple[str, str | None, float]], quiet: bool, spee
 def live_hint(words: Wording) -> str:
     """Return what live listening does."""
     return f'<p class="hint"{_spoken(words)}>{_text(words("live_hint"))}</p>'
+
+
+def _answer(search_id: str) -> str:
+    """Return attributes that no other answer has: the page is told of no answer that equals the one before."""
+    return f'data-search="{_text(search_id)}" data-answer="{uuid4().hex}"'
 
 
 def _button(action: str, text: str) -> str:

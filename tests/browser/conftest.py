@@ -144,7 +144,7 @@ def open_page(chromium, app: RunningApp):
         page.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
         page.on("console", lambda line: wrong.append(line.text) if is_ours(line) else None)
         page.goto(url)
-        page.wait_for_selector("#query textarea")
+        page.wait_for_selector("#query textarea", state="attached")  # a link to a campaign opens another tab
         if wait:
             page.wait_for_selector("#preparation .prepared", state="attached", timeout=READY_SECONDS * 1000)
             page.wait_for_timeout(300)
