@@ -17,6 +17,7 @@ import pytest
 
 from cacara import audio, gallery
 from cacara.manifest import Clip
+from ui.wording import wording
 
 playwright = pytest.importorskip("playwright.sync_api", reason="requirements-dev.txt is not installed")
 
@@ -135,7 +136,8 @@ def open_page(chromium, app: RunningApp):
 
     def visit(url: str = app.url, wait: bool = True, **context):
         settings = {"viewport": {"width": 1280, "height": 900}, "locale": "en-US", "permissions": ["microphone"]}
-        contexts.append(chromium.new_context(**(settings | context)))
+        settings |= context
+        contexts.append(chromium.new_context(**settings))
         page = contexts[-1].new_page()
         site = "/".join(url.split("/")[:3]) + "/"  # a link may carry a query
         own = (site, site.replace("http", "ws"), "data:", "blob:")
@@ -147,6 +149,8 @@ def open_page(chromium, app: RunningApp):
         page.wait_for_selector("#query textarea", state="attached")  # a link to a campaign opens another tab
         if wait:
             page.wait_for_selector("#preparation .prepared", state="attached", timeout=READY_SECONDS * 1000)
+            spoken = wording(settings["locale"]).code
+            page.wait_for_selector(f"html[lang='{spoken}']", state="attached")
             page.wait_for_timeout(300)
         return page
 

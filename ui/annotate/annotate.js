@@ -23,6 +23,7 @@ const languages = () => {
 };
 
 let busy = false;
+let late = false; // the frame was replaced meanwhile: its content has to be asked for once more
 let since = 0; // when the question was shown
 let passed = null; // the question just skipped, which undoing brings back
 let current = 0; // which sound of several plays
@@ -55,6 +56,7 @@ const alone = async (work) => {
   busy = true;
   frame().setAttribute("aria-busy", "true");
   try { await work(); } finally { busy = false; frame().removeAttribute("aria-busy"); }
+  if (late) { late = false; begin(); }
 };
 
 const show = (answer) => {
@@ -312,6 +314,7 @@ document.addEventListener("keydown", onKey);
 // Content is asked for when the tab is first seen, and again when the frame was replaced (another interface language).
 const begin = () => {
   if (!seen) return;
+  if (busy) { late = true; return; }
   const campaign = wanted || kept("annotate-campaign");
   if (kept("annotate-token") || window.cacaraAnnotateToken) wanted = "";
   open(campaign);

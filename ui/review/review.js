@@ -16,6 +16,7 @@ const keep = (key, value, where = "localStorage") => {
 
 const state = { section: "campaigns", campaign: "", filters: {}, offset: 0, figures: null, stopped: false };
 let busy = false;
+let late = false; // the frame was replaced meanwhile: its content has to be asked for once more
 let seen = false;
 
 const tell = (text, wrong = false) => {
@@ -40,6 +41,7 @@ const alone = async (work) => {
   busy = true;
   frame().setAttribute("aria-busy", "true");
   try { await work(); } finally { busy = false; frame().removeAttribute("aria-busy"); }
+  if (late) { late = false; begin(); }
 };
 
 const put = (answer) => {
@@ -258,7 +260,7 @@ element.addEventListener("play", (event) => {
 }, true);
 
 // Content is asked for when the tab is first seen, and again when the frame was replaced (another interface language).
-const begin = () => { if (seen) show(); };
+const begin = () => { if (busy) late = true; else if (seen) show(); };
 new IntersectionObserver((entries) => {
   const visible = entries.some((entry) => entry.isIntersecting);
   if (visible && !seen) { seen = true; begin(); }
