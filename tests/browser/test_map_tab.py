@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import pytest
 
@@ -64,6 +65,54 @@ def test_a_visitor_asks_picks_selects_exports_and_judges(page, app, tmp_path):
     page.wait_for_function("document.querySelector('.map-judge [data-action=undo]').hidden")
     with Store(app.database) as store:
         assert [each for each in store.current_judgements() if each.query_text == "ein Frosch"] == []
+
+
+def test_a_selection_becomes_questions_of_a_campaign_that_its_link_opens(page, app):
+    page.fill(".map [name=query]", HOSTILE)
+    page.press(".map [name=query]", "Enter")
+    page.wait_for_selector(".map-placed")
+    page.fill(".map [name=find]", "frog")
+    page.locator("[data-action=select-found]").click()
+    page.wait_for_selector(".map-selection table")
+    selected = page.locator(".map-selection tbody tr")
+    clips = selected.filter(has_text=re.compile("Sound|Picture")).count()
+    english = selected.filter(has_text="English").count()
+    page.focus("[data-action=send]")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".map-fill")
+    assert page.evaluate("document.activeElement.name") == "campaign"
+    assert page.input_value("[name=asked]") == HOSTILE
+    page.fill("[name=campaign_name]", f"Frogs {HOSTILE}")
+    page.select_option("[name=asked_language]", "en")
+    page.press("[name=asked]", "Enter")
+    page.wait_for_selector(".map-sent a")
+    assert f"Frogs {HOSTILE}: {clips}." in page.inner_text(".map-sent")
+    with Store(app.database) as store:
+        (made,) = [each for each in store.campaigns() if each.name == f"Frogs {HOSTILE}"]
+        asked = store.items(made.campaign_id)
+    assert len(asked) == clips >= 2 and {each.clip_kind for each in asked} == {"sound", "picture"}
+    assert {(each.query_text, each.language) for each in asked} == {(HOSTILE, "en")}
+
+    # The campaign just made is the one that the next is sent to.
+    page.check("[name=ask][value=texts]")
+    page.wait_for_selector("[name=asked]", state="hidden")
+    page.locator(".map-fill .map-primary").click()
+    page.wait_for_function("document.querySelector('.map-sent').textContent.includes('not in their language')")
+    with Store(app.database) as store:
+        added = store.items(made.campaign_id)[clips:]
+    assert len(added) == clips * english > 0 and {each.language for each in added} == {"en"}
+    assert page.locator(".map-selection :is(img, b b)").count() == 0
+
+    with page.context.expect_page() as opened:
+        page.locator(".map-sent a").click()
+    annotate = opened.value
+    annotate.set_default_timeout(120_000)
+    annotate.fill("#annotate [data-form=register] [name=name]", "Lead of the map")
+    annotate.check("#annotate [name=agreed]")
+    annotate.keyboard.press("Enter")
+    annotate.click("#annotate .annotate-sign [data-action=campaigns]")
+    annotate.wait_for_selector("#annotate .annotate-item[data-item]")
+    assert annotate.inner_text("#annotate .annotate-desk h2") == f"Frogs {HOSTILE}"
 
 
 def test_a_box_drawn_with_the_mouse_selects_what_lies_in_it(page):

@@ -122,10 +122,10 @@ const showPlaced = (html) => {
   part("side").innerHTML = html;
   const found = part("side").querySelector(".map-placed");
   if (!found) return;
-  const { x, y, text } = found.dataset;
+  const { x, y, text, language } = found.dataset;
   state.placed = { x: Number(x), y: Number(y), name: label(text || say("your-query")) };
   state.picked = null;
-  state.query = text;
+  Object.assign(state, { query: text, language });
   mark();
 };
 
@@ -247,7 +247,7 @@ const open = async () => {
   part("state").replaceChildren();
   const same = state.drawn?.key === answer.map.key;
   Object.assign(state, { drawn: { ...answer.map, languages: answer.languages }, making: null });
-  if (!same) Object.assign(state, { found: [], picked: null, placed: null, selected: [], query: "" });
+  if (!same) Object.assign(state, { found: [], picked: null, placed: null, selected: [], query: "", language: "" });
   map().dataset.key = answer.map.key;
   part("languages-list").innerHTML = answer.boxes;
   part("chosen").textContent = `(${Object.keys(answer.languages).length})`;

@@ -140,11 +140,12 @@ def selection(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int], quer
     body = "".join(_selected(row, words) for row in rows)
     more = f'<p class="note">{_text(words("map_shown", shown=len(rows), total=total))}</p>' if total > len(rows) else ""
     judged = counts.get("audio", 0) + counts.get("image", 0)
+    send = f'<button type="button" data-action="send" aria-expanded="false">{_text(words("map_send"))}</button>'
     return (
         f'<h2>{_text(words("map_selected", total=total))} <small>{_text(told)}</small></h2><div class="map-actions">'
-        f'<button type="button" data-action="export">{_text(words("map_export"))}</button>'
+        f'<button type="button" data-action="export">{_text(words("map_export"))}</button>{send if judged else ""}'
         f'<button type="button" data-action="clear">{_text(words("map_clear"))}</button></div>'
-        f"{_judge(query, words) if judged else ''}"
+        f'<div class="map-sending"></div>{_judge(query, words) if judged else ""}'
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{more}'
     )
 
@@ -282,7 +283,10 @@ def _by_language(rows: Sequence[Mapping[str, Any]], words: Wording) -> str:
         f"<td>{'–' if row['translations'] is None else format(row['translations'], '.2f')}</td></tr>"
         for row in rows
     )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{_text(words("map_measures"))}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def language_name(code: str) -> str:

@@ -9,7 +9,7 @@ import gradio as gr
 from ui import rendering as common
 from ui.alerts import bind
 from ui.localised import Localised
-from ui.map import handlers, mapping, rendering
+from ui.map import handlers, mapping, rendering, sending
 from ui.services import Services
 
 FOLDER = Path(__file__).parent
@@ -23,6 +23,7 @@ CALLED = (
     handlers.map_export,
     handlers.map_flag,
     handlers.map_undo,
+    *sending.CALLED,
 )
 """What the script on the page may call."""
 
@@ -48,7 +49,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
             gr.HTML,
             {"value": rendering.shell},
             elem_id="map",
-            js_on_load=_script("drawing.js") + _script("map.js"),
+            js_on_load="".join(_script(name) for name in ("drawing.js", "map.js", "sending.js")),
             server_functions=[bind(each, services, message=True, show=handlers.as_problem) for each in CALLED],
         )
         with gr.Row(elem_id="map-listen"):

@@ -1,0 +1,313 @@
+"""A selection of the map as questions of a campaign, as plain JSON values; this is the team lead's, as Review is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cacara.errors import QueryError
+from feedback_db import Campaign, Item, Store
+from feedback_db.store_campaigns import base_language
+from ui import rendering as common
+from ui.annotate.pooling import uncertainty
+from ui.annotate.rendering import language_name
+from ui.annotate.work import open_campaigns
+from ui.map import mapping, sending_rendering
+from ui.permissions import PermissionRefusedError, require_admin
+from ui.review.deciding import lead_name
+from ui.searching import DETECT
+from ui.services import Services
+from ui.wording import FALLBACK, Wording, wording
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from cacara.embedding_map import EmbeddingMap
+    from cacara.retrieval import Retriever
+
+MOST_ITEMS = 500
+"""How many questions one sending adds; the next one adds the next."""
+
+MOST_TEXTS = 500
+"""How many selected texts may be asked with."""
+
+MOST_CHARACTERS = 2000
+
+CLIP_KINDS = {"audio": "sound", "image": "picture"}
+"""What the map calls a clip, and what a campaign does."""
+
+
+class Asking(NamedTuple):
+    """Words that are asked for: their text, their language or None, their embedding as the map has texts."""
+
+    text: str
+    language: str | None
+    embedding: np.ndarray
+
+
+class Chosen(NamedTuple):
+    """What is added: rows of the map by the place of their asking; and how many were there already, or wait."""
+
+    rows: Mapping[int, list[int]]
+    known: int
+    waiting: int
+
+
+def map_campaigns(
+    services: Services,
+    key: str,
+    positions: list[int],
+    query: str = "",
+    language: str = "",
+    admin: str = "",
+    interface: str = FALLBACK,
+) -> dict[str, Any]:
+    """Return, as ``html``, the form that sends a selection to a campaign, or why this visitor may not.
+
+    Args:
+        services: What the handlers work with.
+        key: The map.
+        positions: The selected rows.
+        query: The words that are on the map now; empty for none.
+        language: Their BCP-47 code, or empty.
+        admin: The admin token; empty where none is needed.
+        interface: The page's language.
+    """
+    words = wording(str(interface))
+    try:
+        require_admin(services, admin)
+    except PermissionRefusedError as error:
+        refused = common.problem(str(error)) if admin or services.access.admin_token is None else ""
+        enter = services.access.admin_token is not None
+        return {"state": "locked", "html": refused + sending_rendering.locked(enter, words)}
+    drawn = services.maps.recall(key, words)
+    texts, clips = _parts(drawn, positions)
+    asked = (str(query)[:MOST_CHARACTERS], str(language)[:MOST_CHARACTERS])
+    if not asked[0].strip() and len(texts) == 1:
+        only = drawn.inputs.points[texts[0]]
+        asked = (only.text, only.language or "")
+    codes = list(dict.fromkeys([*drawn.inputs.languages, *services.engine.languages()]))
+    html = sending_rendering.form(
+        open_campaigns(services.feedback.store()), asked, codes, len(texts), len(clips), MOST_ITEMS, words
+    )
+    return {"state": "open", "html": html}
+
+
+def map_send(
+    services: Services,
+    key: str,
+    positions: list[int],
+    campaign_id: str = "",
+    name: str = "",
+    ask: str = "words",
+    query: str = "",
+    language: str = DETECT,
+    admin: str = "",
+    lead: str = "",
+    token: str = "",
+    model: str = "",
+    interface: str = FALLBACK,
+) -> dict[str, Any]:
+    """Add selected sounds and pictures to a campaign as questions, at most ``MOST_ITEMS`` at once.
+
+    What does not fit waits for the next sending; what the campaign asks already is not asked again. Where there is
+    more than fits, each text is asked of its nearest sounds and pictures first, and each text as often as the others.
+
+    Args:
+        services: What the handlers work with.
+        key: The map.
+        positions: The selected rows.
+        campaign_id: An open campaign; empty for a new one, in the languages of what is asked.
+        name: The new one's name.
+        ask: ``words`` to ask ``query`` of each clip, ``texts`` to ask each selected text of each selected clip.
+        query: The words.
+        language: Their BCP-47 code; ``auto`` detects it.
+        admin: The admin token; empty where none is needed.
+        lead: The name under which a new campaign is noted.
+        token: The token of that name, if it has one.
+        model: The id of the model that drew the map; empty for the one that answers by default.
+        interface: The page's language.
+
+    Returns:
+        ``campaign_id``, ``name``, ``added``, ``known`` (were there already), ``waiting`` (did not fit), ``left_out``
+        (texts in none of the campaign's languages) and ``html``.
+    """
+    require_admin(services, admin)
+    words, store = wording(str(interface)), services.feedback.store()
+    drawn = services.maps.recall(key, words)
+    retriever = services.engine.retriever(words, model or None)
+    if retriever.model.fingerprint != drawn.inputs.fingerprint:
+        raise QueryError(words("map_forgotten"))
+    texts, clips = _parts(drawn, positions)
+    if not clips:
+        raise QueryError(words("map_send_no_clips"))
+    askings = _askings(retriever, drawn, texts, ask, query, language, words)
+    if campaign_id:
+        campaign = _open_campaign(store, str(campaign_id), words)
+    else:
+        campaign = _new_campaign(name, askings, lead_name(store, lead, token, interface), words)
+    kept = _within(askings, campaign, words)
+    known = {_pair(item) for item in store.items(campaign.campaign_id)} if campaign_id else set()
+    chosen = choose(drawn, kept, clips, known, MOST_ITEMS)
+    items = make_items(campaign, retriever, drawn, kept, chosen.rows)
+    if not campaign_id:
+        # Not before its questions are made: nothing that is refused leaves an empty campaign.
+        store.save_campaign(campaign)
+    told = {
+        "campaign_id": campaign.campaign_id,
+        "name": campaign.name,
+        "added": store.add_items(items),
+        "known": chosen.known,
+        "waiting": chosen.waiting,
+        "left_out": len(askings) - len(kept),
+    }
+    return told | {"html": sending_rendering.sent(told, words)}
+
+
+def choose(
+    drawn: EmbeddingMap, askings: Sequence[Asking], clips: Sequence[int], known: set[tuple[str | None, ...]], most: int
+) -> Chosen:
+    """Return which clips each asking is put to: of each its nearest first, until there are ``most``.
+
+    Sounds and pictures take turns, as a picture's score says nothing beside a sound's.
+
+    Args:
+        drawn: The map.
+        askings: What is asked.
+        clips: Rows of sounds and pictures.
+        known: Text, language and clip of the questions that are there already; they are passed over.
+        most: How many pairs at most.
+    """
+    rows: dict[int, list[int]] = {}
+    found = passed = 0
+    for place, row in _nearest_first(drawn, askings, clips):
+        if found == most:
+            break
+        if (askings[place].text, askings[place].language, drawn.inputs.points[row].clip_id) in known:
+            passed += 1
+        else:
+            rows.setdefault(place, []).append(row)
+            found += 1
+    return Chosen(rows, passed, len(askings) * len(clips) - found - passed)
+
+
+def make_items(
+    campaign: Campaign,
+    retriever: Retriever,
+    drawn: EmbeddingMap,
+    askings: Sequence[Asking],
+    rows: Mapping[int, list[int]],
+) -> list[Item]:
+    """Return the questions, each with the clip's rank among all of its kind on the map; no annotator is shown it."""
+    made = []
+    for place, own in rows.items():
+        asking = askings[place]
+        ranked = drawn.judged_against(asking.embedding, own)
+        priority = uncertainty([near.score for near in ranked])
+        for near in ranked:
+            point = drawn.inputs.points[near.position]
+            # The same question has the same id, so that two sendings at one time do not add it twice.
+            content = "\0".join([campaign.campaign_id, asking.text, asking.language or "", point.clip_id])
+            item = Item(
+                item_id=hashlib.sha256(content.encode()).hexdigest()[:32],
+                campaign_id=campaign.campaign_id,
+                query_text=asking.text,
+                language=asking.language,
+                gallery=retriever.gallery.name,
+                clip_id=point.clip_id,
+                clip_kind=CLIP_KINDS[point.kind],
+                model=retriever.model.name,
+                model_version=retriever.model.version,
+                rank=near.rank,
+                score=near.score,
+                priority=priority,
+            )
+            made.append(item)
+    return made
+
+
+def _parts(drawn: EmbeddingMap, positions: object) -> tuple[list[int], list[int]]:
+    """Return the selected texts, and the selected sounds and pictures."""
+    rows = mapping.checked_rows(drawn, positions)
+    kinds = {row: drawn.inputs.points[row].kind for row in rows}
+    return [row for row in rows if kinds[row] == "text"], [row for row in rows if kinds[row] != "text"]
+
+
+def _askings(
+    retriever: Retriever,
+    drawn: EmbeddingMap,
+    texts: Sequence[int],
+    ask: object,
+    query: object,
+    language: object,
+    words: Wording,
+) -> list[Asking]:
+    if ask == "words":
+        if not isinstance(query, str) or not query.strip():
+            raise QueryError(words("empty_query"))
+        embedding, text, spoken = mapping.embed_query(retriever, drawn, query, str(language))
+        return [Asking(text, spoken, embedding)]
+    if ask != "texts":
+        raise QueryError(f"ask: found {ask!r:.40}, wanted words or texts")
+    if not 1 <= len(texts) <= MOST_TEXTS:
+        raise QueryError(words("map_send_texts_number", count=len(texts), most=MOST_TEXTS))
+    points = drawn.inputs.points
+    return [Asking(points[row].text, points[row].language, drawn.embeddings[row]) for row in texts]
+
+
+def _open_campaign(store: Store, campaign_id: str, words: Wording) -> Campaign:
+    campaign = store.campaign(campaign_id)
+    if not campaign.open:
+        raise QueryError(words("map_send_closed", name=campaign.name))
+    return campaign
+
+
+def _new_campaign(name: object, askings: Sequence[Asking], created_by: str, words: Wording) -> Campaign:
+    """Return a campaign in the languages of what is asked; in any, if the language of something is unknown."""
+    if not isinstance(name, str) or not name.strip():
+        raise QueryError(words("map_send_no_name"))
+    spoken = [asking.language for asking in askings]
+    languages = [code for code in spoken if code] if all(spoken) else []
+    return Campaign(name=" ".join(name.split()), languages=tuple(languages), created_by=created_by)
+
+
+def _within(askings: Sequence[Asking], campaign: Campaign, words: Wording) -> list[Asking]:
+    """Return those in the campaign's languages; a campaign without any takes all."""
+    wanted = {base_language(code) for code in campaign.languages}
+    kept = [each for each in askings if not wanted or each.language is None or base_language(each.language) in wanted]
+    if not kept:
+        spoken = Counter(each.language for each in askings if each.language)
+        raise QueryError(
+            words(
+                "map_send_language",
+                wanted=", ".join(language_name(code) for code in campaign.languages),
+                found=", ".join(language_name(code) for code in spoken),
+            )
+        )
+    return kept
+
+
+def _nearest_first(drawn: EmbeddingMap, askings: Sequence[Asking], clips: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield place of the asking and row of the clip for all pairs, each asking's nearest before anybody's second."""
+    import numpy as np
+
+    embeddings = np.stack([asking.embedding for asking in askings])
+    orders = []
+    for kind in CLIP_KINDS:
+        own = np.array([row for row in clips if drawn.inputs.points[row].kind == kind], dtype=int)
+        scores = embeddings @ drawn.embeddings[own].T
+        orders.append(own[np.argsort(-scores, axis=1, kind="stable")])
+    for depth in range(max(order.shape[1] for order in orders)):
+        for order in orders:
+            if depth < order.shape[1]:
+                yield from ((place, int(row)) for place, row in enumerate(order[:, depth]))
+
+
+def _pair(item: Item) -> tuple[str | None, ...]:
+    return item.query_text, item.language, item.clip_id
+
+
+CALLED = (map_campaigns, map_send)
+"""What the script on the page may call."""
