@@ -268,9 +268,9 @@ def test_a_language_that_the_tokenizer_does_not_know_is_warned_about(mla, tmp_pa
     path = tmp_path / "pairs.tsv"
     path.write_text("\n".join(f"dog {number}\tmbwa {number}" for number in range(30)), encoding="utf-8")
     acquirers = checkpoint.load(mla, "cpu").acquirers
-    (warning,) = language_teaching._tokenizer_warnings("sw", ["mbwa hund", "mbwa"], acquirers)
+    (warning,) = language_teaching.tokenizer_warnings("sw", ["mbwa hund", "mbwa"], acquirers)
     assert "67% of the pieces of sw" in warning
-    assert language_teaching._tokenizer_warnings("de", ["hund katze"], acquirers) == []
+    assert language_teaching.tokenizer_warnings("de", ["hund katze"], acquirers) == []
 
 
 def test_the_command_tells_its_progress_and_ends_with_the_result(mla, pairs, tmp_path, capsys, monkeypatch):

@@ -26,6 +26,7 @@ from training.language_acquisition import LanguageAcquisitionOptions
 from training.linear_map import LinearMapOptions
 from training.linear_map import train as train_linear_map
 from training.run_folder import RunError
+from training.teach_feedback_command import teach_feedback, teach_feedback_status
 from training.text_alignment import TextAlignmentOptions
 from training.text_alignment import train as train_text_alignment
 from training.text_average import TextAverageOptions
@@ -341,6 +342,8 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "finetune_feedback": finetune_feedback,
     "feedback_status": feedback_status,
     "feedback_study": feedback_study,
+    "teach_feedback": teach_feedback,
+    "teach_feedback_status": teach_feedback_status,
 }
 
 

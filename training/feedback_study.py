@@ -189,7 +189,7 @@ def make_world(options: StudyOptions, base: str, benchmark_path: Path) -> World:
     )
     split = dataclasses.replace(split, clips=parts[0].clips)
     vectors = model.encode_text([query.text for query in split.queries], [query.language for query in split.queries])
-    return World(model, split, heard, vectors, finetune_feedback._placed(model, heard, "sound"))
+    return World(model, split, heard, vectors, finetune_feedback.placed(model, heard, "sound"))
 
 
 def divide(world: World, seed: int) -> Parts:

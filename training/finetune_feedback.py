@@ -260,12 +260,12 @@ def _gate(
     for kind, heard in galleries.items():
         own = [row for row in rows if row.clip_kind == kind]
         contests = finetune_feedback_data.held_out_contests(own, held, heard, vectors)
-        changes.append(gate.compare(contests, _placed(model, heard, kind), _placed(tuned, heard, kind)))
+        changes.append(gate.compare(contests, placed(model, heard, kind), placed(tuned, heard, kind)))
     known = [change for change in changes if change is not None]
     held_out = max(known, key=lambda change: change.difference.queries) if known else None
     told.tell("gate", 0.3, "asking dev what nobody judged")
     clips, of_judged, of_others = dev_probes(model, benchmark_path, rows, _judged_names(rows, galleries), told)
-    before, after = _placed(model, clips, "sound"), _placed(tuned, clips, "sound")
+    before, after = placed(model, clips, "sound"), placed(tuned, clips, "sound")
     enough = len(set(of_judged.concepts.tolist())) >= gate.MIN_CONCEPTS
     judged = gate.compare(of_judged, before, after) if enough else None
     return gate.decide(held_out, gate.compare(of_others, before, after), judged)
@@ -308,7 +308,8 @@ def _judged_names(rows: Sequence[Row], galleries: Mapping[str, Heard]) -> frozen
     return frozenset({row.text.lower() for row in rows if row.text} | {name for name in fitting if name})
 
 
-def _placed(model: Cacara, heard: Heard, kind: str) -> np.ndarray:
+def placed(model: Cacara, heard: Heard, kind: str) -> np.ndarray:
+    """Return where a model's head places clips, float32 [clips, dimension]."""
     import torch
 
     with torch.inference_mode():

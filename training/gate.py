@@ -146,20 +146,38 @@ def compare(asked: Probe | Contests, before: NDArray[np.float32], after: NDArray
     else:
         measure = "contests won"
         old, new = asked.won(before), asked.won(after)
+    # Of held-out feedback a language may have one pair alone: there a pair counts, not a language.
+    return changed(measure, old, new, asked.concepts, asked.languages, isinstance(asked, Probe))
+
+
+def changed(
+    measure: str,
+    old: NDArray[np.float64],
+    new: NDArray[np.float64],
+    concepts: NDArray[np.str_],
+    languages: NDArray[np.str_],
+    each_counts: bool,
+) -> Change:
+    """Return how answers before and after differ, by a paired bootstrap over concepts.
+
+    Args:
+        measure: What the answers are, in percent.
+        old: float64 [answers], of the model before.
+        new: float64 [answers], of the one after.
+        concepts: [answers], what the bootstrap draws.
+        languages: [answers], BCP-47 codes or other parts of the set.
+        each_counts: Whether each language counts the same, not each answer.
+    """
     found: dict[str, tuple[float, float, float]] = {}
-    for code in sorted(set(asked.languages.tolist())):
-        own = asked.languages == code
-        p = paired_difference(old[own], new[own], asked.concepts[own]).p
+    for code in sorted(set(languages.tolist())):
+        own = languages == code
+        p = paired_difference(old[own], new[own], concepts[own]).p
         found[code] = float(old[own].mean()), float(new[own].mean()), p
     corrected = holm([p for *_, p in found.values()])
-    languages = {code: (*values[:2], float(p)) for (code, values), p in zip(found.items(), corrected, strict=True)}
-    # Of held-out feedback a language may have one pair alone: there a pair counts, not a language.
-    strata = asked.languages if isinstance(asked, Probe) else None
-    difference = paired_difference(old, new, asked.concepts, strata)
-    means = (
-        np.mean([values[:2] for values in found.values()], axis=0) if strata is not None else (old.mean(), new.mean())
-    )
-    return Change(measure, float(means[0]), float(means[1]), difference, languages)
+    by_language = {code: (*values[:2], float(p)) for (code, values), p in zip(found.items(), corrected, strict=True)}
+    difference = paired_difference(old, new, concepts, languages if each_counts else None)
+    means = np.mean([values[:2] for values in found.values()], axis=0) if each_counts else (old.mean(), new.mean())
+    return Change(measure, float(means[0]), float(means[1]), difference, by_language)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,9 +230,9 @@ def decide(held_out: Change | None, unjudged: Change | None, judged: Change | No
         pairs = held_out.difference.queries if held_out else 0
         failed.append(f"(a) has {pairs} held-out pairs that fit; wanted {MIN_PAIRS} or more, so more feedback")
     elif (asked := judged or held_out) is not None and asked.difference.lower <= 0:
-        failed.append(f"(a) judged concepts do not improve: {_told(asked)}; wanted above 0")
+        failed.append(f"(a) judged concepts do not improve: {told(asked)}; wanted above 0")
     if judged is not None and held_out is not None and held_out.difference.upper < 0:
-        failed.append(f"(a) held-out feedback is answered worse: {_told(held_out)}")
+        failed.append(f"(a) held-out feedback is answered worse: {told(held_out)}")
     if unjudged is None:
         failed.append("(b) there is no concept that nobody judged; nothing shows what was forgotten")
     else:
@@ -228,7 +246,8 @@ def decide(held_out: Change | None, unjudged: Change | None, judged: Change | No
     return Verdict(held_out, judged, unjudged, tuple(failed))
 
 
-def _told(change: Change) -> str:
+def told(change: Change) -> str:
+    """Return a change in words: points, measure and interval."""
     found = change.difference
     return f"{found.difference:+.1f} points of {change.measure}, 95 % {found.lower:+.1f} to {found.upper:+.1f}"
 

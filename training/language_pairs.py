@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 from training.run_folder import RunError
@@ -55,8 +56,8 @@ def read(path: Path) -> PairsFile:
         if not line.strip() or line.startswith("#"):
             continue
         columns = [unicodedata.normalize("NFC", " ".join(column.split())) for column in line.split("\t")]
-        if fault := _fault(columns):
-            problems.append(f"line {number}: {fault}")
+        if problem := fault(columns):
+            problems.append(f"line {number}: {problem}")
         elif (pair := (columns[0], columns[1])) in pairs:
             problems.append(f"line {number}: the same pair stands above")
         else:
@@ -67,8 +68,8 @@ def read(path: Path) -> PairsFile:
     return PairsFile(tuple(pairs), tuple(problems))
 
 
-def _fault(columns: list[str]) -> str:
-    """Return what is wrong with a line's columns, or nothing."""
+def fault(columns: Sequence[str]) -> str:
+    """Return what is wrong with a line's columns, English and the other language, or an empty string."""
     if len(columns) != 2:
         return f"{len(columns)} columns; wanted English, a tab and the other language"
     for name, text in zip(("the English text", "the other text"), columns, strict=True):

@@ -38,6 +38,8 @@ DISTRACTORS = 2000
 UNKNOWN_SHARE = 0.05
 LONG_PIECES = 64
 BATCH = 32
+STEPS = (150, 600)
+"""At least and at most; between, as many as there are pairs."""
 
 log = logging.getLogger(__name__)
 
@@ -96,10 +98,8 @@ def teach(
     read = language_pairs.read(pairs)
     tell("loading", 0.02, f"loading the model, {len(read.pairs):,} pairs")
     model = checkpoint.load(model_name, report=lambda progress: log.info("%s", progress))
-    if model.acquirers is None:
-        raise RunError(f"the model {model.name} takes no language acquirers; wanted one such as mla")
-    acquirers = model.acquirers
-    warnings = [*read.warnings(), *_tokenizer_warnings(language, [text for _, text in read.pairs], acquirers)]
+    acquirers = acquirers_of(model)
+    warnings = [*read.warnings(), *tokenizer_warnings(language, [text for _, text in read.pairs], acquirers)]
     if language in acquirers.languages:
         warnings.append(f"the model reads {language} already; the new acquirers take the place of those")
         acquirers.remove(language)
@@ -109,7 +109,7 @@ def teach(
     targets = torch.from_numpy(text_statistics.embed(model.text, english)).to(model.device)
     before = _scores(model, language, held_out, english, targets)
     tell("training", 0.12, f"training on {len(taught):,} pairs")
-    tensors = _train(language, taught, english, targets, model, acquirers, seed, tell)
+    tensors = train_acquirers(language, taught, [1.0] * len(taught), english, targets, model, seed, tell)
     content = AcquirerFile(language, acquirers.space, len(taught), tensors)
     tell("measuring", 0.95, "measuring held-out pairs")
     halves = {name: value.half() for name, value in tensors.items()}
@@ -118,6 +118,17 @@ def teach(
     path = output / f"{language}{acquirer_files.SUFFIX}"
     acquirer_files.write(path, content)
     return Taught(path, language, len(taught), before, after, tuple(warnings))
+
+
+def acquirers_of(model: Cacara) -> Acquirers:
+    """Return a model's acquirers.
+
+    Raises:
+        RunError: It takes none.
+    """
+    if model.acquirers is None:
+        raise RunError(f"the model {model.name} takes no language acquirers; wanted one such as mla")
+    return model.acquirers
 
 
 def _split(pairs: Sequence[tuple[str, str]], seed: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -132,17 +143,33 @@ def _split(pairs: Sequence[tuple[str, str]], seed: int) -> tuple[list[tuple[str,
     return taught, [pair for pair in pairs if pair[0] in held]
 
 
-def _train(
+def train_acquirers(
     language: str,
     pairs: Sequence[tuple[str, str]],
+    weights: Sequence[float],
     english: Sequence[str],
     targets: Tensor,
     model: Cacara,
-    acquirers: Acquirers,
     seed: int,
     tell: Progress,
 ) -> dict[str, Tensor]:
-    steps = int(np.clip(len(pairs), 150, 600))
+    """Return a language's acquirers, float32, trained on pairs; the model stays as it is.
+
+    Args:
+        language: BCP-47 code.
+        pairs: English and the language.
+        weights: How often each pair comes, against the others, above 0.
+        english: The English texts, all of the pairs' among them.
+        targets: float32 [texts, dimension], where the frozen tower puts them.
+        model: One with acquirers.
+        seed: Of everything random.
+        tell: Told of the stage ``training``, from 0.12 to 0.92.
+
+    Raises:
+        RunError: All texts are too long, or the model takes no acquirers.
+    """
+    acquirers = acquirers_of(model)
+    steps = int(np.clip(len(pairs), *STEPS))
     options = LoopOptions(
         steps=steps, batch_size=BATCH, learning_rate=2e-3, seed=seed, checkpoint_every=steps + 1, precision="no"
     )
@@ -158,7 +185,7 @@ def _train(
     )
     number = {text: place for place, text in enumerate(english)}
     data = LanguageBatches(acquirers.tokenizer, LONG_PIECES)
-    kept = data.add([text for _, text in pairs], [number[text] for text, _ in pairs], [1.0] * len(pairs))
+    kept = data.add([text for _, text in pairs], [number[text] for text, _ in pairs], weights)
     if not kept:
         raise RunError(f"all {len(pairs)} texts have more than {LONG_PIECES} pieces; wanted shorter ones")
     torch.manual_seed(seed)
@@ -207,8 +234,8 @@ def _scores(
     }
 
 
-def _tokenizer_warnings(language: str, texts: Sequence[str], acquirers: Acquirers) -> list[str]:
-    """Return a warning if the tokenizer knows many pieces of the texts not at all."""
+def tokenizer_warnings(language: str, texts: Sequence[str], acquirers: Acquirers) -> list[str]:
+    """Return a warning if the tokenizer knows many pieces of the texts not at all; else nothing."""
     unknown = total = 0
     for start in range(0, len(texts), 1000):
         for ids in acquirers.tokenizer(list(texts[start : start + 1000]), add_special_tokens=False)["input_ids"]:
@@ -260,27 +287,46 @@ def command(code: str, pairs: Path, output: Path, model: str, progress: Path | N
         CacaraError: As ``teach`` raises it; the progress file then ends with the stage ``failed``.
         KeyboardInterrupt: It was cancelled; the progress file then ends with the stage ``cancelled``.
     """
+
+    def work(tell: Progress) -> dict[str, Any]:
+        taught = teach(code, pairs, output, model, tell=tell)
+        return {
+            "message": f"{taught.language} is ready",
+            "acquirer": str(taught.acquirer),
+            "language": taught.language,
+            "pairs": taught.pairs,
+            "before": dict(taught.before),
+            "after": dict(taught.after),
+            "warnings": list(taught.warnings),
+        }
+
+    return run_told(progress, work)
+
+
+def run_told(progress: Path | None, work: Callable[[Progress], Mapping[str, Any]]) -> dict[str, Any]:
+    """Do work that tells its progress into a file and that SIGTERM cancels.
+
+    Args:
+        progress: The file; None tells nobody.
+        work: What is done; what it returns, JSON-ready, is the last line's.
+
+    Returns:
+        That last line, whose stage is ``done``.
+
+    Raises:
+        CacaraError: As the work raises it; the progress file then ends with the stage ``failed``.
+        KeyboardInterrupt: It was cancelled; the progress file then ends with the stage ``cancelled``.
+    """
     told = ProgressFile(progress)
     with _interruptible():
         try:
-            taught = teach(code, pairs, output, model, tell=told.tell)
+            done = {"stage": "done", "fraction": 1.0, **work(told.tell)}
         except (CacaraError, LanguageError) as error:
             told.write({"stage": "failed", "fraction": 1.0, "message": str(error)})
             raise
         except KeyboardInterrupt:
             told.write({"stage": "cancelled", "fraction": 1.0, "message": "cancelled; nothing was written"})
             raise
-    done = {
-        "stage": "done",
-        "fraction": 1.0,
-        "message": f"{taught.language} is ready",
-        "acquirer": str(taught.acquirer),
-        "language": taught.language,
-        "pairs": taught.pairs,
-        "before": dict(taught.before),
-        "after": dict(taught.after),
-        "warnings": list(taught.warnings),
-    }
     told.write(done)
     return done
 

@@ -9,7 +9,7 @@ import logging
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,7 @@ class Workshop:
         gallery: The folder of sounds that the app searches, or None for the default gallery.
         given: The model that whoever started the app wants to answer, whatever is promoted; None for the promoted one.
         counting: What of the feedback can be trained on.
+        teachable: Which languages the feedback could teach; None asks the training.
     """
 
     jobs: Jobs
@@ -68,6 +69,11 @@ class Workshop:
     gallery: Path | None = None
     given: str | None = None
     counting: Counting = dataclasses.field(default_factory=lambda: Counting())
+    teachable: Counting = None  # type: ignore[assignment]  # set below, as it asks for the gallery
+
+    def __post_init__(self) -> None:
+        if self.teachable is None:
+            object.__setattr__(self, "teachable", Counting(functools.partial(_ask_teachable, self.gallery)))
 
     def models(self) -> list[Trainable]:
         """Return the models that are here: the one the app was started with, the bundled and the promoted ones.
@@ -139,11 +145,20 @@ def workshop_of(services: Services) -> Workshop:
 
 
 def _ask(database: Path) -> dict[str, Any]:
+    return _told(["feedback_status", "--database", str(database.absolute()), "--needed", "{}"])
+
+
+def _ask_teachable(gallery: Path | None, database: Path) -> dict[str, Any]:
+    shown = ["--gallery", str(gallery.absolute())] if gallery else []
+    return _told(["teach_feedback_status", "--database", str(database.absolute()), *shown])
+
+
+def _told(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return what a command of the training says of the feedback."""
     environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    command = [*TRAINING, "feedback_status", "--database", str(database.absolute()), "--needed", "{}"]
     try:
         ended = subprocess.run(
-            command,
+            [*TRAINING, *arguments],
             capture_output=True,
             stdin=subprocess.DEVNULL,
             cwd=REPOSITORY,

@@ -6,6 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ui.teach import feedback_rendering
 from ui.teach.teaching import UNKNOWN_SHARE, Check, too_few
 from ui.wording import Wording
 
@@ -110,6 +111,8 @@ def _running(last: Mapping[str, Any], words: Wording) -> str:
 
 
 def _done(last: Mapping[str, Any], words: Wording) -> str:
+    if last["source"] == "feedback":
+        return feedback_rendering.verdict(last, words)
     before, after = last.get("before") or {}, last.get("after") or {}
     rows = "".join(
         f'<tr><th scope="row">{_text(words(key))}</th><td>{_number(before.get(name))}</td>'

@@ -1,4 +1,4 @@
-"""The Teach tab: pairs of texts in, a language more in the model."""
+"""The Teach tab: pairs of texts in, or what people corrected and judged; a language more in the model."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import gradio as gr
 
 from cacara import languages
 from cacara.errors import CacaraError
+from feedback_db.records import FeedbackError
 from ui import rendering as page
 from ui.alerts import bind
 from ui.localised import Localised
 from ui.search_tab import language_choices
 from ui.services import Services
+from ui.teach import feedback_rendering, from_feedback, rendering, teaching
 from ui.teach import pairs as pair_lists
-from ui.teach import rendering, teaching
 from ui.wording import wording
 
 POLLING_SECONDS = 1.0
@@ -33,6 +34,10 @@ class View(NamedTuple):
         forgettable: (Name, code) of them.
         available: Whether a model takes languages.
         known: (Name, code) of every language that may be asked in.
+        offers: The languages of the feedback, as HTML.
+        offered: (Name, code) of them.
+        counting: Whether they are being counted, so that it is worth to look again soon.
+        usable: Whether the last teaching made what only a person's word takes into use.
     """
 
     notice: str
@@ -42,6 +47,10 @@ class View(NamedTuple):
     forgettable: list[tuple[str, str]]
     available: bool
     known: list[tuple[str, str]]
+    offers: str
+    offered: list[tuple[str, str]]
+    counting: bool
+    usable: bool
 
 
 def look(services: Services, interface: str, problem: str = "") -> View:
@@ -54,9 +63,10 @@ def look(services: Services, interface: str, problem: str = "") -> View:
     """
     words = wording(interface)
     try:
-        status = teaching.follow(services)
-    except CacaraError as error:
+        status, offers = teaching.follow(services), from_feedback.teach_offers(services)
+    except (CacaraError, FeedbackError) as error:
         status, problem = {"model": None, "taught": [], "last": None}, problem or str(error)
+        offers = {"counting": False, "problem": "", "languages": []}
     names = {code: _name(code) for code in status["taught"]}
     notice = page.problem(problem) if problem else "" if status["model"] else rendering.unavailable(words)
     running = bool(status["last"]) and status["last"]["state"] == "running"
@@ -68,6 +78,10 @@ def look(services: Services, interface: str, problem: str = "") -> View:
         [(name, code) for code, name in names.items()],
         bool(status["model"]),
         language_choices(services, words),
+        feedback_rendering.offers(offers, words),
+        [(f"{row['name']} ({row['language']})", row["language"]) for row in offers["languages"] or ()],
+        offers["counting"],
+        from_feedback.usable(status),
     )
 
 
@@ -85,6 +99,37 @@ def start(services: Services, code: str, rows: str, upload: str | None, token: s
     """Start teaching, and return how things stand."""
     try:
         teaching.start(services, code or "", _content(rows, upload), token or "", wording(interface))
+    except CacaraError as error:
+        return look(services, interface, str(error))
+    return look(services, interface)
+
+
+def start_from_feedback(
+    services: Services,
+    code: str | None,
+    more: bool,
+    rows: str,
+    upload: str | None,
+    token: str,
+    interface: str,
+) -> View:
+    """Start teaching from feedback, with the pairs above if ``more``, and return how things stand."""
+    words = wording(interface)
+    if not code:
+        return look(services, interface, words("teach_from_nothing"))
+    try:
+        given = _content(rows, upload) if more else None
+        beside = pair_lists.read(given) if isinstance(given, str) else given
+        from_feedback.start(services, code, beside, token or "", words)
+    except (CacaraError, FeedbackError) as error:
+        return look(services, interface, str(error))
+    return look(services, interface)
+
+
+def use(services: Services, token: str, interface: str) -> View:
+    """Use what did not pass the gate, and return how things stand."""
+    try:
+        from_feedback.teach_use(services, token or "", interface)
     except CacaraError as error:
         return look(services, interface, str(error))
     return look(services, interface)
@@ -163,19 +208,31 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, lang
             begin = localised.make(
                 gr.Button, {"value": "teach_start"}, variant="primary", interactive=False, elem_id="teach-start"
             )
-            stop = localised.make(gr.Button, {"value": "teach_cancel"}, visible=False, elem_id="teach-cancel")
         report = gr.HTML(elem_id="teach-report")
+        offers, offering, chosen, learn, more = _offer(localised)
+        with gr.Row(elem_id="teach-running"):
+            stop = localised.make(gr.Button, {"value": "teach_cancel"}, visible=False, elem_id="teach-cancel")
         job = gr.HTML(elem_id="teach-job")
+        with gr.Row(elem_id="teach-using", visible=False) as using:
+            take = localised.make(gr.Button, {"value": "teach_use"}, elem_id="teach-use")
         taught = gr.HTML(elem_id="teach-taught")
         with gr.Row(elem_id="teach-forgetting", visible=False) as forgetting:
             which = localised.make(
                 gr.Dropdown, {"label": "teach_forget_which"}, choices=[], value=None, elem_id="teach-forget-which"
             )
             remove = localised.make(gr.Button, {"value": "teach_forget"}, elem_id="teach-forget")
-        for each in (teaching.teach_check, teaching.teach_start, teaching.teach_status, teaching.teach_cancel):
+        for each in (
+            teaching.teach_check,
+            teaching.teach_start,
+            teaching.teach_status,
+            teaching.teach_cancel,
+            from_feedback.teach_offers,
+            from_feedback.teach_from_feedback,
+            from_feedback.teach_use,
+        ):
             gr.api(bind(each, services), api_name=each.__name__)
         timer = gr.Timer(POLLING_SECONDS, active=False)
-    shown = [notice, job, stop, timer, taught, which, forgetting, checking, language]
+    shown = [notice, job, stop, timer, taught, which, forgetting, checking, language, offers, chosen, offering, using]
     given: list[Any] = [code, rows, upload]
     looking: dict[str, Any] = {"inputs": interface, "outputs": shown, "queue": False, **QUIET}
     gr.on([tab.select, timer.tick, interface.input], bind(look, services, present=_shown), **looking)
@@ -186,7 +243,26 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, lang
     code.change(bind(name_of, services), [code, interface], named, queue=False, **QUIET)
     begin.click(bind(start, services, present=_shown), [*given, token, interface], shown, **QUIET)
     stop.click(bind(cancel, services, present=_shown), [token, interface], shown, **QUIET)
+    learning = bind(start_from_feedback, services, present=_shown)
+    learn.click(learning, [chosen, more, rows, upload, token, interface], shown, **QUIET)
+    take.click(bind(use, services, present=_shown), [token, interface], shown, **QUIET)
     remove.click(bind(forget, services, present=_shown), [which, token, interface], shown, **QUIET)
+
+
+def _offer(localised: Localised) -> tuple[gr.HTML, gr.Column, gr.Dropdown, gr.Button, gr.Checkbox]:
+    """Return what shows the languages of the feedback, what holds the choice, the choice, its button, its checkbox."""
+    localised.make(gr.HTML, {"value": feedback_rendering.heading}, elem_id="teach-from-intro")
+    offers = gr.HTML(elem_id="teach-offers")
+    with gr.Column(elem_id="teach-from", visible=False) as offering:
+        with gr.Row(elem_id="teach-from-row"):
+            chosen = localised.make(
+                gr.Dropdown, {"label": "teach_from_which"}, choices=[], value=None, elem_id="teach-from-which"
+            )
+            learn = localised.make(
+                gr.Button, {"value": "teach_from_start"}, variant="primary", elem_id="teach-from-start"
+            )
+        more = localised.make(gr.Checkbox, {"label": "teach_from_more"}, value=False, elem_id="teach-from-more")
+    return offers, offering, chosen, learn, more
 
 
 def _content(rows: str, upload: str | None) -> str | pair_lists.Pairs:
@@ -204,12 +280,16 @@ def _shown(now: View) -> list[Any]:
         now.notice,
         now.job,
         gr.update(visible=now.running),
-        gr.Timer(active=now.running),
+        gr.Timer(active=now.running or now.counting),
         now.taught,
         gr.update(choices=now.forgettable),
         gr.update(visible=bool(now.forgettable)),
         gr.update(interactive=now.available),
         gr.update(choices=now.known),
+        now.offers,
+        gr.update(choices=now.offered),
+        gr.update(visible=bool(now.offered) and now.available),
+        gr.update(visible=now.usable),
     ]
 
 

@@ -18,12 +18,21 @@ from ui.teach.pairs import Pairs
 from ui.wording import FALLBACK, Wording, wording
 from ui.workshop import Trainable, workshop_of
 
-KIND = "language_acquisition"
+KIND, FEEDBACK_KIND = "language_acquisition", "teach_feedback"
+KINDS = (KIND, FEEDBACK_KIND)
+"""Both ways to teach: pairs that are given, and pairs out of feedback."""
+
+TAUGHT = "taught"
+"""The folder within a job's where a language that was taught from feedback is."""
+
 USUAL = "mla"
 """The bundled model that takes languages."""
 UNKNOWN_SHARE = 0.05
 LONG_PIECES = 64
 """Longer texts are not trained on."""
+GATE = ("passed", "failed", "said", "together", "feedback", "dev", "others", "pairs")
+"""What is shown of the gate's report."""
+
 LOOKED_AT = 5_000
 """So many texts are cut into pieces for the checks."""
 
@@ -83,7 +92,7 @@ def check(services: Services, code: str, content: str | Pairs, words: Wording) -
     model = pupil(services)
     if model is None:
         raise QueryError(words("teach_no_model"))
-    language = _language(code, words)
+    language = language_of(code, words)
     given = pair_lists.read(content) if isinstance(content, str) else content
     if not given.pairs and not given.faults:
         raise QueryError(words("teach_no_rows"))
@@ -183,12 +192,14 @@ def teach_status(services: Services) -> dict[str, Any]:
     Returns:
         ``model`` that learns, or null; ``taught``, the languages taught here; ``last``: null, or ``language``,
         ``state`` (``running``, ``done``, ``failed`` or ``cancelled``), ``stage``, ``fraction`` (0 to 1), ``seconds``,
-        ``message`` of a failure, and, of one that is done, ``before`` and ``after``: ``R@1`` and ``R@10`` in percent,
-        ``cosine``, ``pairs`` and ``candidates`` of the held-out pairs.
+        ``message`` of a failure, ``source`` (``pairs`` or ``feedback``), and, of one that is done, ``before`` and
+        ``after``: ``R@1`` and ``R@10`` in percent, ``cosine``, ``pairs`` and ``candidates`` of the held-out pairs; out
+        of feedback ``gate`` instead: ``passed``, ``failed``, ``said``, ``feedback``, ``dev``, ``others`` and ``pairs``;
+        and ``in_use``, whether its file is the one that is read now.
     """
     workshop = workshop_of(services)
     model = pupil(services)
-    job = workshop.jobs.latest(KIND)
+    job = latest(services)
     taught = sorted(workshop.taught.of(model.name)) if model else []
     return {"model": model and model.name, "taught": taught, "last": job and _plain(services, job)}
 
@@ -205,7 +216,7 @@ def teach_cancel(services: Services, token: str = "") -> dict[str, Any]:
     """
     require_admin(services, str(token))
     jobs = workshop_of(services).jobs
-    if (job := jobs.latest(KIND)) is not None:
+    if (job := latest(services)) is not None:
         jobs.cancel(job.job_id)
     return teach_status(services)
 
@@ -227,11 +238,22 @@ def follow(services: Services) -> dict[str, Any]:
     """Return what ``/teach_status`` does; a language that is done is read from now on, its model being prepared."""
     status = teach_status(services)
     last = status["last"]
-    if last and last["state"] == "done" and last["language"] in status["taught"]:
+    if last and last["state"] == "done" and last["in_use"] and last["language"] in status["taught"]:
         services.engine.refresh()
         if last["model_id"] in dict(services.engine.offered()):
             services.engine.choose(last["model_id"])
     return status
+
+
+def latest(services: Services) -> Job | None:
+    """Return the newest teaching of either way, or None."""
+    jobs = workshop_of(services).jobs
+    return max((job for kind in KINDS if (job := jobs.latest(kind))), key=lambda job: job.job_id, default=None)
+
+
+def made_by(services: Services, job: Job) -> Path:
+    """Return where a teaching from feedback leaves its acquirers; it may not be there."""
+    return workshop_of(services).jobs.folder_of(job) / TAUGHT / f"{job.about.get('language')}.safetensors"
 
 
 def too_few(checked: Check, words: Wording) -> str:
@@ -247,7 +269,12 @@ def _plain(services: Services, job: Job) -> dict[str, Any]:
     told = workshop_of(services).jobs.progress(job)
     last: dict[str, Any] = dict(told[-1]) if told else {"stage": "starting", "fraction": 0.0}
     names = ("language", "name", "model", "model_id", "pairs")
-    result = {key: last.get(key) for key in ("before", "after", "warnings")} if job.state == "done" else {}
+    done = job.state == "done"
+    result = {key: last.get(key) for key in ("before", "after", "warnings")} if done else {}
+    if done and job.kind == FEEDBACK_KIND:
+        told_gate = last.get("gate")
+        gate = told_gate if isinstance(told_gate, dict) else {"passed": False, "failed": []}
+        result["gate"] = {key: gate.get(key) for key in GATE}
     return {
         **{name: job.about.get(name) for name in names},
         "state": job.state,
@@ -255,11 +282,27 @@ def _plain(services: Services, job: Job) -> dict[str, Any]:
         "fraction": float(last.get("fraction") or 0.0),
         "seconds": round(job.seconds, 1),
         "message": job.message,
+        "source": "feedback" if job.kind == FEEDBACK_KIND else "pairs",
+        "in_use": done and (job.kind == KIND or _in_use(services, job)),
         **result,
     }
 
 
-def _language(code: str, words: Wording) -> str:
+def _in_use(services: Services, job: Job) -> bool:
+    """Return whether what a teaching from feedback made is what the model reads the language by."""
+    used = workshop_of(services).taught.of(str(job.about.get("model"))).get(str(job.about.get("language")))
+    try:
+        return used is not None and used.read_bytes() == made_by(services, job).read_bytes()
+    except OSError:
+        return False
+
+
+def language_of(code: str, words: Wording) -> str:
+    """Return a typed code as BCP-47.
+
+    Raises:
+        QueryError: It is empty, none, or English.
+    """
     if not code.strip():
         raise QueryError(words("teach_no_code"))
     try:

@@ -1,0 +1,157 @@
+"""Teaching a language from what people corrected and judged, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cacara import languages
+from cacara.errors import QueryError
+from ui.jobs import Job
+from ui.permissions import require_admin
+from ui.services import Services
+from ui.teach import teaching
+from ui.teach.pairs import Pairs
+from ui.teach.pairs import read as read_pairs
+from ui.wording import FALLBACK, Wording, wording
+from ui.workshop import workshop_of
+
+SHOWN = 40
+"""So many languages are offered, those with the most feedback."""
+COUNTED = ("pairs", "feedback", "concepts", "captions")
+
+
+def teach_offers(services: Services) -> dict[str, Any]:
+    """Return the languages that people corrected captions and judged queries in, as the training counts them.
+
+    Args:
+        services: What the handlers work with.
+
+    Returns:
+        ``counting``: they are being counted; ``problem``: why they cannot be; ``languages``: null before they are
+        known, else, the most feedback first, ``language``, ``name``, ``pairs`` that it could be taught from,
+        ``feedback``, ``concepts`` (different things), ``captions`` among them and ``missing`` (``pairs``, ``feedback``
+        and ``concepts`` to how many there are too few of; empty when there are enough).
+    """
+    counts = services.feedback.store().counts()
+    key = (counts.judgements, counts.undos, counts.captions, counts.deleted, counts.adjudications)
+    workshop = workshop_of(services)
+    found, problem, counting = workshop.teachable.look(workshop.database, key)
+    if found is None:
+        return {"counting": counting, "problem": problem, "languages": None}
+    rows = []
+    for row in list(found.get("languages") or ())[:SHOWN]:
+        code = str(row["language"])
+        missing = {str(name): int(count) for name, count in (row.get("missing") or {}).items()}
+        told = {name: int(row.get(name) or 0) for name in COUNTED}
+        rows.append({"language": code, "name": languages.describe(code).english_name, **told, "missing": missing})
+    return {"counting": counting, "problem": problem, "languages": rows}
+
+
+def teach_from_feedback(
+    services: Services, language: str, rows: str = "", token: str = "", interface: str = FALLBACK
+) -> dict[str, Any]:
+    """Teach a model a language from the feedback in it; a gate decides whether what was learnt is used.
+
+    Args:
+        services: What the handlers work with.
+        language: BCP-47 code.
+        rows: More pairs to learn, a pair a line, as for ``/teach_check``; may be empty.
+        token: The team lead's; empty where none is needed.
+        interface: Language of errors.
+
+    Returns:
+        As ``/teach_status``.
+    """
+    words = wording(interface if isinstance(interface, str) else FALLBACK)
+    more = read_pairs(str(rows)) if str(rows).strip() else None
+    start(services, str(language), more, str(token), words)
+    return teaching.teach_status(services)
+
+
+def start(services: Services, code: str, more: Pairs | None, token: str, words: Wording) -> Job:
+    """Start teaching from feedback.
+
+    Args:
+        services: What the handlers work with.
+        code: The language.
+        more: Pairs to learn beside; None for feedback alone.
+        token: The team lead's; empty where none is needed.
+        words: The language in which an error is told.
+
+    Raises:
+        CacaraError: It may not be started by this visitor, there is too little, or a training is running.
+    """
+    require_admin(services, token)
+    workshop = workshop_of(services)
+    model = teaching.pupil(services)
+    if model is None:
+        raise QueryError(words("teach_no_model"))
+    language = teaching.language_of(code, words)
+    name = languages.describe(language).english_name
+    if more is not None:
+        checked = teaching.check(services, language, more, words)
+        if not checked.ready:
+            raise QueryError(teaching.too_few(checked, words))
+    else:
+        _refuse_too_little(services, language, name, words)
+
+    def prepare(folder: Path) -> Sequence[str]:
+        arguments: dict[str, object] = {
+            "--database": workshop.database.absolute(),
+            "--language": language,
+            "--model": model.folder,
+            "--output": folder / teaching.TAUGHT,
+            "--register": workshop.taught.folder_of(model.name),
+        }
+        if more is not None:
+            path = folder / "pairs.tsv"
+            path.write_text(more.tsv(), encoding="utf-8")
+            arguments["--pairs"] = path
+        if workshop.gallery:
+            arguments["--gallery"] = workshop.gallery.absolute()
+        if current := workshop.taught.of(model.name).get(language):
+            arguments["--current"] = current
+        return [str(part) for pair in arguments.items() for part in pair]
+
+    about = {"language": language, "name": name, "model": model.name, "model_id": model.model_id, "pairs": None}
+    return workshop.jobs.start(teaching.FEEDBACK_KIND, about, prepare)
+
+
+def teach_use(services: Services, token: str = "", interface: str = FALLBACK) -> dict[str, Any]:
+    """Use what the last teaching from feedback made although it did not pass the gate.
+
+    Args:
+        services: What the handlers work with.
+        token: The team lead's; empty where none is needed.
+        interface: Language of errors.
+
+    Returns:
+        As ``/teach_status``.
+    """
+    require_admin(services, str(token))
+    workshop, job = workshop_of(services), teaching.latest(services)
+    if job is None or not usable(teaching.teach_status(services)) or not teaching.made_by(services, job).is_file():
+        raise QueryError(wording(interface if isinstance(interface, str) else FALLBACK)("teach_nothing_to_use"))
+    workshop.taught.take(str(job.about["model"]), teaching.made_by(services, job))
+    return teaching.follow(services)
+
+
+def usable(status: dict[str, Any]) -> bool:
+    """Return whether there is a teaching from feedback that is done and that only a person's word can take into use."""
+    last = status["last"]
+    return bool(last) and last["state"] == "done" and last["source"] == "feedback" and not last["in_use"]
+
+
+def _refuse_too_little(services: Services, language: str, name: str, words: Wording) -> None:
+    """Refuse what the training would refuse; before it has been counted, the training says so itself."""
+    offered = teach_offers(services)["languages"]
+    row = next((each for each in offered or () if each["language"] == language), None)
+    if row is not None and row["missing"]:
+        raise QueryError(words("teach_from_too_few", language=name, missing=lacking(row["missing"], words)))
+
+
+def lacking(missing: dict[str, int], words: Wording) -> str:
+    """Return what is missing, in the interface's words."""
+    return ", ".join(words(f"teach_from_need_{name}", count=count) for name, count in missing.items())
