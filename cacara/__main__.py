@@ -12,17 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cacara import (
-    classification_commands,
-    coverage_commands,
-    embedding_map_commands,
-    evaluation_commands,
-    find_commands,
-    index_commands,
-    listen_commands,
-    registry_commands,
-)
-from cacara.command_line import add_command, require_writable, show_progress
+from cacara.commands import classify, coverage, evaluate, find, index, listen, models
+from cacara.commands import map as embedding_map_commands
+from cacara.commands.command_line import add_command, require_writable, show_progress
 from cacara.errors import AudioError, CacaraError, QueryError, SourceError
 from cacara.package_clients import Progress
 
@@ -39,14 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_setup(commands)
     _add_search(commands)
     _add_embed(commands)
-    evaluation_commands.add(commands)
-    classification_commands.add(commands)
-    coverage_commands.add(commands)
-    find_commands.add(commands)
-    index_commands.add(commands)
-    listen_commands.add(commands)
+    evaluate.add(commands)
+    classify.add(commands)
+    coverage.add(commands)
+    find.add(commands)
+    index.add(commands)
+    listen.add(commands)
     embedding_map_commands.add(commands)
-    registry_commands.add(commands)
+    models.add(commands)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     if isinstance(sys.stdout, io.TextIOWrapper):  # hits are in every script, whatever the system's encoding
@@ -83,8 +75,8 @@ def setup(options: argparse.Namespace) -> None:
 
 def search(options: argparse.Namespace) -> None:
     """Search the gallery by text, by a sound file or by a picture."""
-    from cacara import audio, images
     from cacara import setup as preparation
+    from cacara.media import audio, images
 
     if sum(given is not None for given in (options.query, options.audio, options.image)) != 1:
         raise QueryError("give a query, --audio FILE or --image FILE, one of them")
@@ -143,7 +135,7 @@ def _embed_files(model: Cacara, files: dict[str, Path]) -> tuple[list[str], np.n
     """Return the names and embeddings of the sounds that can be read; the others are told."""
     import numpy as np
 
-    from cacara import audio
+    from cacara.media import audio
 
     ids: list[str] = []
     embeddings: list[np.ndarray] = []

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cacara import audio
 from cacara.errors import AudioError, GalleryError
 from cacara.gallery import AUDIO_SUFFIXES
+from cacara.media import audio
 from cacara.model import CLIPS_AT_ONCE, Cacara
 from cacara.package_clients import Progress, Report, silent
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cacara import languages
 from cacara.errors import LanguageError, ManifestError
-from cacara.metrics import bootstrap_interval, wilson_interval
+from cacara.evaluation.metrics import bootstrap_interval, wilson_interval
 
 ACCURACY_DEPTHS = (1, 5)
 PREDICTIONS_KEPT = 5

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from cacara import audio, speech
+from cacara import speech
 from cacara.errors import AudioError, DeviceError
+from cacara.media import audio
 
 if TYPE_CHECKING:
     from cacara.retrieval import Hit, Retriever

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cacara.audio_decoding import SAMPLE_RATE_HZ
 from cacara.errors import AudioError, QueryError
+from cacara.media.decoding import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from cacara.audio_streaming import Blocks
+    from cacara.media.streaming import Blocks
     from cacara.model import Cacara
 
 WINDOWS_AT_ONCE = 16

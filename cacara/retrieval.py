@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cacara import audio, images, languages, sources
+from cacara import languages, sources
 from cacara.errors import AudioError, GalleryError, ImageError, QueryError
 from cacara.gallery import Gallery
 from cacara.index import ExactIndex
 from cacara.manifest import Clip
+from cacara.media import audio, images
 from cacara.model import Cacara
 from cacara.package_clients import Progress, Report, silent
 

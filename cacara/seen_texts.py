@@ -16,8 +16,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cacara.benchmark_file import Rows, rows_hash, text_hash
 from cacara.errors import CheckpointError
+from cacara.evaluation.benchmark_file import Rows, rows_hash, text_hash
 
 SEEN = "seen.json"
 FORMAT_VERSION = 1

@@ -32,8 +32,9 @@ from gradio_client import Client  # noqa: E402
 from playwright.sync_api import Browser, Error, Page, sync_playwright  # noqa: E402
 from tabs import show_tab  # noqa: E402
 
-from cacara import audio, gallery, source_texts, sources, speech  # noqa: E402
+from cacara import gallery, source_texts, sources, speech  # noqa: E402
 from cacara.config import DEFAULT_MODEL  # noqa: E402
+from cacara.media import audio  # noqa: E402
 
 MAX_BYTES = 250_000
 RIVAL = "cacara"  # is compared with the default model

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from cacara import audio
-from cacara.audio import GALLERY_LIMITS, SAMPLE_RATE_HZ, AudioLimits
 from cacara.errors import AudioError
+from cacara.media import audio
+from cacara.media.audio import GALLERY_LIMITS, SAMPLE_RATE_HZ, AudioLimits
 
 TONE_HZ = 440
 ENCODERS = {  # file name: encoder, sample rate

@@ -13,9 +13,9 @@ import pytest
 import soundfile
 from audio_files import PLAYLISTS, encoded_tone, load_bytes, refusal, tone, wav_header
 
-from cacara import audio
-from cacara.audio import GALLERY_LIMITS, QUERY_LIMITS, SAMPLE_RATE_HZ
 from cacara.errors import AudioError
+from cacara.media import audio
+from cacara.media.audio import GALLERY_LIMITS, QUERY_LIMITS, SAMPLE_RATE_HZ
 
 
 def test_a_file_above_the_byte_limit_is_refused_unread(tmp_path):
@@ -117,7 +117,7 @@ def ten_hours_of_silence(tmp_path_factory) -> Path:
 def test_ten_hours_in_five_megabytes_cost_under_100_mb(ten_hours_of_silence, limits):
     program = f"""
 import resource, sys
-from cacara import audio
+from cacara.media import audio
 import av
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 recording = audio.load(sys.argv[1], audio.{limits})
@@ -197,7 +197,7 @@ def test_what_cannot_be_written_leaves_nothing_behind(tmp_path):
 
 
 def test_the_module_loads_nothing_heavy():
-    program = "import sys, cacara.audio; print(*{'av', 'torch', 'gradio', 'transformers'} & set(sys.modules))"
+    program = "import sys, cacara.media.audio; print(*{'av', 'torch', 'gradio', 'transformers'} & set(sys.modules))"
     command = [sys.executable, "-c", program]
     answer = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
     assert answer.stdout.split() == []

@@ -27,8 +27,8 @@ from audio_files import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cacara.audio import SAMPLE_RATE_HZ, AudioLimits
 from cacara.errors import AudioError
+from cacara.media.audio import SAMPLE_RATE_HZ, AudioLimits
 
 
 @pytest.mark.parametrize("name", [*ENCODERS, *SUBTYPES])

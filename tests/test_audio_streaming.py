@@ -8,14 +8,14 @@ import wave
 import numpy as np
 import pytest
 
-from cacara import audio, audio_streaming
-from cacara.audio_decoding import SAMPLE_RATE_HZ
-from cacara.audio_streaming import StreamLimits
 from cacara.errors import AudioError
+from cacara.media import audio, streaming
+from cacara.media.decoding import SAMPLE_RATE_HZ
+from cacara.media.streaming import StreamLimits
 
 
 def all_of(path, limits=None, report=lambda share: None):
-    made, pieces = audio_streaming.blocks(path, limits, report), []
+    made, pieces = streaming.blocks(path, limits, report), []
     while True:
         try:
             pieces.append(next(made))
@@ -82,7 +82,7 @@ def test_samples_that_are_no_numbers_are_refused(tmp_path):
 def test_the_decoder_ends_with_the_one_who_reads(tmp_path, noise):
     path = tmp_path / "long.wav"
     audio.write_wav(path, np.tile(noise, 300))
-    made = audio_streaming.blocks(path)
+    made = streaming.blocks(path)
     next(made)
     made.close()
     children = subprocess.run(["ps", "--ppid", str(__import__("os").getpid()), "-o", "args="], capture_output=True)
@@ -97,8 +97,8 @@ def test_memory_stays_flat(tmp_path):
             writer.writeframesraw(bytes([128]) * 60 * SAMPLE_RATE_HZ)
     code = (
         "import pathlib, resource, sys\n"
-        "from cacara import audio_streaming\n"
-        "made = audio_streaming.blocks(pathlib.Path(sys.argv[1]))\n"
+        "from cacara.media import streaming\n"
+        "made = streaming.blocks(pathlib.Path(sys.argv[1]))\n"
         "peak = lambda who: resource.getrusage(who).ru_maxrss\n"
         "seconds = len(next(made)) / 16000\n"
         "before = peak(resource.RUSAGE_SELF)\n"

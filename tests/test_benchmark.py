@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cacara.benchmark import MIN_TEST_TEXTS, find_problems, load, required_sources
-from cacara.benchmark_file import Rows, SoundRow, TextRow, benchmark_hash, file_hash, read, text_hash, write
 from cacara.errors import ManifestError
+from cacara.evaluation.benchmark import MIN_TEST_TEXTS, find_problems, load, required_sources
+from cacara.evaluation.benchmark_file import Rows, SoundRow, TextRow, benchmark_hash, file_hash, read, text_hash, write
 from cacara.source_texts import CldrTexts, TuxPaintTexts
 
 DOG = {"en": "A dog.", "pt_BR": "Um cão.", "sr@latin": "Pas."}

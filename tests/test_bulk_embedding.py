@@ -6,7 +6,8 @@ import wave
 import numpy as np
 import pytest
 
-from cacara import bulk_embedding, index_commands
+from cacara import bulk_embedding
+from cacara.commands import index
 from cacara.errors import CacaraError, GalleryError
 from cacara.index_engines import open_index
 
@@ -100,12 +101,12 @@ def test_an_index_is_filled_once_and_searched_by_name(folder, tiny_model, tmp_pa
     bulk_embedding.list_folder(folder, work)
     bulk_embedding.embed_folder(tiny_model, folder, work)
     for _ in range(2):
-        index_commands.fill(tiny_model, open_index(uri, tiny_model.dimension), uri, work)
+        index.fill(tiny_model, open_index(uri, tiny_model.dimension), uri, work)
     told = capsys.readouterr()
     assert "5 sounds × 32, 1 skipped" in told.out and "skipped torn.flac" in told.err
     assert len(list((tmp_path / "index").iterdir())) == 3
     options = argparse.Namespace(language="de", top=2)
-    index_commands.search(tiny_model, open_index(uri, tiny_model.dimension), "hund", options)
+    index.search(tiny_model, open_index(uri, tiny_model.dimension), "hund", options)
     lines = capsys.readouterr().out.splitlines()
     wanted = open_index(uri, 32).nearest(tiny_model.encode_text(["hund"], "de"), 2)[0]
     assert [line.split()[-1] for line in lines[1:]] == [hit.item_id for hit in wanted]
@@ -116,7 +117,7 @@ def test_an_index_of_another_model_is_not_mixed(folder, tiny_model, seeing_model
     bulk_embedding.list_folder(folder, work)
     for model in (tiny_model, seeing_model):
         bulk_embedding.embed_folder(model, folder, work)
-    index_commands.fill(tiny_model, open_index(uri, 32), uri, work)
+    index.fill(tiny_model, open_index(uri, 32), uri, work)
     with pytest.raises(CacaraError, match="holds embeddings of tiny-tiny"):
-        index_commands.fill(seeing_model, open_index(uri, 32), uri, work)
+        index.fill(seeing_model, open_index(uri, 32), uri, work)
     assert np.isfinite(open_index(uri, 32).nearest(np.ones((1, 32)), 1)[0][0].score)

@@ -11,7 +11,7 @@ from scipy import stats
 
 from cacara.classification import Labels, classify, read_labels, read_truth, to_csv, to_report, truth_of_folders
 from cacara.errors import LanguageError, ManifestError
-from cacara.metrics import wilson_interval
+from cacara.evaluation.metrics import wilson_interval
 
 AXES = {"dog": 0, "hound": 0, "cat": 1, "owl": 2, "Hund": 0, "Katze": 2, "Eule": 1}
 FILES = {"a.wav": 0, "b.wav": 1, "c.png": 2}

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from cacara import audio, checkpoint
+from cacara import checkpoint
 from cacara.__main__ import main
+from cacara.media import audio
 
 
 @pytest.fixture

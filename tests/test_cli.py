@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from audio_files import tone
 
-from cacara import audio, checkpoint, sources
+from cacara import checkpoint, sources
 from cacara.__main__ import main
 from cacara.config import DEFAULT_MODEL
+from cacara.media import audio
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from test_ui_services import make_gallery
 
-from cacara import comparison, comparison_tables, lexicon
-from cacara.comparison import Column, compare, finish
 from cacara.errors import CacaraError, GalleryError
-from cacara.word_lists import Entry
+from cacara.words import comparison, comparison_tables, lexicon
+from cacara.words.comparison import Column, compare, finish
+from cacara.words.word_lists import Entry
 
 DOGS = [
     Entry("en", "a dog", "dog"),

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from cacara import audio, benchmark_file
-from cacara.benchmark_file import Rows, SoundRow, TextRow, file_hash, text_hash
 from cacara.errors import ManifestError, SourceError
+from cacara.evaluation import benchmark_file
+from cacara.evaluation.benchmark_file import Rows, SoundRow, TextRow, file_hash, text_hash
+from cacara.media import audio
 from training.corpora import check_leakage, collect, rules, train_clips
 from training.corpora.fingerprint import COPY_SIMILARITY, DUPLICATE_SIMILARITY, fingerprint
 from training.corpora.packages import PACKAGES

@@ -86,7 +86,7 @@ def test_texts_come_from_cldr_and_where_it_has_none_from_tux_paint(tmp_path):
 
 def test_the_shipped_table_is_small_covers_what_the_model_knows_and_says_the_same_as_the_page():
     from cacara import checkpoint
-    from cacara.coverage_commands import to_json, to_markdown
+    from cacara.commands.coverage import to_json, to_markdown
 
     table = coverage.load()
     assert coverage.PATH.stat().st_size <= 100_000 and coverage.PATH.read_text(encoding="utf-8") == to_json(table)

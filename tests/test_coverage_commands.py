@@ -6,7 +6,8 @@ import json
 import pytest
 
 from cacara import __main__ as cli
-from cacara import coverage, coverage_commands
+from cacara import coverage
+from cacara.commands import coverage as coverage_commands
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from cacara.comparison import Place
-from cacara.diagnosis import Reading, findings, read_texts
+from cacara.words.comparison import Place
+from cacara.words.diagnosis import Reading, findings, read_texts
 
 FIRST = Place(1, 0.5, "a", ())
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cacara.embedding_map import EmbeddingMap, MapInputs, MapPoint
+from cacara.embedding_map.plane import EmbeddingMap, MapInputs, MapPoint
 from cacara.errors import QueryError
 
 KINDS = ("text", "text", "audio", "image")

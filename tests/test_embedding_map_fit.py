@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 from test_ui_services import make_gallery
 
-from cacara import embedding_map_layout as layout
-from cacara import embedding_map_points as points
-from cacara import embedding_map_store as store
 from cacara.__main__ import main
-from cacara.embedding_map import MapInputs, MapPoint
+from cacara.embedding_map import layout, points, store
+from cacara.embedding_map.plane import MapInputs, MapPoint
 from cacara.errors import LanguageError, QueryError
 from cacara.gallery import load_folder
 from cacara.retrieval import Retriever

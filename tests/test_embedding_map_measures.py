@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cacara import embedding_map_measures as measures
-from cacara.embedding_map import MapPoint
+from cacara.embedding_map import measures
+from cacara.embedding_map.plane import MapPoint
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cacara import audio, checkpoint, setup
+from cacara import checkpoint, setup
 from cacara.backbones import e5_weights
+from cacara.media import audio
 
 pytestmark = pytest.mark.weights
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara.benchmark import Benchmark, Query
-from cacara.evaluation import MODES, Mode, evaluate, measure, write_report
-from cacara.evaluation_tables import to_markdown
+from cacara.evaluation.benchmark import Benchmark, Query
+from cacara.evaluation.sound_retrieval import MODES, Mode, evaluate, measure, write_report
+from cacara.evaluation.tables import to_markdown
 from cacara.manifest import Clip
 
 CLIPS = (("dog1", "dog"), ("dog2", "dog"), ("cat1", "cat"), ("bell1", "bell"))

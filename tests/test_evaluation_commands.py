@@ -9,18 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from cacara import audio, checkpoint, evaluation_commands, image_benchmark, sources
+from cacara import checkpoint, sources
 from cacara.__main__ import main
 from cacara.adapters import ImageHead
 from cacara.backbones import audio as audio_towers
 from cacara.backbones.image import ImageTower
-from cacara.benchmark import Benchmark, Query
-from cacara.benchmark_file import file_hash
+from cacara.commands import evaluate
 from cacara.config import ImageConfig
-from cacara.evaluation_models import Entry
-from cacara.image_benchmark import ImageBenchmark
+from cacara.evaluation import image_benchmark
+from cacara.evaluation.benchmark import Benchmark, Query
+from cacara.evaluation.benchmark_file import file_hash
+from cacara.evaluation.entries import Entry
+from cacara.evaluation.image_benchmark import ImageBenchmark
 from cacara.image_encoder import ImageEncoder
 from cacara.manifest import Clip
+from cacara.media import audio
 from cacara.model import Cacara
 
 CONCEPTS = ("dog", "cat", "rain", "bell")
@@ -40,7 +43,7 @@ def benchmark(tmp_path, monkeypatch):
         audio.write_wav(path, noise.astype(np.float32))
         clips.append(Clip(concept, path, file_hash(path), {}, concept, "tuxpaint", "GPL-2"))
     made = Benchmark("tiny", "0123456789ab", "dev", tuple(clips), QUERIES)
-    monkeypatch.setattr(evaluation_commands, "_benchmark", lambda split: made)
+    monkeypatch.setattr(evaluate, "_benchmark", lambda split: made)
     monkeypatch.setattr(sources, "cache_folder", lambda: tmp_path / "cache")
     return made
 
@@ -135,11 +138,11 @@ def test_models_that_see_are_measured_on_pictures_too(benchmark, tiny_model, see
     pictures = ImageBenchmark("tiny-images", "ba9876543210", "dev", clips, QUERIES)
     pixels = [np.full((8, 8, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255), (9, 9, 9))]
     monkeypatch.setattr(image_benchmark, "load", lambda *_: pytest.fail("the real pictures"))
-    monkeypatch.setattr(evaluation_commands, "_pictures", lambda split: (pictures, pixels))
+    monkeypatch.setattr(evaluate, "_pictures", lambda split: (pictures, pixels))
     entries = [Entry("a", "blind", Path(), None), Entry("b", "seeing", Path(), None)]
     entries.append(Entry("c", "seeing:untrained", Path(), "untrained"))
     models = [tiny_model, seeing, seeing.variant("untrained")]
-    (blind, whole, untrained), used = evaluation_commands._measure_all(entries, models, benchmark)
+    (blind, whole, untrained), used = evaluate._measure_all(entries, models, benchmark)
     assert used is pictures
     assert set(blind) == {"text_to_audio", "audio_to_text"}
     assert set(whole) == set(untrained) == {

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara.benchmark import Benchmark, Query
-from cacara.benchmark_file import text_hash
-from cacara.evaluation import AS_THE_MODEL_HAS_IT, measure
-from cacara.evaluation_comparison import Contender, compare
-from cacara.evaluation_comparison_tables import to_markdown
-from cacara.evaluation_outcome import NO_LANGUAGE, outcome_of
-from cacara.evaluation_page import to_html
+from cacara.evaluation.benchmark import Benchmark, Query
+from cacara.evaluation.benchmark_file import text_hash
+from cacara.evaluation.outcome import NO_LANGUAGE, outcome_of
+from cacara.evaluation.page import to_html
+from cacara.evaluation.side_by_side import Contender, compare
+from cacara.evaluation.side_by_side_tables import to_markdown
+from cacara.evaluation.sound_retrieval import AS_THE_MODEL_HAS_IT, measure
 from cacara.manifest import Clip
 from cacara.seen_texts import SeenTexts
 
@@ -209,7 +209,7 @@ def test_the_page_asks_nothing_of_the_network_and_escapes_names(weak):
 def test_every_chart_is_a_figure_that_plotly_takes(report, weak, strong):
     import plotly.graph_objects as go
 
-    from cacara.evaluation_charts import charts
+    from cacara.evaluation.charts import charts
 
     third = contender("third", Knows(en=1))
     found = charts(compare([weak, strong, third], BENCHMARK))

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from cacara import checkpoint, evaluation_models
+from cacara import checkpoint
 from cacara.backbones import audio as audio_towers
 from cacara.backbones import text as text_towers
 from cacara.errors import CheckpointError
-from cacara.evaluation_models import SharedModel, grouped, load, parse, seen_by
+from cacara.evaluation import entries as evaluation_models
+from cacara.evaluation.entries import SharedModel, grouped, load, parse, seen_by
 from cacara.seen_texts import SEEN
 
 

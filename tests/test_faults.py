@@ -18,10 +18,11 @@ from serving import served
 from test_sources import local_source  # noqa: F401 - a fixture
 from test_ui_services import make_gallery, make_services
 
-from cacara import bulk_embedding, checkpoint, index_commands, sources
+from cacara import bulk_embedding, checkpoint, sources
 from cacara.backbones import audio as audio_backbones
 from cacara.backbones import text as text_backbones
 from cacara.checkpoint import CARD, CONFIG, WEIGHTS
+from cacara.commands import index as index_commands
 from cacara.errors import CacaraError, CheckpointError, QueryError
 from cacara.index_engines import open_index
 from cacara.registry import POINTER, VERSIONS, Registry

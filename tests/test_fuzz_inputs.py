@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cacara import word_lists
 from cacara.errors import CacaraError
 from cacara.manifest import Clip
+from cacara.words import word_lists
 from feedback_db import FeedbackError
 from feedback_db.exchange import from_json, from_line
 from feedback_db.table import from_cells

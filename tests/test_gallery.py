@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from audio_files import ENCODERS, SUBTYPES, encoded_tone
 
-from cacara import benchmark, gallery, sources
+from cacara import gallery, sources
 from cacara.errors import GalleryError, SourceError
+from cacara.evaluation import benchmark
 from cacara.gallery import load_default, load_folder, ovos_clips, tux_paint_clips
 from cacara.manifest import find_problems
 

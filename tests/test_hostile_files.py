@@ -14,20 +14,12 @@ import numpy as np
 import pytest
 from feedback_examples import judgement
 
-from cacara import (
-    annotation_export,
-    audio,
-    checkpoint,
-    classification,
-    images,
-    long_recordings,
-    manifest,
-    video,
-    word_lists,
-)
+from cacara import annotation_export, checkpoint, classification, long_recordings, manifest
 from cacara.acquirer_files import read as read_acquirer
 from cacara.errors import AudioError, CacaraError, CheckpointError, ImageError, RegistryError
+from cacara.media import audio, images, video
 from cacara.registry import Registry
+from cacara.words import word_lists
 from feedback_db import FeedbackError, importing
 from feedback_db.exchange import from_line
 from feedback_db.export import export

@@ -13,7 +13,7 @@ from serving import served
 from test_ui_services import make_services
 
 import app as app_module
-from cacara import audio
+from cacara.media import audio
 
 sys.path.insert(0, str(Path(__file__).parent / "soak"))
 

@@ -12,9 +12,9 @@ import pytest
 from test_ui_annotate import first_item, make_campaign
 from test_ui_services import make_services
 
-from cacara import audio
 from cacara.errors import CacaraError, QueryError
 from cacara.gallery import load_folder
+from cacara.media import audio
 from cacara.retrieval import clean_query
 from feedback_db import FeedbackError
 from ui.annotate import handlers, work

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from cacara import images, source_texts, sources
+from cacara import source_texts, sources
 from cacara.backbones import efficientnet_weights, image
 from cacara.backbones.image import MARGIN, SIDE, fit
 from cacara.errors import CheckpointError, ImageError, SourceError
+from cacara.media import images
 
 
 def plain(height, width, colour=(10, 20, 200)):

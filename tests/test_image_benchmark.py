@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cacara import benchmark_file, image_benchmark, source_texts, sources
+from cacara import source_texts, sources
 from cacara.errors import ManifestError
-from cacara.image_benchmark import MIN_TEXTS, ImageRow, ImageRows, find_problems, load, read, write
+from cacara.evaluation import benchmark_file, image_benchmark
+from cacara.evaluation.image_benchmark import MIN_TEXTS, ImageRow, ImageRows, find_problems, load, read, write
 from training import translations
 
 ROOT = Path(__file__).parents[1]

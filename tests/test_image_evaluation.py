@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara import image_evaluation
-from cacara.benchmark import Benchmark, Query
 from cacara.errors import QueryError
-from cacara.evaluation import Mode
-from cacara.evaluation_outcome import NO_LANGUAGE
-from cacara.evaluation_tables import to_markdown
-from cacara.image_benchmark import ImageBenchmark
-from cacara.image_evaluation import DIRECTIONS, between, measure, to_report, variants_of
+from cacara.evaluation import image_retrieval
+from cacara.evaluation.benchmark import Benchmark, Query
+from cacara.evaluation.image_benchmark import ImageBenchmark
+from cacara.evaluation.image_retrieval import DIRECTIONS, between, measure, to_report, variants_of
+from cacara.evaluation.outcome import NO_LANGUAGE
+from cacara.evaluation.sound_retrieval import Mode
+from cacara.evaluation.tables import to_markdown
 from cacara.manifest import Clip
 
 CONCEPTS = ("dog", "cat", "bell")
@@ -86,7 +86,7 @@ def test_a_model_without_pictures_is_not_measured(tiny_model, seeing_model):
     with pytest.raises(QueryError, match="tiny knows no pictures"):
         variants_of(tiny_model, [])
     with pytest.raises(ValueError, match="wanted one each"):
-        image_evaluation.measure(
+        image_retrieval.measure(
             seeing_model,
             ImageBenchmark("x", "", "dev", (clip("a", "a"),), ()),
             [],

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cacara import images
 from cacara.errors import ImageError
-from cacara.images import GALLERY_LIMITS, ImageLimits, load
+from cacara.media import images
+from cacara.media.images import GALLERY_LIMITS, ImageLimits, load
 
 
 def save(path, image, **options):

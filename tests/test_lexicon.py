@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cacara.errors import CacaraError
-from cacara.lexicon import Concept, Lexicon, bare_name
+from cacara.words.lexicon import Concept, Lexicon, bare_name
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cacara import audio_streaming, long_recordings
-from cacara.audio_decoding import SAMPLE_RATE_HZ
+from cacara import long_recordings
 from cacara.errors import QueryError
 from cacara.long_recordings import Timeline, Windowing
+from cacara.media import streaming
+from cacara.media.decoding import SAMPLE_RATE_HZ
 
 
 def in_blocks(samples: np.ndarray, size: int, closed: list[bool] | None = None):
@@ -118,10 +119,10 @@ def test_who_stops_the_work_closes_the_decoder(tiny_model, noise):
 
 
 def test_a_copy_and_a_first_block_change_nothing(tmp_path, noise):
-    from cacara import audio
+    from cacara.media import audio
 
     whole = in_blocks(noise, 10_000)
     first = next(whole)
-    pieces = list(audio_streaming.copied(audio_streaming.chained(first, whole), tmp_path / "copy.wav"))
+    pieces = list(streaming.copied(streaming.chained(first, whole), tmp_path / "copy.wav"))
     np.testing.assert_array_equal(np.concatenate(pieces), noise)
     np.testing.assert_allclose(audio.load(tmp_path / "copy.wav").waveform, noise, atol=1 / 32_000)

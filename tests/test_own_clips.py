@@ -11,7 +11,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 import app as app_module
-from cacara import audio, checkpoint
+from cacara import checkpoint
+from cacara.media import audio
 from ui.annotate import handlers, work
 from ui.media import media_routes, sound_url
 from ui.review import deciding

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from cacara.evaluation_outcome import Outcome, outcome_of, part_of
-from cacara.rank_statistics import (
+from cacara.evaluation.outcome import Outcome, outcome_of, part_of
+from cacara.evaluation.rank_statistics import (
     concept_ranks,
     confusions,
     mean_rank_variance,

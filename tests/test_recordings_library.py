@@ -8,8 +8,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from cacara import audio
 from cacara.errors import QueryError
+from cacara.media import audio
 from ui.recordings import finding, library, rendering, routes
 from ui.recordings.library import Recordings
 from ui.wording import available, wording

@@ -11,9 +11,10 @@ from audio_files import tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cacara import audio, retrieval
+from cacara import retrieval
 from cacara.errors import AudioError, GalleryError, LanguageError, QueryError
 from cacara.gallery import Gallery, load_folder
+from cacara.media import audio
 from cacara.retrieval import MAX_HITS, Retriever, clean_query
 
 CAPTIONS = """file,language,text
@@ -368,8 +369,7 @@ def test_a_sound_that_cannot_be_read_is_left_out_and_logged(tmp_path, gallery, t
 
 
 def test_sounds_too_faint_for_a_number_do_not_stop_the_others(tmp_path, gallery, tiny_model):
-    faint = tmp_path / "faint"
-    faint.mkdir()
+    (faint := tmp_path / "faint").mkdir()
     (faint / "good.wav").write_bytes(gallery.clips[0].path.read_bytes())
     soundfile.write(faint / "faint.wav", np.full(16_000, 1e-41, np.float32), 16_000, "FLOAT")
     soundfile.write(faint / "silent.wav", np.zeros(16_000, np.float32), 16_000, "FLOAT")

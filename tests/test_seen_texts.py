@@ -5,8 +5,8 @@ import json
 import pytest
 
 from cacara import seen_texts
-from cacara.benchmark_file import Rows, SoundRow, TextRow, rows_hash, text_hash
 from cacara.errors import CheckpointError
+from cacara.evaluation.benchmark_file import Rows, SoundRow, TextRow, rows_hash, text_hash
 from cacara.seen_texts import SEEN, SeenTexts
 
 ROWS = Rows(

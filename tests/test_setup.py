@@ -6,9 +6,10 @@ import dataclasses
 import pytest
 from audio_files import tone
 
-from cacara import audio, checkpoint, gallery, setup
+from cacara import checkpoint, gallery, setup
 from cacara.backbones import audio as towers
 from cacara.errors import CheckpointError, DeviceError, GalleryError
+from cacara.media import audio
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from cacara.significance import holm, paired_difference
+from cacara.evaluation.significance import holm, paired_difference
 
 HITS = st.sampled_from([0.0, 100.0])
 

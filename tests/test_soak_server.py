@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara import audio
+from cacara.media import audio
 
 sys.path.insert(0, str(Path(__file__).parent / "soak"))
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara import audio, source_texts, sources, speech
+from cacara import source_texts, sources, speech
 from cacara.errors import AudioError, QueryError, SourceError
+from cacara.media import audio
 
 
 class StandIn:

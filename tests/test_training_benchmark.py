@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara import audio, benchmark, benchmark_file
 from cacara.errors import ManifestError
+from cacara.evaluation import benchmark, benchmark_file
+from cacara.media import audio
 from training import benchmark as builder
 from training.corpora import rules
 

@@ -11,14 +11,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cacara import audio, benchmark_file, checkpoint, sources
+from cacara import checkpoint, sources
 from cacara.adapters import AudioHead
 from cacara.backbones import audio as audio_backbones
 from cacara.backbones.yamnet import Yamnet, YamnetConfig
-from cacara.benchmark_file import Rows, SoundRow, TextRow, file_hash, text_hash
 from cacara.config import TextConfig
 from cacara.errors import ManifestError
+from cacara.evaluation import benchmark_file
+from cacara.evaluation.benchmark_file import Rows, SoundRow, TextRow, file_hash, text_hash
 from cacara.manifest import Clip
+from cacara.media import audio
 from training import class_names, corpora, features, loop, text_statistics
 from training.data import CaptionedFeatures
 from training.emergent_alignment import (

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from cacara import audio
 from cacara.backbones.audio import AudioTower
 from cacara.backbones.yamnet import Yamnet, YamnetConfig
-from cacara.benchmark_file import file_hash
 from cacara.errors import ManifestError
+from cacara.evaluation.benchmark_file import file_hash
 from cacara.manifest import Clip
+from cacara.media import audio
 from training import features
 from training.features import ViewOptions
 from training.run_folder import RunError

@@ -12,12 +12,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from cacara import benchmark_file, checkpoint, image_benchmark
+from cacara import checkpoint
 from cacara.adapters import ImageHead
 from cacara.backbones import image
 from cacara.config import ImageConfig
 from cacara.errors import CheckpointError, ManifestError, QueryError
-from cacara.image_benchmark import ImageRow, ImageRows
+from cacara.evaluation import benchmark_file, image_benchmark
+from cacara.evaluation.image_benchmark import ImageRow, ImageRows
 from training import image_alignment, image_card
 from training.image_alignment import ImageAlignmentOptions, ImageHeadOptions, phrasings, train_pictures
 from training.image_features import ImageViewOptions

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cacara import image_benchmark, sources
+from cacara import sources
+from cacara.evaluation import image_benchmark
 from training import image_benchmark as builder
 from training.image_benchmark import concept_of, noun_of, shared_looks
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from cacara import acquirer_files, checkpoint, language_acquirers, seen_texts
 from cacara.config import AcquirerConfig
 from cacara.errors import LanguageError, ManifestError
-from cacara.image_benchmark import ImageRow, ImageRows
+from cacara.evaluation.image_benchmark import ImageRow, ImageRows
 from training import language_acquisition, language_exposure, language_teaching, language_transfer, translations
 from training.__main__ import main
 from training.language_acquisition import LanguageAcquisition, LanguageAcquisitionOptions, StageOptions

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cacara import benchmark_file
-from cacara.benchmark_file import rows_hash, text_hash
+from cacara.evaluation import benchmark_file
+from cacara.evaluation.benchmark_file import rows_hash, text_hash
 from cacara.manifest import Clip
 from training.seen import seen_in_training
 

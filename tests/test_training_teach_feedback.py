@@ -13,8 +13,8 @@ from feedback_examples import caption, judgement
 
 from cacara import acquirer_files, checkpoint, gallery, language_acquirers
 from cacara.acquirer_files import AcquirerFile
-from cacara.benchmark import Benchmark, Query
 from cacara.config import AcquirerConfig
+from cacara.evaluation.benchmark import Benchmark, Query
 from cacara.gallery import Gallery
 from cacara.manifest import Clip
 from cacara.model import Cacara

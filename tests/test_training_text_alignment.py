@@ -11,9 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cacara import benchmark_file, checkpoint, lora, seen_texts
+from cacara import checkpoint, lora, seen_texts
 from cacara.backbones import text
 from cacara.errors import ManifestError
+from cacara.evaluation import benchmark_file
 from training import text_alignment, text_average, translations
 from training.loop import LoopOptions
 from training.run_folder import RunError

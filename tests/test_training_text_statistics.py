@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from cacara.benchmark_file import text_hash
 from cacara.errors import SourceError
+from cacara.evaluation.benchmark_file import text_hash
 from training import text_statistics
 from training.text_statistics import cached_centres, cldr_names, embed, language_centres
 

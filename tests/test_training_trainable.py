@@ -14,7 +14,7 @@ from test_training_emergent_alignment import World, noise, tiny_yamnet, world  #
 from cacara import checkpoint
 from cacara.backbones import text
 from cacara.backbones.audio import AudioTower
-from cacara.benchmark_file import file_hash
+from cacara.evaluation.benchmark_file import file_hash
 from cacara.manifest import Clip
 from training import features, sounds
 from training.features import ViewOptions

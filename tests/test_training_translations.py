@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cacara import benchmark_file
 from cacara.errors import ManifestError, SourceError
+from cacara.evaluation import benchmark_file
 from training import translations
 from training.corpora import qt_messages, rules
 from training.translations import Translation
@@ -99,8 +99,9 @@ def test_an_unknown_policy_lists_the_known_ones():
 
 @pytest.mark.weights
 def test_no_benchmark_string_is_among_the_pairs_of_either_policy():
-    from cacara import benchmark, sources
-    from cacara.benchmark_file import text_hash
+    from cacara import sources
+    from cacara.evaluation import benchmark
+    from cacara.evaluation.benchmark_file import text_hash
 
     pairs = translations.collect({key: sources.fetch(key) for key in ("cldr", "tuxpaint")})
     assert len(pairs) > 200_000
@@ -114,7 +115,8 @@ def test_no_benchmark_string_is_among_the_pairs_of_either_policy():
 @pytest.mark.weights
 @pytest.mark.parametrize("split", ["dev", "test"])
 def test_every_english_text_of_the_benchmark_names_its_concept(split):
-    from cacara import benchmark, sources
+    from cacara import sources
+    from cacara.evaluation import benchmark
 
     keys = benchmark.required_sources(BENCHMARK, split)
     resolved = benchmark.load(BENCHMARK, split, {key: sources.fetch(key) for key in keys})

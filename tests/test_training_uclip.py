@@ -17,8 +17,9 @@ import torch
 from test_training_emergent_alignment import world  # noqa: F401  (a fixture)
 from torch.nn import functional
 
-from cacara import benchmark_file, checkpoint, seen_texts
+from cacara import checkpoint, seen_texts
 from cacara.config import ProjectorsConfig, TextConfig
+from cacara.evaluation import benchmark_file
 from cacara.uclip import Projectors
 from training import loop, translations, uclip, uclip_banks, uclip_base, uclip_study
 from training.loop import LoopOptions

@@ -10,10 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cacara import checkpoint, image_evaluation
+from cacara import checkpoint
 from cacara.adapters import LanguageCentring
 from cacara.config import ModelConfig, ProjectorsConfig
 from cacara.errors import CheckpointError
+from cacara.evaluation import image_retrieval
 from cacara.uclip import ProjectorHead, Projectors
 
 CARD = "---\nlicense: apache-2.0\n---\n\n# tiny 1\n"
@@ -85,7 +86,7 @@ def test_pictures_go_through_the_same_head_as_sounds(seeing_model, folder):
     picture = np.full((20, 30, 3), 90, np.uint8)
     expected = model.projectors.dual(torch.from_numpy(seeing_model.encode_image([picture]))).detach().numpy()
     np.testing.assert_allclose(model.encode_image([picture]), expected, atol=1e-5)
-    own, *branches = image_evaluation.variants_of(model, [picture]).values()
+    own, *branches = image_retrieval.variants_of(model, [picture]).values()
     np.testing.assert_allclose(own.encode_audio([picture]), expected, atol=1e-5)
     assert all(branch.encode_audio([picture]).shape == (1, 20) for branch in branches)
 

@@ -15,7 +15,7 @@ import pytest
 from test_ui_services import in_event_loop, make_services
 
 import app as app_module
-from cacara import audio
+from cacara.media import audio
 
 ROOT = Path(app_module.__file__).parent
 ME = "visitor-1"

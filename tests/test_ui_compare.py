@@ -11,8 +11,8 @@ import re
 import pytest
 from test_ui_services import make_services
 
-from cacara.diagnosis import Finding
 from cacara.errors import CacaraError, QueryError
+from cacara.words.diagnosis import Finding
 from ui.compare import comparing, telling
 from ui.compare.memory import Compared, ComparisonMemory
 from ui.wording import available, wording

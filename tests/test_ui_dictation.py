@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from test_ui_services import make_services
 
-from cacara import audio
 from cacara.errors import QueryError, SourceError
+from cacara.media import audio
 from cacara.package_clients import Progress
 from cacara.speech import Transcript
 from ui import search_tab

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import pytest
 from test_ui_services import make_services
 
-from cacara import embedding_map_store
-from cacara.embedding_map import KINDS
-from cacara.embedding_map_points import MapStopped
+from cacara.embedding_map import store
+from cacara.embedding_map.plane import KINDS
+from cacara.embedding_map.points import MapStopped
 from cacara.errors import CacaraError, QueryError
 from feedback_db.records import FeedbackError
 from ui.map import handlers, mapping, rendering
@@ -108,7 +108,7 @@ def test_words_are_placed_near_the_text_they_equal(services, opened):
 
 
 def test_the_endpoint_begins_a_map_that_is_not_there_and_says_so(services, monkeypatch):
-    monkeypatch.setattr(embedding_map_store, "make", lambda *_: pytest.fail("not in this thread"))
+    monkeypatch.setattr(store, "make", lambda *_: pytest.fail("not in this thread"))
     begun = []
     monkeypatch.setattr(
         MapDesk, "make", lambda self, *given: begun.append(given) or SimpleNamespace(step="wait", fraction=None)
@@ -206,7 +206,7 @@ def test_a_map_goes_on_while_anybody_waits_and_ends_with_the_last(services, monk
         ended.set()
         raise MapStopped("the making of the map was stopped")
 
-    monkeypatch.setattr(embedding_map_store, "make", slow)
+    monkeypatch.setattr(store, "make", slow)
     desk, (retriever, inputs) = MapDesk(), mapping.find_inputs(services, ["ar"], True, "", ENGLISH)
     desk.make(retriever, inputs, "one")
     desk.make(retriever, inputs, "two")
@@ -225,7 +225,7 @@ def test_a_failure_is_told_in_one_line_and_the_next_wish_begins_anew(services, m
     def failing(*_):
         raise CacaraError("the disk\nis on <fire>")
 
-    monkeypatch.setattr(embedding_map_store, "make", failing)
+    monkeypatch.setattr(store, "make", failing)
     desk, (retriever, inputs) = MapDesk(), mapping.find_inputs(services, ["ar"], True, "", ENGLISH)
     job = desk.make(retriever, inputs, ME)
     deadline = time.monotonic() + 10
@@ -246,7 +246,7 @@ def test_only_so_many_maps_are_wanted_at_once(services, monkeypatch):
         release.wait(10)
         raise MapStopped("stopped")
 
-    monkeypatch.setattr(embedding_map_store, "make", waiting)
+    monkeypatch.setattr(store, "make", waiting)
     desk = MapDesk()
     desk.make(*mapping.find_inputs(services, ["ar"], True, "", ENGLISH), ME)
     with pytest.raises(QueryError, match="1 maps are being drawn"):

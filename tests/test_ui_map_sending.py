@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from test_ui_services import CAPTIONS, make_services
 
-from cacara.embedding_map import EmbeddingMap, MapInputs, MapPoint
+from cacara.embedding_map.plane import EmbeddingMap, MapInputs, MapPoint
 from cacara.errors import CacaraError, QueryError
 from feedback_db import Campaign, FeedbackError, Item
 from ui.annotate import work

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from test_ui_services import make_gallery
 
-from cacara import audio
 from cacara.errors import GalleryError, ImageError, QueryError
 from cacara.gallery import PICTURE, load_folder
+from cacara.media import audio
 from cacara.retrieval import Retriever
 from ui import picture_input, rendering, search_tab
 from ui.judging import flag, undo

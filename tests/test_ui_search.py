@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from test_ui_services import make_services
 
-from cacara import audio
 from cacara.errors import AudioError, CacaraError, QueryError
+from cacara.media import audio
 from feedback_db.records import FeedbackError
 from ui import search_tab
 from ui.answers import described, nearest_language

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from cacara import audio
+from cacara.media import audio
 from feedback_db.records import FeedbackError
 from ui.services import Feedback, Services
 from ui.startup import Engine

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cacara import video
 from cacara.errors import ImageError
-from cacara.video import VideoLimits
+from cacara.media import video
+from cacara.media.video import VideoLimits
 
 
 def film(path, count=60, rate=20, size=(64, 48)):
@@ -75,7 +75,7 @@ def test_what_is_no_video_is_told(tmp_path, content):
 def test_a_sound_and_a_missing_file_are_no_video(tmp_path):
     from audio_files import tone
 
-    from cacara import audio
+    from cacara.media import audio
 
     audio.write_wav(tmp_path / "tone.wav", tone(1))
     for name in ("tone.wav", "absent.mp4"):

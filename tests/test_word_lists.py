@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from cacara import word_lists
 from cacara.errors import CacaraError
-from cacara.word_lists import BadRow, Entry, read
+from cacara.words import word_lists
+from cacara.words.word_lists import BadRow, Entry, read
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from cacara import audio as audio_files
 from cacara.backbones import audio, yamnet_weights
 from cacara.backbones.audio import AudioTower
 from cacara.backbones.yamnet import (
@@ -24,6 +23,7 @@ from cacara.backbones.yamnet import (
     pad_same,
 )
 from cacara.errors import AudioError, CheckpointError, SourceError
+from cacara.media import audio as audio_files
 
 SMALL = YamnetConfig(8, ((16, 2), (24, 2)), 7)
 

@@ -14,9 +14,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cacara import benchmark, benchmark_file, languages, source_texts, sources
-from cacara.benchmark_file import OWN, Rows, SoundRow, TextRow, file_hash, text_hash
+from cacara import languages, source_texts, sources
 from cacara.errors import LanguageError, ManifestError
+from cacara.evaluation import benchmark, benchmark_file
+from cacara.evaluation.benchmark_file import OWN, Rows, SoundRow, TextRow, file_hash, text_hash
 from cacara.manifest import Clip
 from training.corpora import collect, rules
 from training.corpora.fingerprint import COPY_SIMILARITY, Fingerprint, fingerprint

@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cacara import audio
 from cacara.manifest import Clip
+from cacara.media import audio
 from training.translations import Translation
 
 LIMITS = audio.AudioLimits(max_seconds=600.0, max_decode_seconds=600.0)

@@ -22,13 +22,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara import benchmark_file, checkpoint, sources
+from cacara import checkpoint, sources
 from cacara.adapters import AnchoredHead, AudioHead, LanguageCentring
 from cacara.backbones import audio, text
 from cacara.backbones.audio import AudioTower
 from cacara.backbones.text import TextTower
 from cacara.config import AudioConfig, ModelConfig, TextConfig
 from cacara.errors import CheckpointError
+from cacara.evaluation import benchmark_file
 from cacara.manifest import Clip
 from training import class_names, corpora, features, loop, losses, model_card, run_folder, sounds, text_statistics
 from training.corpora import captioned_folders

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from cacara import audio
 from cacara.backbones.audio import AudioTower
 from cacara.errors import AudioError, ManifestError
 from cacara.manifest import Clip
+from cacara.media import audio
 from training import cached_arrays
 from training.run_folder import RunError
 

@@ -19,10 +19,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cacara import benchmark, checkpoint, sources
-from cacara.benchmark import Benchmark, Query
+from cacara import checkpoint, sources
+from cacara.evaluation import benchmark
+from cacara.evaluation.benchmark import Benchmark, Query
+from cacara.evaluation.significance import Difference, paired_difference
 from cacara.model import Cacara
-from cacara.significance import Difference, paired_difference
 from feedback_db.review_records import Pair
 from training import corpora, feedback_manifest, finetune_feedback, finetune_feedback_data, gate
 from training.feedback_manifest import Manifest

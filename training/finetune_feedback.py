@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from cacara import benchmark, benchmark_file, checkpoint, gallery, seen_texts, sources
+from cacara import checkpoint, gallery, seen_texts, sources
 from cacara.adapters import AnchoredHead
+from cacara.evaluation import benchmark, benchmark_file
 from cacara.gallery import Gallery
 from cacara.model import Cacara
 from cacara.seen_texts import SeenTexts

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cacara import audio, images
 from cacara.errors import AudioError, ImageError
 from cacara.gallery import Gallery
 from cacara.manifest import Clip
+from cacara.media import audio, images
 from cacara.model import Cacara
 from feedback_db.recordings import recording_path
 from training import cached_arrays

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara.metrics import ranks_of_first_relevant
-from cacara.significance import Difference, holm, paired_difference
+from cacara.evaluation.metrics import ranks_of_first_relevant
+from cacara.evaluation.significance import Difference, holm, paired_difference
 from training.run_folder import replace_text
 
 GATE = "gate.json"

@@ -20,12 +20,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cacara import benchmark_file, checkpoint, image_benchmark, sources
+from cacara import checkpoint, sources
 from cacara.adapters import ImageHead
 from cacara.backbones import efficientnet_weights, image
 from cacara.backbones.image import ImageTower
 from cacara.config import ImageConfig
 from cacara.errors import ManifestError
+from cacara.evaluation import benchmark_file, image_benchmark
 from cacara.manifest import Clip
 from cacara.model import Cacara
 from training import cached_arrays, class_names, image_card, image_features, loop, run_folder

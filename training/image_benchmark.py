@@ -17,9 +17,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cacara import benchmark_file, image_benchmark, images, source_texts, sources
+from cacara import source_texts, sources
 from cacara.errors import ManifestError
-from cacara.image_benchmark import ImageRow, ImageRows
+from cacara.evaluation import benchmark_file, image_benchmark
+from cacara.evaluation.image_benchmark import ImageRow, ImageRows
+from cacara.media import images
 from training.corpora import rules
 
 NAME, VERSION = "images-v1", 1

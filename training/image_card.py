@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cacara import sources
 from cacara.adapters import ImageHead
-from cacara.image_benchmark import ImageRows
+from cacara.evaluation.image_benchmark import ImageRows
 from cacara.manifest import Clip
 
 if TYPE_CHECKING:

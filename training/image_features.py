@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageEnhance
 
-from cacara import images
 from cacara.backbones import image
 from cacara.backbones.image import ImageTower
 from cacara.manifest import Clip
+from cacara.media import images
 from training import cached_arrays
 from training.features import Features
 from training.run_folder import RunError

@@ -27,9 +27,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara import benchmark_file, checkpoint, language_acquirers, seen_texts
+from cacara import checkpoint, language_acquirers, seen_texts
 from cacara.acquirer_files import AcquirerFile
 from cacara.config import AcquirerConfig
+from cacara.evaluation import benchmark_file
 from cacara.language_acquirers import Acquirers
 from cacara.model import Cacara
 from cacara.seen_texts import SeenTexts

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cacara import benchmark_file, image_benchmark, source_texts, sources
-from cacara.benchmark_file import text_hash
+from cacara import source_texts, sources
+from cacara.evaluation import benchmark_file, image_benchmark
+from cacara.evaluation.benchmark_file import text_hash
 from cacara.manifest import Clip
 from cacara.model import Cacara
 from training import corpora, features, image_features, translations

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara import benchmark_file, checkpoint, sources
+from cacara import checkpoint, sources
 from cacara.adapters import AudioHead
 from cacara.backbones import audio, text
 from cacara.config import AudioConfig, ModelConfig, TextConfig
+from cacara.evaluation import benchmark_file
 from training import corpora, features, loop, losses, model_card, run_folder, text_statistics
 from training.data import CaptionedFeatures, require_english
 from training.emergent_alignment import caption_embeddings

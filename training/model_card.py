@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from cacara import sources
 from cacara.adapters import AudioHead
 from cacara.backbones import minilm_weights
-from cacara.benchmark_file import Rows, rows_hash
 from cacara.config import ModelConfig
+from cacara.evaluation.benchmark_file import Rows, rows_hash
 from cacara.manifest import Clip
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cacara import benchmark_file, sources
+from cacara import sources
 from cacara.errors import ManifestError
+from cacara.evaluation import benchmark_file
 from cacara.manifest import write_clips
 from training import corpora, data_page, translations
 from training.corpora.packages import PACKAGES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cacara import benchmark_file
+from cacara.evaluation import benchmark_file
 from cacara.manifest import Clip
 from cacara.seen_texts import SeenTexts
 from training.translations import concept_names, names_any

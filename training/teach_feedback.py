@@ -19,7 +19,7 @@ import torch
 
 from cacara import acquirer_files, checkpoint, gallery, languages
 from cacara.acquirer_files import AcquirerFile
-from cacara.benchmark import Benchmark
+from cacara.evaluation.benchmark import Benchmark
 from cacara.model import Cacara
 from training import feedback_manifest, language_pairs, teach_feedback_gate, teach_feedback_pairs, text_statistics
 from training.feedback_manifest import Manifest

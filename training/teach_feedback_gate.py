@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara import benchmark, sources
-from cacara.benchmark import Benchmark
+from cacara import sources
+from cacara.evaluation import benchmark
+from cacara.evaluation.benchmark import Benchmark
 from cacara.model import Cacara
 from training import finetune_feedback_data, gate
 from training.finetune_feedback import placed

@@ -23,9 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara import benchmark_file, checkpoint, lora, seen_texts, sources
+from cacara import checkpoint, lora, seen_texts, sources
 from cacara.backbones.text import TextTower
 from cacara.errors import ManifestError
+from cacara.evaluation import benchmark_file
 from cacara.model import Cacara
 from cacara.seen_texts import SeenTexts
 from training import cached_arrays, loop, run_folder, text_card, text_statistics, translations

@@ -15,8 +15,8 @@ import torch
 from cacara import languages, source_texts
 from cacara.adapters import LanguageCentring
 from cacara.backbones.text import TextTower
-from cacara.benchmark_file import text_hash
 from cacara.errors import LanguageError, SourceError
+from cacara.evaluation.benchmark_file import text_hash
 from training import cached_arrays
 
 FORMAT = 1

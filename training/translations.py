@@ -17,9 +17,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cacara import benchmark_file, languages, source_texts, sources
-from cacara.benchmark_file import text_hash
+from cacara import languages, source_texts, sources
 from cacara.errors import LanguageError, ManifestError, SourceError
+from cacara.evaluation import benchmark_file
+from cacara.evaluation.benchmark_file import text_hash
 from training import text_statistics
 from training.corpora import freedict, qt_messages, rules
 

@@ -24,11 +24,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara import benchmark_file, checkpoint, sources
+from cacara import checkpoint, sources
 from cacara.adapters import LanguageCentring
 from cacara.backbones import text
 from cacara.backbones.text import TextTower
 from cacara.config import ModelConfig, ProjectorsConfig, TextConfig
+from cacara.evaluation import benchmark_file
 from cacara.manifest import Clip
 from cacara.model import Cacara
 from cacara.uclip import Projectors

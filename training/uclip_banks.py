@@ -17,10 +17,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from cacara import benchmark_file
 from cacara.adapters import LanguageCentring
 from cacara.backbones.text import TextTower
 from cacara.errors import ManifestError
+from cacara.evaluation import benchmark_file
 from cacara.model import Cacara
 from training import cached_arrays, text_alignment, text_statistics
 from training.run_folder import RunError

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cacara import sources
-from cacara.benchmark_file import rows_hash
 from cacara.config import ModelConfig
+from cacara.evaluation.benchmark_file import rows_hash
 from cacara.manifest import Clip
 from cacara.uclip import Projectors
 from training.text_card import POLICIES

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cacara import benchmark_file, image_benchmark, sources
+from cacara import sources
+from cacara.evaluation import benchmark_file, image_benchmark
 from cacara.manifest import Clip
 from cacara.model import Cacara
 from training import corpora, features, image_alignment, image_features

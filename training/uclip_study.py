@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from cacara import benchmark, checkpoint, sources
+from cacara import checkpoint, sources
+from cacara.evaluation import benchmark
 from cacara.index import ExactIndex
 from training import loop, translations, uclip
 from training.run_folder import RunError

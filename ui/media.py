@@ -142,7 +142,7 @@ def _fetch(key: str) -> None:
 
 
 def _decoded(path: Path) -> Response:
-    from cacara import audio
+    from cacara.media import audio
 
     samples = (audio.load(path).waveform.clip(-1, 1) * 32767).astype("<i2")
     buffer = io.BytesIO()

@@ -24,5 +24,5 @@ PictureInput: type[gr.Image] = abc.ABCMeta.__new__(
 """``gr.Image`` whose handler gets the uploaded file as it is.
 
 Gradio's own opens every upload first, and what it says of one that is no picture is no help to a visitor;
-``cacara.images.load`` checks more, and says what is wanted.
+``cacara.media.images.load`` checks more, and says what is wanted.
 """

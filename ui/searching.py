@@ -96,7 +96,8 @@ def search_audio(
         names. ``speech`` is how much of it is speech, 0 to 1, or null, and ``is_speech`` whether that is enough for
         ``/write_down``, which takes the ``search_id`` of ``words``.
     """
-    from cacara import audio, speech
+    from cacara import speech
+    from cacara.media import audio
 
     words = wording(text("interface", interface))
     if not recording:
@@ -150,7 +151,7 @@ def search_image(
         ``pictures``, each with ``hits`` as in ``/search_text``; their ``search_id`` is null, as what is found by a
         picture is not judged.
     """
-    from cacara import images
+    from cacara.media import images
 
     words = wording(text("interface", interface))
     if not picture:
@@ -184,7 +185,7 @@ def search_video(
     Returns:
         As ``/search_image``, and ``frames``: how many of its pictures were looked at.
     """
-    from cacara import video as videos
+    from cacara.media import video as videos
 
     words = wording(text("interface", interface))
     if not video:

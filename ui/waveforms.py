@@ -34,7 +34,7 @@ def drawing(clip: Clip) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         pass
-    from cacara import audio
+    from cacara.media import audio
 
     made = draw(audio.peaks(audio.load(clip.path, audio.GALLERY_LIMITS).waveform, BARS))
     partial = path.with_name(f"{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.partial")

@@ -30,7 +30,7 @@ def write_down(services: Services, search_id: str, language: str = DETECT, inter
         ``probability`` of the guess and ``query_language``: the code for ``/search_text``, ``auto`` where the model has
         no such language.
     """
-    from cacara import audio
+    from cacara.media import audio
 
     words = wording(text("interface", interface))
     given = chosen_language(language)

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara import audio, gallery
+from cacara import gallery
 from cacara.manifest import Clip
+from cacara.media import audio
 from ui.wording import wording
 
 playwright = pytest.importorskip("playwright.sync_api", reason="requirements-dev.txt is not installed")

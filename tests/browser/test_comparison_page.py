@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara.benchmark import Benchmark
-from cacara.evaluation_comparison import Contender, compare
-from cacara.evaluation_outcome import NO_LANGUAGE, outcome_of
-from cacara.evaluation_page import to_html
+from cacara.evaluation.benchmark import Benchmark
+from cacara.evaluation.outcome import NO_LANGUAGE, outcome_of
+from cacara.evaluation.page import to_html
+from cacara.evaluation.side_by_side import Contender, compare
 
 CONCEPTS = [f"concept{number}" for number in range(12)]
 

@@ -16,7 +16,7 @@ from tabs import show_tab
 from test_ui_services import in_event_loop
 
 import app as app_module
-from cacara import audio
+from cacara.media import audio
 from cacara.registry import POINTER, VERSIONS
 from feedback_db import Campaign, Caption, Item, Judgement, Store, save_recording
 from feedback_db.exchange import to_line

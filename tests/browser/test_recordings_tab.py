@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from cacara import audio
+from cacara.media import audio
 
 HEARING_SECONDS = 240
 HOSTILE = "<img src=x onerror=alert(1)>"

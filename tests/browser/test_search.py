@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara import audio
+from cacara.media import audio
 
 HOSTILE = "<script>window.hacked=1</script><img src=x onerror='window.hacked=2'> ${window.hacked=3} {{value}}"
 

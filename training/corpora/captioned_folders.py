@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from cacara import benchmark_file, sources
+from cacara import sources
 from cacara.errors import ManifestError
+from cacara.evaluation import benchmark_file
 from cacara.manifest import Clip
 from training.run_folder import RunError
 

@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from cacara import benchmark_file
 from cacara.errors import AudioError
+from cacara.evaluation import benchmark_file
 from cacara.manifest import Clip
 from training.corpora import rules
 from training.corpora.fingerprint import DUPLICATE_SIMILARITY, Fingerprint, fingerprint

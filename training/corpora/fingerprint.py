@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cacara import audio
+from cacara.media import audio
 
 MIN_LEVEL_DBFS = -66.0
 # As a gallery's, but patient: a busy machine must not make a sound unusable.

@@ -7,8 +7,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cacara import benchmark_file, source_texts
+from cacara import source_texts
 from cacara.errors import AudioError, ManifestError
+from cacara.evaluation import benchmark_file
 from cacara.manifest import Clip
 from training.corpora.collect import collect_recordings
 from training.corpora.fingerprint import COPY_SIMILARITY, Fingerprint, fingerprint

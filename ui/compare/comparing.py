@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cacara import word_lists
 from cacara.errors import CacaraError, QueryError
-from cacara.word_lists import Entry, WordList
+from cacara.words import word_lists
+from cacara.words.word_lists import Entry, WordList
 from ui.compare import rendering, telling
 from ui.compare.memory import Compared
 from ui.services import Services
 from ui.wording import FALLBACK, Wording, wording
 
 if TYPE_CHECKING:
-    from cacara.comparison import Comparison
-    from cacara.lexicon import Concept, Lexicon
+    from cacara.words.comparison import Comparison
+    from cacara.words.lexicon import Concept, Lexicon
 
 MATRICES = 10
 """Up to so many concepts an answer to a program holds the similarity matrices too."""
@@ -59,7 +59,7 @@ def compare(
         raise QueryError(f"wanted is a {type(wanted).__name__}; wanted an object of concept to name")
     names = {str(concept): str(name) for concept, name in (wanted or {}).items()}
     retriever = services.engine.retriever(words, model) if model else services.engine.retriever(words)
-    from cacara import comparison  # brings torch, which the thread that prepared has loaded by now
+    from cacara.words import comparison  # brings torch, which the thread that prepared has loaded by now
 
     made = comparison.finish(comparison.compare(retriever, given.entries, names))
     return _plain(Compared(made, retriever), given, words)
@@ -83,7 +83,7 @@ def show_comparison(
             raise QueryError(words("compare_empty"))
         given = word_lists.read(content)
         retriever = services.engine.retriever(words, model) if model else services.engine.retriever(words)
-        from cacara import comparison
+        from cacara.words import comparison
 
         names = {entry.concept: wanted for entry in given.entries} if wanted else {}
         steps = comparison.compare(retriever, given.entries, names)
@@ -110,7 +110,7 @@ def make_csv(
 ) -> dict[str, str]:
     """Return a table of a comparison: ``name`` of the file and its ``content``."""
     compared = _recalled(services, comparison, wording(interface))
-    from cacara import comparison_tables
+    from cacara.words import comparison_tables
 
     rows = comparison_tables.table(compared.comparison, compared.retriever, str(table), concept)
     part = re.sub(r"[^\w-]+", "-", concept or "").strip("-")[:40]
@@ -189,7 +189,7 @@ def lexicon() -> Lexicon:
 
 @functools.cache
 def _lexicon() -> Lexicon:
-    from cacara import lexicon as built_in
+    from cacara.words import lexicon as built_in
 
     return built_in.load()
 
@@ -216,7 +216,7 @@ def _recalled(services: Services, key: str, words: Wording) -> Compared:
 
 
 def _plain(compared: Compared, given: WordList, words: Wording) -> dict[str, Any]:
-    from cacara import comparison_tables
+    from cacara.words import comparison_tables
 
     made = compared.comparison
     concepts: list[dict[str, Any]] = []

@@ -11,8 +11,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cacara.comparison import Comparison, Floats
-    from cacara.comparison_tables import Similarity
+    from cacara.words.comparison import Comparison, Floats
+    from cacara.words.comparison_tables import Similarity
     from ui.wording import Wording
 
 MAX_LABEL = 26

@@ -9,8 +9,8 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cacara.comparison import Comparison
     from cacara.retrieval import Retriever
+    from cacara.words.comparison import Comparison
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,9 +12,9 @@ from ui.compare import figures, telling
 from ui.media import sound_url
 
 if TYPE_CHECKING:
-    from cacara.comparison import Comparison
-    from cacara.diagnosis import Reading
-    from cacara.word_lists import BadRow
+    from cacara.words.comparison import Comparison
+    from cacara.words.diagnosis import Reading
+    from cacara.words.word_lists import BadRow
     from ui.compare.memory import Compared
     from ui.wording import Wording
 
@@ -131,7 +131,7 @@ def concept(compared: Compared, name: str, words: Wording) -> str:
     Raises:
         CacaraError: The comparison has no such concept.
     """
-    from cacara import comparison_tables
+    from cacara.words import comparison_tables
 
     made = compared.comparison
     texts = comparison_tables.require_concept(made, name)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cacara.comparison import Comparison
-    from cacara.diagnosis import Finding
+    from cacara.words.comparison import Comparison
+    from cacara.words.diagnosis import Finding
     from ui.wording import Wording
 
 

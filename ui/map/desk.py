@@ -12,7 +12,7 @@ from cacara.errors import CacaraError, QueryError
 from ui.wording import FALLBACK, wording
 
 if TYPE_CHECKING:
-    from cacara.embedding_map import EmbeddingMap, MapInputs
+    from cacara.embedding_map.plane import EmbeddingMap, MapInputs
     from cacara.package_clients import Progress
     from cacara.retrieval import Retriever
     from ui.wording import Wording
@@ -59,13 +59,13 @@ class MapDesk:
 
     def find(self, inputs: MapInputs) -> EmbeddingMap | None:
         """Return the map of these inputs if it is here or stored."""
-        from cacara import embedding_map_store
+        from cacara.embedding_map import store
 
         with self._lock:
             if inputs.key in self._maps:
                 self._maps.move_to_end(inputs.key)
                 return self._maps[inputs.key]
-        stored = embedding_map_store.read(inputs)
+        stored = store.read(inputs)
         if stored is not None:
             self._keep(stored)
         return stored
@@ -118,15 +118,15 @@ class MapDesk:
                     job.stop.set()
 
     def _run(self, job: Job, retriever: Retriever, inputs: MapInputs) -> None:
-        from cacara import embedding_map_store
-        from cacara.embedding_map_points import MapStopped
+        from cacara.embedding_map import store
+        from cacara.embedding_map.points import MapStopped
 
         def report(progress: Progress) -> None:
             job.step, job.fraction = progress.stage, progress.fraction
 
         try:
             with self._one_by_one:
-                self._keep(embedding_map_store.make(retriever, inputs, report, job.stop.is_set))
+                self._keep(store.make(retriever, inputs, report, job.stop.is_set))
         except MapStopped:
             job.phase = "stopped"
         except CacaraError as error:

@@ -14,7 +14,7 @@ from ui.services import Services
 from ui.wording import FALLBACK, wording
 
 if TYPE_CHECKING:
-    from cacara.embedding_map import EmbeddingMap
+    from cacara.embedding_map.plane import EmbeddingMap
 
 
 def map_open(
@@ -35,7 +35,7 @@ def map_open(
     if drawn is None:
         services.maps.make(retriever, inputs, _visitor(visitor), words.code)
         return map_progress(services, inputs.key, interface)
-    from cacara.embedding_map_points import text_counts
+    from cacara.embedding_map.points import text_counts
 
     counts = text_counts(retriever)
     return {

@@ -18,7 +18,7 @@ from ui.wording import FALLBACK, Wording, wording
 if TYPE_CHECKING:
     import numpy as np
 
-    from cacara.embedding_map import EmbeddingMap, MapInputs, Neighbour
+    from cacara.embedding_map.plane import EmbeddingMap, MapInputs, Neighbour
     from cacara.retrieval import Retriever
 
 TOP_K = 6
@@ -40,7 +40,7 @@ def find_inputs(
         words: The language in which an error is told.
     """
     retriever = services.engine.retriever(words, model or None)
-    from cacara import embedding_map_points
+    from cacara.embedding_map import points as embedding_map_points
 
     if languages is not None and not (isinstance(languages, list) and all(isinstance(code, str) for code in languages)):
         raise QueryError(f"languages: found {languages!r:.80}, wanted a list of language codes, e.g. ['en', 'sw']")
@@ -93,7 +93,7 @@ def place_text(retriever: Retriever, drawn: EmbeddingMap, query: str, language: 
 
 def place_sound(retriever: Retriever, drawn: EmbeddingMap, recording: Path, top_k: int = TOP_K) -> dict[str, Any]:
     """Return where a recording falls on a map and what is near it; ``map_neighbours`` tells the fields."""
-    from cacara import audio
+    from cacara.media import audio
 
     waveform = audio.load(recording).waveform
     embedding = retriever.model.encode_audio([waveform])[0]
@@ -113,7 +113,7 @@ def embed_query(
 ) -> tuple[np.ndarray, str, str | None]:
     """Return a query's embedding as the map has texts, the query cleaned, and its language if known."""
     from cacara import languages as language_codes
-    from cacara.embedding_map_points import encode_texts
+    from cacara.embedding_map.points import encode_texts
     from cacara.retrieval import clean_query
 
     query = clean_query(query)

@@ -24,7 +24,7 @@ from ui.wording import FALLBACK, Wording, wording
 if TYPE_CHECKING:
     import numpy as np
 
-    from cacara.embedding_map import EmbeddingMap
+    from cacara.embedding_map.plane import EmbeddingMap
     from cacara.retrieval import Retriever
 
 MOST_ITEMS = 500

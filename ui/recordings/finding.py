@@ -105,7 +105,7 @@ def find_sound(
     services: Services, recording: str, sound: str | None, top_k: int = TOP_K, interface: str = FALLBACK
 ) -> dict[str, Any]:
     """Find the passages of an opened recording that are nearest to a sound; as ``find_text``."""
-    from cacara import audio
+    from cacara.media import audio
 
     words = wording(interface)
     if not sound:
@@ -133,7 +133,8 @@ def find_in_file(
     Returns:
         As ``find_text``, without addresses.
     """
-    from cacara import audio_streaming, languages, long_recordings
+    from cacara import languages, long_recordings
+    from cacara.media import streaming
     from cacara.retrieval import clean_query
 
     words = wording(interface)
@@ -142,7 +143,7 @@ def find_in_file(
     text = clean_query(_text(query))
     chosen = None if language in ("", DETECT, None) else languages.normalise(_text(language))
     hearing = services.engine.retriever(words, model or None).model
-    timeline = long_recordings.embed(hearing, audio_streaming.blocks(Path(file)))
+    timeline = long_recordings.embed(hearing, streaming.blocks(Path(file)))
     found = chosen or languages.detect(text).language
     opened = Opened(Path(file).name, Path(file), Path(file))
     answer = _found(opened, timeline, hearing, hearing.encode_text([text], [found])[0], text, found, top_k)

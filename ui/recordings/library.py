@@ -260,14 +260,15 @@ def _check(opened: Opened, wanted: Callable[[], Cacara | None]) -> None:
 
 
 def _heard(opened: Opened, model: Cacara, wanted: Callable[[], Cacara | None]) -> Timeline:
-    from cacara import audio_streaming, long_recordings
+    from cacara import long_recordings
+    from cacara.media import streaming
 
     def read(share: float) -> None:
         _check(opened, wanted)
         opened.share = share
 
     if opened.timeline is None:
-        blocks = audio_streaming.copied(audio_streaming.blocks(opened.path, report=read), opened.copy)
+        blocks = streaming.copied(streaming.blocks(opened.path, report=read), opened.copy)
     else:  # another model heard it before
-        blocks = audio_streaming.blocks(opened.copy, report=read)
+        blocks = streaming.blocks(opened.copy, report=read)
     return long_recordings.embed(model, blocks, report=lambda seconds: _check(opened, wanted))

@@ -1,0 +1,1 @@
+"""The commands of ``python -m cacara``, one a file."""

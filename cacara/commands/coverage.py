@@ -1,0 +1,146 @@
+"""``python -m cacara coverage``: the table of languages, for the app and for ``docs/coverage.md``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cacara import coverage
+from cacara.commands.command_line import add_command, require_writable, show_progress, write_whole
+from cacara.errors import CacaraError
+
+if TYPE_CHECKING:
+    from cacara.coverage import Coverage, Found, Row
+
+
+_WORD_MARK = "\N{LOWER ONE EIGHTH BLOCK}"  # of SentencePiece
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = add_command(commands, "coverage", tabulate)
+    parser.add_argument(
+        "--report",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="reports of python -m cacara evaluate --json, one a split: their recalls go into the table",
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE.md", help="write the table as Markdown")
+    parser.add_argument("--json", type=Path, metavar="FILE.json", help=f"write it as the app reads it: {coverage.PATH}")
+
+
+def tabulate(options: argparse.Namespace) -> None:
+    """Tell for every language how the text encoder reads it, and how well sounds were found in it."""
+    from cacara import checkpoint, sources
+
+    for path in filter(None, (options.output, options.json)):
+        require_writable(path)
+    config = checkpoint.read_config(checkpoint.find(options.model))
+    reports = [_read(path) for path in options.report]
+    texts = coverage.texts_of(sources.fetch_all(["cldr", "tuxpaint"], show_progress))
+    cut = _tokenizer(config.text.backbone)
+    table = coverage.build(config.name, config.text.backbone, config.languages, texts, cut, reports)
+    if options.json:
+        write_whole(options.json, to_json(table))
+    if options.output:
+        write_whole(options.output, to_markdown(table))
+    if not (options.json or options.output):
+        sys.stdout.write(to_markdown(table))
+
+
+def to_json(table: Coverage) -> str:
+    """Return the table as JSON, a language a line."""
+    content = table.to_json()
+    rows = ",\n".join(json.dumps(row, ensure_ascii=False) for row in content.pop("rows"))
+    head = json.dumps(content, ensure_ascii=False, indent=1)
+    return f'{head[:-2]},\n "rows": [\n{rows}\n]}}\n'
+
+
+def to_markdown(table: Coverage) -> str:
+    """Return the table as a Markdown page."""
+    trained = sum(row.trained_on for row in table.rows)
+    lines = [
+        "# Languages",
+        "",
+        f"{len(table.rows)} languages and variants answer; the encoder, {table.encoder}, was trained on {trained}.",
+        "Made by",
+        "",
+        f"    {coverage.COMMAND} --report DEV.json TEST.json --output docs/coverage.md --json cacara/coverage.json",
+        "",
+        f"which also makes the file that the app's tab shows. Recall in percent, of {table.model} on",
+        f"{table.benchmark or 'no benchmark'}, text → audio with the language given; in brackets its 95 % interval",
+        "over concepts. “–”: not measured, as the benchmark has no texts in that language, or no report was given.",
+        "",
+        "- **Pieces a word**: into how many pieces the encoder's tokenizer cuts a word; few is good. “–” where words",
+        "  are not spaced, or too few texts are known. **Pieces a name** can be compared across scripts: it is counted",
+        "  on CLDR's names of the same emoji, or, where CLDR has none, on Tux Paint's descriptions of its stamps.",
+        "- **Unknown**: share of pieces that stand for signs that the encoder does not know.",
+        f"- **Trained on**: {coverage.ENCODER_SOURCE}. By language, whatever its script.",
+        "",
+        "| code | language | own name | script | direction | trained on | pieces a word | pieces a name | unknown "
+        "| dev R@10 | test R@10 |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+        *(_line(row) for row in table.rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(row: Row) -> str:
+    cells = [
+        row.code,
+        row.name,
+        row.autonym,
+        row.script,
+        row.direction,
+        "yes" if row.trained_on else "no",
+        _number(row.pieces_per_word),
+        _number(row.pieces_per_text),
+        "–" if row.unknown_share is None else f"{100 * row.unknown_share:.1f} %",
+        _recall(row.dev),
+        _recall(row.test),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+def _recall(found: Found | None) -> str:
+    return "–" if found is None else f"{found.recall_at_10:.1f} ({found.low:.1f}–{found.high:.1f})"
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CacaraError(f"the report {path} cannot be read: {error}") from error
+
+
+def _tokenizer(backbone: str) -> Callable[[Sequence[str]], list[tuple[int, int]]]:
+    """Return the function that cuts texts into pieces as a text encoder does, without its weights."""
+    from transformers import AutoTokenizer
+
+    from cacara.backbones import text
+
+    place = str(text.BACKBONES[backbone](show_progress)) if backbone in text.BACKBONES else backbone
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place)
+    except (OSError, ValueError) as error:
+        raise CacaraError(f"the tokenizer of {backbone!r} cannot be loaded: {error}") from error
+
+    mark = tokenizer.get_vocab().get(
+        _WORD_MARK
+    )  # stands alone before a piece that never begins a word, and says nothing
+
+    def cut(texts: Sequence[str]) -> list[tuple[int, int]]:
+        ids = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        return [(len(own) - own.count(mark), own.count(tokenizer.unk_token_id)) for own in ids]
+
+    return cut

@@ -1,0 +1,197 @@
+"""``python -m cacara evaluate``: one model on the frozen benchmark, or several side by side."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cacara.commands import evaluate_images
+from cacara.commands.command_line import add_command, make_folder, require_writable, show_progress, write_whole
+from cacara.package_clients import Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from cacara.evaluation.benchmark import Benchmark
+    from cacara.evaluation.entries import Entry
+    from cacara.evaluation.image_benchmark import ImageBenchmark
+    from cacara.evaluation.outcome import Outcomes
+    from cacara.model import Cacara
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "sounds-v1.jsonl"
+COMPARE_OUTPUT = Path("runs") / "compare"
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = add_command(commands, "evaluate", evaluate)
+    parser.add_argument("--split", choices=("dev", "test"), required=True)
+    parser.add_argument(
+        "--modality", choices=("audio", "image"), default="audio", help="measure sounds, or pictures (default: audio)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the report as JSON")
+    parser.add_argument(
+        "--compare",
+        nargs="+",
+        metavar="MODEL",
+        help="compare these models on the same queries, each [LABEL=]NAME_OR_FOLDER[:untrained|:projection|:native]; "
+        "models that share a name are seeds of one",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help=f"where --compare writes compare.json, compare.md and compare.html (default: {COMPARE_OUTPUT}-SPLIT)",
+    )
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Report recall per language on a split of the frozen benchmark, for one model or several side by side."""
+    if options.compare:
+        _compare(options)
+    elif options.modality == "image":
+        evaluate_images.evaluate_images(options, BENCHMARK)
+    else:
+        _evaluate_one(options)
+
+
+def _evaluate_one(options: argparse.Namespace) -> None:
+    from cacara import checkpoint, text_memory
+    from cacara.evaluation import sound_retrieval
+    from cacara.evaluation.tables import to_markdown
+
+    if options.json:
+        require_writable(options.json)
+    checkpoint.find(options.model)  # a wrong name fails before minutes of fetching
+    benchmark = _benchmark(options.split)
+    model = checkpoint.load(options.model, options.device, report=show_progress)
+    waveforms = _waveforms(benchmark)
+    # Without an anchor nothing of a model works untrained, and its projection is the model.
+    names = ("untrained", "projection") if model.config.audio.anchor_weight else ()
+    variants = {model.name: model, **{name: model.variant(name) for name in names}}
+    texts = [query.text for query in benchmark.queries]
+    text_memory.recall(model, texts)
+    measured = sound_retrieval.measure(variants, benchmark, waveforms, shared_text=True, progress=_tell)
+    text_memory.keep(model, texts)
+    report = sound_retrieval.to_report(measured, benchmark)
+    report |= {"model_version": model.version, "fingerprint": model.fingerprint}
+    if options.json:
+        sound_retrieval.write_report(report, options.json)
+    sys.stdout.write(to_markdown(report))
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from cacara.evaluation import entries as evaluation_models
+    from cacara.evaluation.side_by_side import Contender, compare
+    from cacara.evaluation.side_by_side_tables import to_markdown
+
+    output = options.output or COMPARE_OUTPUT.with_name(f"{COMPARE_OUTPUT.name}-{options.split}")
+    make_folder(output)
+    if options.json:
+        require_writable(options.json)
+    entries = evaluation_models.parse(options.compare)
+    groups = evaluation_models.grouped(entries)
+    seen = {name: evaluation_models.seen_by([entries[at] for at in places]) for name, places in groups.items()}
+    benchmark = _benchmark(options.split)
+    models = evaluation_models.load(entries, options.device, show_progress)
+    outcomes, pictures = _measure_all(entries, models, benchmark)
+    contenders = [
+        Contender(
+            name,
+            tuple(outcomes[place] for place in places),
+            seen[name],
+            {
+                "versions": [models[place].version for place in places],
+                "fingerprints": [models[place].fingerprint for place in places],
+            },
+        )
+        for name, places in groups.items()
+    ]
+    _tell(1.0, "figures and tests")
+    report = compare(contenders, benchmark)
+    if pictures is not None:
+        report["benchmark_of_pictures"] = {"name": pictures.name, "hash": pictures.hash}
+    _write_comparison(report, output, options.json)
+    sys.stdout.write(to_markdown(report))
+    sys.stdout.write(f"\nwritten: {output / 'compare.json'}, {output / 'compare.md'}, {output / 'compare.html'}\n")
+
+
+def _measure_all(
+    entries: Sequence[Entry], models: Sequence[Cacara], benchmark: Benchmark
+) -> tuple[list[Outcomes], ImageBenchmark | None]:
+    """Return each model's outcomes, with those of pictures where it knows pictures, and the pictures' benchmark."""
+    from cacara import text_memory
+    from cacara.evaluation import entries as evaluation_models
+    from cacara.evaluation import image_retrieval, sound_retrieval
+
+    waveforms = _waveforms(benchmark)
+    pictures, seen = _pictures(benchmark.split) if any(model.sees for model in models) else (None, ())
+    texts = [query.text for query in (*benchmark.queries, *(pictures.queries if pictures else ()))]
+    towers = list({id(model.text): model for model in models}.values())
+    for model in towers:
+        text_memory.recall(model, texts)
+    heard: dict[int, Any] = {}
+    systems = {
+        entry.given: evaluation_models.SharedModel(model, heard) for entry, model in zip(entries, models, strict=True)
+    }
+    as_it_is = [sound_retrieval.AS_THE_MODEL_HAS_IT]
+    measured = sound_retrieval.measure(systems, benchmark, waveforms, modes=as_it_is, progress=_tell)
+    outcomes = [dict(found.outcomes) for found in measured]
+    for entry, model, found in zip(entries, models, outcomes, strict=True):
+        if pictures is not None and model.sees:
+            _tell(0.0, f"{entry.given}: {len(seen)} pictures")
+            of_pictures = image_retrieval.measure(model, pictures, seen, benchmark, waveforms, modes=as_it_is)
+            # Without acquirers ("native") its pictures are its own; other variants are branches of the image head too.
+            wanted = entry.variant if entry.variant in ("untrained", "projection") else model.name
+            found.update(next(row.outcomes for row in of_pictures if row.system == wanted))
+    for model in towers:
+        text_memory.keep(model, texts)
+    return list(outcomes), pictures
+
+
+def _write_comparison(report: Mapping[str, Any], output: Path, copy: Path | None) -> None:
+    from cacara.evaluation.page import to_html
+    from cacara.evaluation.side_by_side_tables import to_markdown
+
+    text = json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    for path in (output / "compare.json", *([copy] if copy else [])):
+        write_whole(path, text)
+    write_whole(output / "compare.md", to_markdown(report))
+    write_whole(output / "compare.html", to_html(report))
+
+
+def _benchmark(split: str) -> Benchmark:
+    from cacara import sources
+    from cacara.evaluation import benchmark
+
+    keys = benchmark.required_sources(BENCHMARK, split)
+    return benchmark.load(BENCHMARK, split, sources.fetch_all(sorted(keys), show_progress))
+
+
+def _pictures(split: str) -> tuple[ImageBenchmark, Sequence[np.ndarray]]:
+    from cacara import sources
+    from cacara.evaluation import image_benchmark
+    from cacara.media import images
+
+    keys = {row.source for row in image_benchmark.read().images}
+    pictures = image_benchmark.load(image_benchmark.PATH, split, sources.fetch_all(sorted(keys), show_progress))
+    return pictures, [images.load(picture.path, images.GALLERY_LIMITS) for picture in pictures.images]
+
+
+def _waveforms(benchmark: Benchmark) -> Sequence[np.ndarray]:
+    from cacara.media import audio
+
+    waveforms = []
+    for number, clip in enumerate(benchmark.clips):
+        _tell(number / len(benchmark.clips), "read the sounds")
+        waveforms.append(audio.load(clip.path, audio.GALLERY_LIMITS).waveform)
+    return waveforms
+
+
+def _tell(fraction: float, message: str) -> None:
+    show_progress(Progress("evaluate", message, fraction))

@@ -1,0 +1,54 @@
+"""``python -m cacara evaluate --modality image``: one model on the frozen benchmark of pictures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from cacara.commands.command_line import require_writable, show_progress
+from cacara.package_clients import Progress
+
+
+def evaluate_images(options: argparse.Namespace, sounds_path: Path) -> None:
+    """Report recall per language between texts and pictures, and between sounds and pictures.
+
+    Args:
+        options: ``model``, ``split``, ``device`` and ``json``.
+        sounds_path: The frozen benchmark of sounds.
+
+    Raises:
+        CacaraError: The model knows no pictures, or something cannot be had.
+    """
+    from cacara import checkpoint, sources
+    from cacara.errors import QueryError
+    from cacara.evaluation import benchmark, image_benchmark, image_retrieval, sound_retrieval
+    from cacara.evaluation.tables import to_markdown
+    from cacara.media import audio, images
+
+    if options.json:
+        require_writable(options.json)
+    folder = checkpoint.find(options.model)
+    if checkpoint.read_config(folder).image is None:  # before minutes of fetching
+        raise QueryError(f"the model {options.model} knows no pictures; wanted one with an image head")
+    rows = image_benchmark.read()
+    keys = benchmark.required_sources(sounds_path, options.split) | {row.source for row in rows.images}
+    folders = sources.fetch_all(sorted(keys), show_progress)
+    pictures = image_benchmark.load(image_benchmark.PATH, options.split, folders)
+    sounds = benchmark.load(sounds_path, options.split, folders)
+    model = checkpoint.load(folder, options.device, report=show_progress)
+    seen = [images.load(picture.path, images.GALLERY_LIMITS) for picture in pictures.images]
+    heard = [audio.load(clip.path, audio.GALLERY_LIMITS).waveform for clip in sounds.clips]
+    measured = image_retrieval.measure(
+        model,
+        pictures,
+        seen,
+        sounds,
+        heard,
+        progress=lambda fraction, message: show_progress(Progress("evaluate", message, fraction)),
+    )
+    report = image_retrieval.to_report(measured, pictures)
+    report |= {"model_version": model.version, "fingerprint": model.fingerprint}
+    if options.json:
+        sound_retrieval.write_report(report, options.json)
+    sys.stdout.write(to_markdown(report))

@@ -1,0 +1,161 @@
+"""``python -m cacara find``: where in a long recording something is to be heard."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cacara.annotation_export import FORMATS, Search, export
+from cacara.commands.command_line import add_command, require_writable, show_progress
+from cacara.errors import QueryError
+from cacara.long_recordings import Passage, Timeline, Windowing
+from cacara.package_clients import Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from cacara.model import Cacara
+
+_EPILOG = """\
+An hour takes a few minutes on two cores and a few hundred MB of memory, as does a day. Example:
+
+    python -m cacara find tape.wav --query mbwa --query "mvua kubwa" --language sw --export tape.eaf --export tape.csv
+
+A file of hits has a tier for each query. "!" marks a hit that stands out of the recording: one that lies far above
+what is usual in it. The nearest passages are given even where nothing stands out.
+"""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = add_command(commands, "find", find)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
+    parser.add_argument("recording", type=Path, metavar="RECORDING", help="a sound or video file of any length")
+    parser.add_argument(
+        "--query", action="append", default=[], metavar="TEXT", help="what to find, in any language; may be repeated"
+    )
+    parser.add_argument("--audio", type=Path, metavar="FILE", help="find what sounds like this")
+    parser.add_argument("--language", metavar="CODE", help="the queries' language (default: detected)")
+    parser.add_argument("--top", type=int, default=10, metavar="K", help="how many hits a query, 1 to 100")
+    parser.add_argument("--window", type=float, default=Windowing.window_seconds, metavar="SECONDS")
+    parser.add_argument("--hop", type=float, default=Windowing.hop_seconds, metavar="SECONDS")
+    parser.add_argument(
+        "--export",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help=f"write the hits; the ending says how: {', '.join(FORMATS)}; may be repeated",
+    )
+    parser.add_argument("--hours", type=float, default=24.0, help="a longer recording is cut there (%(default)g)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--json", action="store_true", help="write one JSON object")
+
+
+def find(options: argparse.Namespace) -> None:
+    """Find passages of a long recording by text or by a sound."""
+    from cacara import checkpoint, long_recordings
+    from cacara.media import audio, streaming
+
+    windowing = Windowing(options.window, options.hop)
+    _check(options)
+    heard = audio.load(options.audio).waveform if options.audio else None
+    limits = streaming.StreamLimits(1 << 40, 3600 * options.hours, 24 * 3600)
+    blocks = streaming.blocks(options.recording, limits)
+    first = next(blocks)  # a file that is no sound fails before the model is loaded
+    model = checkpoint.load(options.model, options.device, report=show_progress)
+
+    minutes = [0]
+
+    def told(seconds: float) -> None:
+        if seconds // 60 > minutes[-1]:
+            minutes.append(int(seconds // 60))
+            show_progress(Progress(options.recording.name, f"heard {minutes[-1]} minutes"))
+
+    timeline = long_recordings.embed(model, streaming.chained(first, blocks), windowing, told)
+    show_progress(Progress(options.recording.name, "ready", 1.0))
+    searches = [_search(model, timeline, query, options) for query in options.query]
+    if heard is not None:
+        audio.check_audible(heard)
+        passages = _passages(timeline, model.encode_audio([heard])[0], options.top)
+        searches.append(Search(options.audio.name, None, passages))
+    for path in options.export:
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        partial.write_bytes(export(path.suffix, options.recording.name, timeline.seconds, searches))
+        partial.replace(path)
+    _tell(options, timeline, searches)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what would fail after minutes of work."""
+    if not options.query and not options.audio:
+        raise QueryError("give --query TEXT or --audio FILE, or both")
+    known = {suffix.lower() for suffix in FORMATS}
+    for path in options.export:
+        if path.suffix.lower() not in known:
+            raise QueryError(f"cannot export to {path.name}; wanted an ending of {', '.join(FORMATS)}")
+        require_writable(path)
+    if not 1 <= options.top <= 100:
+        raise QueryError(f"--top is {options.top}; wanted 1 to 100")
+    if not options.hours > 0:
+        raise QueryError(f"--hours is {options.hours:g}; wanted more than 0")
+
+
+def _search(model: Cacara, timeline: Timeline, query: str, options: argparse.Namespace) -> Search:
+    from cacara import languages
+    from cacara.retrieval import clean_query
+
+    text = clean_query(query)
+    language = languages.normalise(options.language) if options.language else languages.detect(text).language
+    embedding = model.encode_text([text], [language])[0]
+    return Search(text, language, _passages(timeline, embedding, options.top))
+
+
+def _passages(timeline: Timeline, embedding: np.ndarray, top: int) -> tuple[Passage, ...]:
+    from cacara import long_recordings
+
+    return long_recordings.passages(timeline, long_recordings.similarity(timeline, embedding), top)
+
+
+def _tell(options: argparse.Namespace, timeline: Timeline, searches: list[Search]) -> None:
+    for note in timeline.notes:
+        sys.stderr.write(f"note: {note}\n")
+    if options.json:
+        told = [
+            {
+                "query": search.query,
+                "language": search.language,
+                "hits": [
+                    {
+                        "rank": hit.rank,
+                        "start_seconds": round(hit.start_seconds, 3),
+                        "end_seconds": round(hit.end_seconds, 3),
+                        "score": round(hit.score, 6),
+                        "prominence": round(hit.prominence, 3),
+                    }
+                    for hit in search.passages
+                ],
+            }
+            for search in searches
+        ]
+        answer = {"recording": options.recording.name, "seconds": round(timeline.seconds, 3), "searches": told}
+        sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+        return
+    for search in searches:
+        sys.stdout.write(f"{search.query} · {search.language or 'language unknown'}\n")
+        for hit in search.passages:
+            times = f"{clock(hit.start_seconds)}–{clock(hit.end_seconds)}"
+            sys.stdout.write(f"{hit.rank:3d}  {times:>17s}  {hit.score:6.3f}{'  !' if hit.clear else ''}\n")
+    for path in options.export:
+        sys.stdout.write(f"written: {path}\n")
+
+
+def clock(seconds: float) -> str:
+    """Return a moment as ``h:mm:ss``."""
+    whole = int(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

@@ -1,0 +1,1 @@
+"""Texts, sounds and pictures in the plane."""

@@ -1,0 +1,1 @@
+"""How well models find things: frozen benchmarks, metrics, reports."""

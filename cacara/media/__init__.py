@@ -1,0 +1,1 @@
+"""Sounds, pictures and videos that others made, decoded within bounds."""
