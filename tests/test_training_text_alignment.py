@@ -15,11 +15,10 @@ from cacara import checkpoint, lora, seen_texts
 from cacara.backbones import text
 from cacara.errors import ManifestError
 from cacara.evaluation import benchmark_file
-from training import text_alignment, text_average, translations
+from training import text_alignment, translations
 from training.loop import LoopOptions
 from training.run_folder import RunError
 from training.text_alignment import TextAlignment, TextAlignmentOptions, Texts, TranslationBatches
-from training.text_average import TextAverageOptions
 from training.translations import Translation
 
 BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "sounds-v1.jsonl"
@@ -114,32 +113,6 @@ def test_a_text_side_is_not_trained_upon_a_trained_one(base, packages, tmp_path)
     final = text_alignment.train(OPTIONS, base, tmp_path / "run", BENCHMARK)
     with pytest.raises(RunError, match="is trained already"):
         text_alignment.train(OPTIONS, final, tmp_path / "again", BENCHMARK)
-
-
-def test_the_mean_of_two_text_sides_lies_between_them_and_its_card_tells_of_both(base, packages, tmp_path):
-    other = dataclasses.replace(OPTIONS, name="other", loop=dataclasses.replace(OPTIONS.loop, seed=1))
-    options = TextAverageOptions("both", "2", "recipe.yaml", (OPTIONS, other))
-    final = text_average.train(options, base, tmp_path / "run", BENCHMARK)
-    frozen, mean = (checkpoint.load(folder, "cpu").text.state_dict() for folder in (base, final))
-    parts = [
-        checkpoint.load(tmp_path / "run" / name / "final", "cpu").text.state_dict() for name in ("tiny-plus", "other")
-    ]
-    moved = 0
-    for name, value in frozen.items():
-        expected = (parts[0][name] + parts[1][name]) / 2
-        torch.testing.assert_close(mean[name], expected, atol=2e-3, rtol=0)
-        moved += not torch.equal(mean[name], value)
-    assert moved
-    card = (final / checkpoint.CARD).read_text(encoding="utf-8")
-    assert "# both 2" in card and "### Part `tiny-plus`" in card and "### Part `other`" in card
-    assert "python -m training text_average --recipe recipe.yaml" in card and "training text_alignment" not in card
-    assert seen_texts.read(final) == seen_texts.read(tmp_path / "run" / "other" / "final")
-
-
-@pytest.mark.parametrize("names", [["a"], ["a", "a"], ["a", "final"], ["a", "../b"]])
-def test_parts_that_would_be_in_each_others_way_are_refused(names):
-    with pytest.raises(RunError, match="named"):
-        TextAverageOptions("both", "2", "r", tuple(dataclasses.replace(OPTIONS, name=name) for name in names))
 
 
 def test_only_the_updates_learn(tiny_model, tiny_text_folder):

@@ -29,8 +29,6 @@ from training.run_folder import RunError
 from training.teach_feedback_command import teach_feedback, teach_feedback_status
 from training.text_alignment import TextAlignmentOptions
 from training.text_alignment import train as train_text_alignment
-from training.text_average import TextAverageOptions
-from training.text_average import train as train_text_average
 from training.uclip import UclipOptions
 from training.uclip import train as train_uclip
 
@@ -75,18 +73,6 @@ def text_alignment(
         benchmark: The frozen benchmark, whose texts are kept out as the policy says.
     """
     sys.stdout.write(f"{train_text_alignment(options, base, output, benchmark)}\n")
-
-
-def text_average(options: TextAverageOptions, output: Path, base: str = "cacara", benchmark: Path = BENCHMARK) -> None:
-    """Train several text sides of a model as ``text_alignment`` does, and take the mean of their weights.
-
-    Args:
-        options: The model and its parts.
-        output: The run's folder; the parts are in folders of their names, the checkpoint is in its ``final``.
-        base: A bundled model's name or a model folder.
-        benchmark: The frozen benchmark, whose texts are kept out as the policies say.
-    """
-    sys.stdout.write(f"{train_text_average(options, base, output, benchmark)}\n")
 
 
 def uclip(
@@ -328,7 +314,6 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "prepare": prepare,
     "emergent_alignment": emergent_alignment,
     "text_alignment": text_alignment,
-    "text_average": text_average,
     "uclip": uclip,
     "uclip_ablations": uclip_ablations,
     "uclip_latency": uclip_latency,

@@ -222,7 +222,7 @@ class TextAlignment(nn.Module):
         return {"loss": softmax + self.options.cosine_weight * pull, "softmax": softmax, "pull": pull}
 
 
-def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchmark: Path, command: str = "") -> Path:
+def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchmark: Path) -> Path:
     """Train the text side of ``base`` and write the model to ``output / "final"``; run again to go on.
 
     Args:
@@ -230,7 +230,6 @@ def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchma
         base: A model's name or folder; its audio and image sides are copied bit by bit.
         output: The run's folder.
         benchmark: The frozen benchmark, whose texts are kept out as the policy says.
-        command: What the card names as the command, for a part of a larger run.
 
     Returns:
         The checkpoint's folder.
@@ -270,7 +269,7 @@ def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchma
     loop.train(TextAlignment(tower, targets, centre, options), data, options.loop, output)
     final = output / "final"
     if accelerator.is_main_process:
-        write(final, checkpoint.find(base), options, lora.state(attached), pairs, captions, rows, command)
+        write(final, checkpoint.find(base), options, lora.state(attached), pairs, captions, rows)
     return final
 
 
@@ -336,7 +335,6 @@ def write(
     pairs: Sequence[Translation],
     captions: Sequence[str],
     benchmark: benchmark_file.Rows,
-    command: str = "",
 ) -> None:
     """Write the model: ``base`` with the updates, card and statement of what its text side saw.
 
@@ -348,14 +346,13 @@ def write(
         pairs: What it was trained on.
         captions: English captions that it was kept in place by.
         benchmark: All rows of the frozen benchmark.
-        command: As of ``train``.
     """
     config = dataclasses.replace(checkpoint.read_config(base), name=options.name, version=options.version)
     before = seen_texts.read(base)
     texts = {text for pair in pairs for text in (pair.english, pair.text)} | set(captions)
     statement = SeenTexts.of_training(benchmark, texts, before.concepts if before else ())
     halves = {name: value.half() for name, value in updates.items()}
-    card = text_card.render(base, config, options, pairs, len(captions), halves, command)
+    card = text_card.render(base, config, options, pairs, len(captions), halves)
     checkpoint.add_text(base, folder, config, halves, card, statement)
 
 

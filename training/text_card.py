@@ -50,7 +50,6 @@ def render(
     pairs: Sequence[Translation],
     captions: int,
     updates: Mapping[str, Tensor],
-    command: str = "",
 ) -> str:
     """Return the base's card under the new name, with a section on the text side at its end.
 
@@ -61,14 +60,13 @@ def render(
         pairs: What it was trained on.
         captions: How many English captions of sounds had to stay where they are.
         updates: The trained part.
-        command: What made it; empty for a model of its own.
     """
     head, base_name = _base_card(base, config)
-    own = f"python -m training text_alignment --recipe {options.recipe} --base {base_name} --output runs/{options.name}"
+    run = f"--recipe {options.recipe} --base {base_name} --output runs/{options.name}"
     counts = sorted(Counter(pair.source for pair in pairs).items())
     section = _TEXT.format(
         heading=HEADING,
-        command=command or own,
+        command=f"python -m training text_alignment {run}",
         rank=options.rank,
         parameters=sum(value.numel() for value in updates.values()),
         base=base_name,
@@ -82,25 +80,6 @@ def render(
         table="\n".join(f"| {key} | {_licence(key)} | {count} |" for key, count in counts),
     )
     return f"{head}\n\n{section}"
-
-
-def section_of(folder: Path) -> str:
-    """Return what a model's card says of its trained text side, without the heading."""
-    return (folder / CARD).read_text(encoding="utf-8").partition(f"\n{HEADING}\n")[2].strip("\n")
-
-
-def render_average(base: Path, config: ModelConfig, sections: Mapping[str, str]) -> str:
-    """Return the base's card under the new name, with a section on a text side that is the mean of several.
-
-    Args:
-        base: The folder of the model whose text side was trained.
-        config: The new model's config.
-        sections: Part's name → ``section_of`` the part.
-    """
-    told = "\n\n".join(f"### Part `{name}`\n\n{section}" for name, section in sections.items())
-    names = " and ".join(f"`{name}`" for name in sections)
-    intro = f"The weights are the mean of {len(sections)} trainings, {names}; the ranks of their updates add up."
-    return f"{_base_card(base, config)[0]}\n\n{HEADING}\n\n{intro}\n\n{told}\n"
 
 
 def _base_card(base: Path, config: ModelConfig) -> tuple[str, str]:
