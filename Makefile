@@ -30,6 +30,7 @@ test: $(VENV)/.installed-dev
 
 soak: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -m soak
+	@$(BIN)/python -m pytest -m "not soak" --hypothesis-profile=search $$(grep -l '^from hypothesis' tests/test_*.py)
 
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python -m cacara setup

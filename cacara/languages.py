@@ -93,7 +93,8 @@ def normalise(code: str) -> str:
         raise _not_a_code(code, "wanted one language")
     if language == "zh" and (tag.territory or tag.script):
         return f"zh-{tag.maximize().script}"
-    return "-".join((language, *tag.to_tag().split("-")[1:]))
+    # Codes older than BCP-47 are kept as a private part: ``zh-min`` is ``nan-x-zh-min`` to langcodes.
+    return "-".join((language, *tag.to_tag().partition("-x-")[0].split("-")[1:]))
 
 
 def base(code: str) -> str:

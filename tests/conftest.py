@@ -6,8 +6,14 @@ import os
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
+
+# The suite asks the same everywhere, so that a red run is a change's fault; `make soak` looks further, at random.
+hypothesis.settings.register_profile("suite", derandomize=True, database=None)
+hypothesis.settings.register_profile("search", max_examples=2_000, print_blob=True)
+hypothesis.settings.load_profile("suite")
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as app.py sets it

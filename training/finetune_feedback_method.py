@@ -11,8 +11,8 @@ Four terms over a batch of judged pairs and of clips that nobody judged:
 * **pull**: clips that nobody called relevant, and mixtures of two of them, stay where the base model has them
   (1 − cosine). A gallery has few clips; their mixtures fill the room between them.
 
-What learns are the head's projection and an offset on its class embeddings, with which a class of the frozen
-classifier moves to what people call it; texts and towers are frozen.
+What learns is the head's projection and, if ``anchor_rate`` says so, an offset on its class embeddings, with which a
+class of the frozen classifier moves to what people call it; texts and towers are frozen.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class FeedbackObjective:
     temperature: float = 0.05
     contrast: float = 0.0
     unjudged: float = 0.1
-    rejection: float = 0.5
+    rejection: float = 2.0
     pull: float = 2.0
-    anchor_rate: float = 1.0
+    anchor_rate: float = 0.0
 
     def __post_init__(self) -> None:
         if self.temperature <= 0:
