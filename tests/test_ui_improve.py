@@ -51,8 +51,9 @@ tell("done", 1.0, model="/secret/place", gate=plan)
 
 def verdict(passed: bool) -> dict:
     failed = [] if passed else [f"(a) does not improve {HOSTILE}"]
-    judged = {"measure": "contests won", **CHANGE}
-    return {"passed": passed, "failed": failed, "judged": judged, "unjudged": {"measure": "R@10", **CHANGE}}
+    held_out = {"measure": "contests won", **CHANGE}
+    unjudged = {"measure": "R@10", **CHANGE}
+    return {"passed": passed, "failed": failed, "held_out": held_out, "judged": None, "unjudged": unjudged}
 
 
 def judge(services: Services, query: str, clip: str, label: str, who: str = "ana", language: str | None = "de") -> None:
@@ -193,6 +194,7 @@ def test_what_the_gate_refused_says_why_and_cannot_be_promoted(services):
     assert "promote" not in now.can
     assert "(a) does not improve &lt;img" in now.run and "<img" not in now.run
     assert "German (de)" in now.run and "40.0 % before, 50.0 % after" in now.run
+    assert now.run.count("<section>") == 2, "what was held out stands for what dev does not ask"
     assert "problem" in tab.act(services, "promote", "", "en").notice, "nor by a page that is out of date"
     assert services.workshop.registry.history() == []
     assert services.workshop.registry.current() == DEFAULT_MODEL

@@ -131,8 +131,10 @@ def _cancelled(found: Mapping[str, Any], words: Wording) -> str:
 def _gate(gate: Mapping[str, Any] | None, words: Wording) -> str:
     if not gate:
         return ""
-    sets = (("judged", "improve_judged"), ("unjudged", "improve_unjudged"))
-    parts = [_change(gate[name], words(title), words) for name, title in sets if gate.get(name)]
+    # Where dev has too little of what was judged, the gate asks what was held out of the feedback.
+    judged = gate.get("judged") or gate.get("held_out")
+    sets = ((judged, "improve_judged"), (gate.get("unjudged"), "improve_unjudged"))
+    parts = [_change(change, words(title), words) for change, title in sets if change]
     return f'<div class="changes">{"".join(parts)}</div>'
 
 
