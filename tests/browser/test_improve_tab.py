@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tabs import show_tab
 
+from cacara.config import DEFAULT_MODEL
 from feedback_db.records import Judgement
 from feedback_db.store import Store
 
@@ -111,4 +112,6 @@ def test_wrong_first_hits_that_people_flag_are_mended_by_a_training_from_the_tab
     higher = [row for row, rank in after.items() if rank < row[3]]
     assert len(higher) > len(wrong) / 2, after
     page.click("#improve-rollback")
-    page.wait_for_function("document.querySelector('.improve-models p').innerText.startsWith('cacara answers')")
+    page.wait_for_function(
+        f"document.querySelector('.improve-models p').innerText.startsWith('{DEFAULT_MODEL} answers')"
+    )
