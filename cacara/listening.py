@@ -160,10 +160,13 @@ def inputs() -> list[tuple[int, str]]:
     """Return number and name of the machine's microphones.
 
     Raises:
-        DeviceError: PortAudio is not installed.
+        DeviceError: PortAudio is not installed, or there is no microphone.
     """
     devices = _portaudio().query_devices()
-    return [(number, str(device["name"])) for number, device in enumerate(devices) if device["max_input_channels"] > 0]
+    found = [(number, str(device["name"])) for number, device in enumerate(devices) if device["max_input_channels"] > 0]
+    if not found:
+        raise DeviceError("this machine has no microphone that could be listened to; plug one in")
+    return found
 
 
 def _portaudio() -> Any:  # noqa: ANN401 - the module sounddevice

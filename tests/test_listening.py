@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import sys
 import types
 import wave
@@ -137,6 +139,27 @@ def test_the_command_writes_words_in_the_wanted_language(portaudio, tiny_model, 
 def test_the_microphones_are_listed(portaudio, capsys):
     assert main(["listen", "--list"]) == 0
     assert capsys.readouterr().out == "  1  Mikrofon\n"
+
+
+def test_a_machine_without_a_microphone_says_so_and_fails(portaudio, monkeypatch, capsys):
+    speaker = {"name": "HDMI", "max_input_channels": 0}
+    monkeypatch.setattr(sys.modules["sounddevice"], "query_devices", lambda: [speaker])
+    assert main(["listen", "--list"]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == "error: this machine has no microphone that could be listened to; plug one in\n"
+
+
+def test_the_real_command_on_this_machine_hears_or_says_in_one_line_why_not():
+    """Whatever sound devices the machine has: no traceback, and an exit code that tells a script."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cacara", "listen", "--list"], capture_output=True, text=True, timeout=60, check=False
+    )
+    if done.returncode == 0:
+        assert done.stdout.strip()
+    else:
+        assert done.returncode == 1 and done.stdout == ""
+        assert re.fullmatch(r"error: (PortAudio is not installed|this machine has no microphone).*\n", done.stderr)
 
 
 def test_a_missing_microphone_is_one_line_before_any_model_is_loaded(portaudio, monkeypatch, capsys):
