@@ -25,6 +25,7 @@ from training.image_alignment import train as train_image_alignment
 from training.language_acquisition import LanguageAcquisitionOptions
 from training.linear_map import LinearMapOptions
 from training.linear_map import train as train_linear_map
+from training.mla_study_commands import mla_study
 from training.run_folder import RunError
 from training.teach_feedback_command import teach_feedback, teach_feedback_status
 from training.text_alignment import TextAlignmentOptions
@@ -95,23 +96,26 @@ def uclip_ablations(
     base: str,
     output: Path,
     only: list[str] | None = None,
+    seeds: int = 1,
     benchmark: Path = BENCHMARK,
     pictures: Path = IMAGE_BENCHMARK,
 ) -> None:
-    """Train uCLIP whole and with one thing changed at a time, on the same material.
+    """Train uCLIP whole and with one thing changed at a time, and measure all on dev: one table, with intervals.
 
     Args:
         options: The whole model, as of ``uclip``.
         base: The dual encoder: a bundled model's name or a model folder.
-        output: Holds a run's folder for each; compare their ``final`` with ``python -m cacara evaluate --compare``.
+        output: Holds a run's folder for each, and ``table.json`` and ``table.md`` of all that have been made there.
+            Run again to go on.
         only: Names of ``training.uclip_study.ABLATIONS``; all when not given.
+        seeds: How many of each.
         benchmark: The frozen benchmark of sounds.
         pictures: The frozen benchmark of pictures.
     """
     from training import uclip_study
 
-    for final in uclip_study.ablate(options, base, output, benchmark, pictures, only or ()):
-        sys.stdout.write(f"{final}\n")
+    uclip_study.ablate(options, base, output, benchmark, pictures, only or (), seeds)
+    sys.stdout.write(uclip_study.tables(uclip_study.finished(options, output), output, benchmark, pictures))
 
 
 def uclip_latency(model: str, base: str, languages: list[str], queries: int = 100, benchmark: Path = BENCHMARK) -> None:
@@ -320,6 +324,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "translated_captions": translated_captions,
     "linear_map": linear_map,
     "language_acquisition": language_acquisition,
+    "mla_study": mla_study,
     "benchmark": benchmark,
     "image_alignment": image_alignment,
     "image_benchmark": image_benchmark,

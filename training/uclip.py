@@ -279,10 +279,20 @@ def gather_material(options: UclipOptions, base: str | Path, benchmark: Path, pi
     folders = sources.fetch_all(translations.ALL_SOURCES, lambda progress: log.info("%s", progress))
     pairs = translations.allowed(translations.collect(folders), options.banks.policy, benchmark)
     clips, stamps = uclip_media.collect(options.media, dual, benchmark, pictures)
-    tower = text.load(options.text)
-    names = text_statistics.cldr_names(folders["cldr"])
-    centring = text_statistics.cached_centres(tower, names, {row.sha256_16 for row in rows.texts})
+    tower, centring = multilingual(options.text, rows)
     return Material(folder, dual, benchmark, rows, pairs, clips, stamps, tower, centring)
+
+
+def multilingual(config: TextConfig, rows: benchmark_file.Rows) -> tuple[TextTower, LanguageCentring]:
+    """Return a multilingual text tower and its languages' means, measured on no text of the benchmark.
+
+    Raises:
+        SourceError: A package cannot be fetched.
+        CheckpointError: The tower cannot be loaded.
+    """
+    tower = text.load(config)
+    names = text_statistics.cldr_names(sources.fetch("cldr"))
+    return tower, text_statistics.cached_centres(tower, names, {row.sha256_16 for row in rows.texts})
 
 
 def train(options: UclipOptions, base: str | Path, output: Path, benchmark: Path, pictures: Path) -> Path:

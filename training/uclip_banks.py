@@ -48,6 +48,7 @@ class BankOptions:
         media_share: Share of the training sounds and pictures that is used, above 0, at most 1.
         disjoint: Whether no translation of a sentence may lie in the bank: half of the English texts are then
             sentences, and the bank is out of the translations of the others.
+        languages: What the bank's texts are in, by the first part of a code: ``zh`` is ``zh-Hant`` too. All when empty.
         seed: Of the draw.
     """
 
@@ -57,6 +58,7 @@ class BankOptions:
     media: Literal["both", "audio", "image"] = "both"
     media_share: float = 1.0
     disjoint: bool = False
+    languages: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -173,7 +175,8 @@ def other_texts(pairs: Sequence[Translation], options: BankOptions) -> list[tupl
         ManifestError: There is no pair.
     """
     fit = (p for p in pairs if len(p.text) <= MAX_CHARACTERS)
-    rows = sorted({(p.text, p.language, p.source) for p in fit if not options.disjoint or _of_the_bank(p.english)})
+    spoken = (p for p in fit if not options.languages or p.language.split("-")[0] in options.languages)
+    rows = sorted({(p.text, p.language, p.source) for p in spoken if not options.disjoint or _of_the_bank(p.english)})
     if not rows:
         raise ManifestError("there are no texts of other languages for uCLIP's bank; wanted one or more")
     language = np.unique([row[1] for row in rows], return_inverse=True)[1]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,12 +14,19 @@ from typing import Any
 import numpy as np
 
 from cacara import checkpoint, sources
+from cacara.backbones import use_text
+from cacara.config import TextConfig
 from cacara.evaluation import benchmark
 from cacara.index import ExactIndex
-from training import loop, translations, uclip
+from training import loop, run_folder, translations, uclip, uclip_tables
 from training.run_folder import RunError
 from training.translations import Translation
-from training.uclip import UclipOptions
+from training.uclip import Material, UclipOptions
+
+SECOND_TEXT = {"text": TextConfig(use_text.NAME, "", 512)}
+"""Another multilingual text tower; it was trained on few languages, so the bank's texts are of those alone."""
+
+FEW = {"banks": {"languages": use_text.LANGUAGES}}
 
 ABLATIONS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "uclip-whole": {},
@@ -26,11 +35,16 @@ ABLATIONS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "uclip-text-only": {"objective": {"media_weight": 0.0, "intra_weight": 0.0}},
     "uclip-media-only": {"objective": {"text_weight": 0.0}},
     "uclip-small-texts": {"banks": {"texts": 1024}},
+    "uclip-half-texts": {"banks": {"texts": 6144}},
     "uclip-small-media": {"banks": {"media_share": 0.25}},
     "uclip-disjoint": {"banks": {"disjoint": True}},
     "uclip-not-centred": {"": {"centred": False}},
+    "uclip-few-languages": FEW,
+    "uclip-second-text": {"": SECOND_TEXT, **FEW},
 }
 """Name → part of the options → what is changed; the part ``""`` is the options themselves."""
+
+MOST_SEEDS = 5
 
 GALLERY = 1000
 """Sounds in the index that is searched; their embeddings are random, which costs the same."""
@@ -39,9 +53,15 @@ log = logging.getLogger(__name__)
 
 
 def ablate(
-    options: UclipOptions, base: str | Path, output: Path, sounds: Path, pictures: Path, only: Sequence[str] = ()
-) -> list[Path]:
-    """Train a model for every entry of ``ABLATIONS`` on the same material; return their folders.
+    options: UclipOptions,
+    base: str | Path,
+    output: Path,
+    sounds: Path,
+    pictures: Path,
+    only: Sequence[str] = (),
+    seeds: int = 1,
+) -> None:
+    """Train models for every entry of ``ABLATIONS`` on the same material; what is finished is not done again.
 
     Args:
         options: The whole model.
@@ -50,20 +70,85 @@ def ablate(
         sounds: The frozen benchmark of sounds.
         pictures: The frozen benchmark of pictures.
         only: Names of ``ABLATIONS``; all when empty.
+        seeds: How many of each, 1 to ``MOST_SEEDS``.
 
     Raises:
-        RunError: A name is unknown.
+        RunError: A name is unknown, there are too many seeds or none, or a folder holds another run.
     """
     if unknown := [name for name in only if name not in ABLATIONS]:
         raise RunError(f"unknown ablation {unknown[0]!r:.60}; wanted one of {', '.join(ABLATIONS)}")
-    with loop.start(options.loop).main_process_first():
-        material = uclip.gather_material(options, base, sounds, pictures)
-    made = []
-    for name in only or ABLATIONS:
-        begun = time.monotonic()
-        made.append(uclip.train_on(material, changed(options, name), output / name))
-        log.info("%s took %.0f s", name, time.monotonic() - begun)
-    return made
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise RunError(f"seeds is {seeds}; wanted 1 to {MOST_SEEDS}")
+    materials = _Materials(options, base, sounds, pictures)
+    for seed, name in itertools.product(range(seeds), only or ABLATIONS):
+        folder, wanted = _run_of(options, output, name, seed)
+        if not _is_done(folder, wanted):
+            begun = time.monotonic()
+            uclip.train_on(materials.of(wanted.text), wanted, folder)
+            log.info("%s took %.0f s", folder.name, time.monotonic() - begun)
+
+
+def finished(options: UclipOptions, output: Path) -> dict[str, list[Path]]:
+    """Return name → the model folders of the seeds of each ablation that ``ablate`` has made in a folder."""
+    found: dict[str, list[Path]] = {}
+    for name, seed in itertools.product(ABLATIONS, range(MOST_SEEDS)):
+        folder, wanted = _run_of(options, output, name, seed)
+        if _is_done(folder, wanted):
+            found.setdefault(name, []).append(folder / "final")
+    return found
+
+
+def _run_of(options: UclipOptions, output: Path, name: str, seed: int) -> tuple[Path, UclipOptions]:
+    wanted = changed(options, name)
+    wanted = dataclasses.replace(wanted, loop=dataclasses.replace(wanted.loop, seed=options.loop.seed + seed))
+    return output / (f"{name}-seed-{seed}" if seed else name), wanted
+
+
+class _Materials:
+    """What is trained on, gathered when it is first asked for; text towers differ, nothing else."""
+
+    def __init__(self, options: UclipOptions, base: str | Path, sounds: Path, pictures: Path) -> None:
+        self._asked = options, base, sounds, pictures
+        self._whole: Material | None = None
+        self._towers: dict[TextConfig, Material] = {}
+
+    def of(self, text: TextConfig) -> Material:
+        options = self._asked[0]
+        with loop.start(options.loop).main_process_first():
+            whole = self._whole = self._whole or uclip.gather_material(*self._asked)
+            if text != options.text and text not in self._towers:
+                tower, centring = uclip.multilingual(text, whole.rows)
+                self._towers[text] = dataclasses.replace(whole, tower=tower, centring=centring)
+        return self._towers.get(text, whole)
+
+
+def _is_done(folder: Path, wanted: UclipOptions) -> bool:
+    """Return whether a run with these options has been finished there."""
+    if not (folder / "final" / checkpoint.CONFIG).is_file():
+        return False
+    record = json.loads((folder / run_folder.OPTIONS).read_text(encoding="utf-8"))
+    return bool(record["options"] == json.loads(json.dumps(dataclasses.asdict(wanted))))
+
+
+def tables(made: Mapping[str, Sequence[Path]], output: Path, sounds: Path, pictures: Path) -> str:
+    """Measure ablations on dev and write ``table.json`` and ``table.md``; return the latter.
+
+    The text tower of few languages is compared with the other one on those languages, in a table of its own.
+
+    Args:
+        made: Name → the model folders of its seeds.
+        output: Where the tables are written.
+        sounds: The frozen benchmark of sounds.
+        pictures: The frozen benchmark of pictures.
+    """
+    groups = uclip_tables.measure(made, sounds, pictures)
+    second = [group for group in groups if group.name in ("uclip-few-languages", "uclip-second-text")]
+    parts = [uclip_tables.tabulate([group for group in groups if group.name != "uclip-second-text"])]
+    parts += [uclip_tables.tabulate(second, use_text.LANGUAGES)] if second else []
+    run_folder.replace_text(output / "table.json", json.dumps(parts, indent=1) + "\n")
+    told = "\n".join(uclip_tables.to_markdown(part) for part in parts)
+    run_folder.replace_text(output / "table.md", told)
+    return told
 
 
 def changed(options: UclipOptions, name: str) -> UclipOptions:
