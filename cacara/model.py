@@ -156,7 +156,7 @@ class Cacara:
             chosen = fresh[start : start + TEXTS_AT_ONCE]
             tokens = self.text.tokenize(chosen)
             with torch.inference_mode(), devices.precision(self.precision, self.device):
-                batch = self.text(**{name: value.to(self.device) for name, value in tokens.items()})
+                batch = self.text.read(**{name: value.to(self.device) for name, value in tokens.items()})
             found.update(zip(chosen, batch.float().cpu().numpy(), strict=True))
         with self._lock:
             self._remembered.update((text, found[text]) for text in fresh)
@@ -214,7 +214,7 @@ class Cacara:
         """
         for start in range(0, len(waveforms), CLIPS_AT_ONCE):
             with torch.inference_mode(), devices.precision(self.precision, self.device):
-                heard = self.audio(waveforms[start : start + CLIPS_AT_ONCE])
+                heard = self.audio.hear(waveforms[start : start + CLIPS_AT_ONCE])
             yield heard
 
     def place_heard(self, heard: tuple[torch.Tensor, ...]) -> np.ndarray:

@@ -62,7 +62,8 @@ def keep(model: Cacara, texts: Iterable[str]) -> None:
 
 def _path(model: Cacara) -> Path:
     digest = hashlib.sha256()
-    depends_on = [dataclasses.asdict(model.config.text), model.precision, model.device.type, torch.__version__]
+    reader = model.text.reader()  # packed weights round otherwise than plain ones
+    depends_on = [dataclasses.asdict(model.config.text), model.precision, model.device.type, torch.__version__, reader]
     digest.update(json.dumps(depends_on).encode())
     for name, value in sorted(model.text.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())

@@ -78,12 +78,12 @@ def _stages(model: Any, index: Any, next_query: Callable[[], str], rounds: int) 
 
     tokens = model.text.tokenize(["der Hund bellt 17"])
     with torch.inference_mode():
-        raw = model.text(**tokens)
+        raw = model.text.read(**tokens)
         centred = model.centring(raw, ["de"]).numpy()
 
     def encode() -> None:
         with torch.inference_mode():
-            model.text(**tokens)
+            model.text.read(**tokens)
 
     def project() -> None:
         with torch.inference_mode():

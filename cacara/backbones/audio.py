@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cacara.backbones import hub_audio, yamnet_weights
+from cacara.backbones import hub_audio, packed, packed_yamnet, yamnet_weights
 from cacara.backbones.audio_network import AudioNetwork
 from cacara.backbones.yamnet import Yamnet, normalise_peak
 from cacara.errors import AudioError, CheckpointError
@@ -23,6 +23,7 @@ class AudioTower(nn.Module):
         super().__init__()
         self.network = network
         self.patch_pooling = patch_pooling
+        self._packed = packed.StandIn(packed_yamnet.fits, packed_yamnet.PackedYamnet)
 
     @property
     def features(self) -> int:
@@ -58,10 +59,23 @@ class AudioTower(nn.Module):
         Raises:
             AudioError: A waveform is empty, not one-dimensional, or not finite.
         """
+        return self._hear(waveforms, self.network)
+
+    def hear(self, waveforms: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+        """Return what ``forward`` does but for rounding, in less time where the weights can be packed; no gradients.
+
+        Raises:
+            AudioError: A waveform is empty, not one-dimensional, or not finite.
+        """
+        packing = not torch.is_autocast_enabled(next(self.network.parameters()).device.type)
+        return self._hear(waveforms, self._packed.of(self.network) if packing else self.network)
+
+    def _hear(self, waveforms: Sequence[np.ndarray], network: nn.Module) -> tuple[Tensor, Tensor]:
         patches = [self.patches(waveform) for waveform in waveforms]
         if not patches:
             return torch.zeros(0, self.features), torch.zeros(0, self.classes)
-        return self.encode(torch.cat(patches), [len(group) for group in patches])
+        chunks = torch.cat(patches).split(self.network.patches_at_once)
+        return self._pooled([network(chunk) for chunk in chunks], [len(group) for group in patches])
 
     def encode(self, patches: Tensor, counts: Sequence[int], begin: int = 0) -> tuple[Tensor, Tensor]:
         """Return what ``forward`` does of patches that are cut already.
@@ -72,6 +86,9 @@ class AudioTower(nn.Module):
             begin: How many of the network's stages they have been through already.
         """
         encoded = [self.network(chunk, begin) for chunk in patches.split(self.network.patches_at_once)]
+        return self._pooled(encoded, counts)
+
+    def _pooled(self, encoded: Sequence[tuple[Tensor, Tensor]], counts: Sequence[int]) -> tuple[Tensor, Tensor]:
         features = torch.cat([chunk for chunk, _ in encoded]).float().split(list(counts))
         probabilities = torch.cat([logits for _, logits in encoded]).float().sigmoid().split(list(counts))
         pool = torch.mean if self.patch_pooling == "mean" else torch.amax

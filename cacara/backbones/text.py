@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cacara import sources
-from cacara.backbones import e5_weights, hub_text, minilm_weights
+from cacara.backbones import e5_weights, hub_text, minilm_weights, packed, packed_bert
 from cacara.config import TextConfig
 from cacara.errors import CheckpointError
 from cacara.package_clients import Report, silent
@@ -77,6 +77,7 @@ class TextTower(nn.Module):
         self.projection = None if projection is None else projection.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.config = config
+        self._packed = packed.StandIn(packed_bert.fits, packed_bert.PackedBert)
 
     @property
     def dimension(self) -> int:
@@ -102,7 +103,20 @@ class TextTower(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return float32 [texts, dimension], L2-normalised."""
-        pooled = self.pooling(self.encoder(input_ids=input_ids, attention_mask=attention_mask), attention_mask)
+        return self._embed(self.encoder, input_ids, attention_mask)
+
+    def read(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return what ``forward`` does but for rounding, in less time where the weights can be packed; no gradients."""
+        packing = not torch.is_autocast_enabled(input_ids.device.type)
+        encoder = self._packed.of(self.encoder) if packing else self.encoder
+        return self._embed(encoder, input_ids, attention_mask)
+
+    def reader(self) -> str:
+        """Return the name of the class that ``read`` sends texts through."""
+        return type(self._packed.of(self.encoder)).__name__
+
+    def _embed(self, encoder: nn.Module, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        pooled = self.pooling(encoder(input_ids=input_ids, attention_mask=attention_mask), attention_mask)
         projected = pooled if self.projection is None else self.projection(pooled).float()
         return functional.normalize(projected, dim=-1)
 
