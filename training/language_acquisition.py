@@ -150,7 +150,6 @@ class LanguageAcquisition(nn.Module):
         # In a tuple the frozen towers stay out of this module's parameters and states.
         self._towers = tuple(acquirers.acquired(None if bare else self.sets[code]) for code in languages)  # type: ignore
         self._targets = targets
-        self._centred = functional.normalize(targets - centre, dim=-1)
         self._centre = centre
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -160,19 +159,10 @@ class LanguageAcquisition(nn.Module):
             found |= self._transfer(batch)
         if "seen_input_ids" in batch:
             found["exposure"] = self._exposure(batch)
-        parts = {"softmax": self.options.softmax_weight}
-        return {"loss": torch.stack([parts.get(name, 1.0) * value for name, value in found.items()]).sum(), **found}
+        return weighed(found, self.options)
 
     def _transfer(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        student = self._read(batch, "")
-        with torch.autocast(student.device.type, enabled=False):  # cosines over a small temperature want all digits
-            targets = self._targets[batch["labels"]]
-            found = {"transfer": ((student - targets) ** 2).sum(1).mean()}
-            if self.options.softmax_weight:
-                centred = functional.normalize(student - self._centre, dim=-1)
-                cosines = centred @ self._centred.T / self.options.softmax_temperature
-                found["softmax"] = functional.cross_entropy(cosines, batch["labels"])
-        return found
+        return transfer_losses(self._read(batch, ""), batch["labels"], self._targets, self._centre, self.options)
 
     def _exposure(self, batch: Mapping[str, Tensor]) -> Tensor:
         student = functional.normalize(self._read(batch, "seen_") - self._centre, dim=-1)
@@ -183,6 +173,32 @@ class LanguageAcquisition(nn.Module):
     def _read(self, batch: Mapping[str, Tensor], prefix: str) -> Tensor:
         tower = self._towers[int(batch[f"{prefix}language"][0])]
         return tower(batch[f"{prefix}input_ids"], batch[f"{prefix}attention_mask"]).float()
+
+
+def transfer_losses(
+    student: Tensor, labels: Tensor, targets: Tensor, centre: Tensor, options: LanguageAcquisitionOptions
+) -> dict[str, Tensor]:
+    """Return the losses of Native Language Transfer: ``transfer``, and ``softmax`` where the options have it.
+
+    Args:
+        student: float32 [N, dimension], translations.
+        labels: int64 [N], where each one's English is in ``targets``.
+        targets: float32 [texts, dimension], L2-normalised, of all English texts.
+        centre: float32 [dimension], the mean of English.
+        options: The model.
+    """
+    with torch.autocast(student.device.type, enabled=False):  # cosines over a small temperature want all digits
+        found = {"transfer": ((student - targets[labels]) ** 2).sum(1).mean()}
+        if options.softmax_weight:
+            centred, wanted = (functional.normalize(rows - centre, dim=-1) for rows in (student, targets))
+            found["softmax"] = functional.cross_entropy(centred @ wanted.T / options.softmax_temperature, labels)
+    return found
+
+
+def weighed(found: Mapping[str, Tensor], options: LanguageAcquisitionOptions) -> dict[str, Tensor]:
+    """Return losses with their weighted sum, ``loss``."""
+    parts = {"softmax": options.softmax_weight}
+    return {"loss": torch.stack([parts.get(name, 1.0) * value for name, value in found.items()]).sum(), **found}
 
 
 def train(options: LanguageAcquisitionOptions, base: str | Path, output: Path, benchmark: Path, images: Path) -> Path:
@@ -213,13 +229,7 @@ def train(options: LanguageAcquisitionOptions, base: str | Path, output: Path, b
     pairs = language_transfer.pairs_of(options, model, benchmark)
     record = _described(options, model.fingerprint, rows, pairs)
     english = sorted({pair.english for own in pairs.values() for pair in own})
-    config = AcquirerConfig(options.embedding, max(1, options.bottleneck), model.config.text.max_tokens)
-    torch.manual_seed(options.stages[0].loop.seed)
-    acquirers = language_acquirers.prepare(model.text, config)
-    if not options.pretrained_embedding:
-        table = acquirers.embedding.table
-        acquirers.embedding.table = torch.randn(table.shape, device=table.device).to(table.dtype) * table.float().std()
-    language_transfer.fit_embedding(acquirers)
+    acquirers = prepared(options, model)
     targets = torch.from_numpy(language_transfer.english_targets(model.text, english)).to(model.device)
     method = LanguageAcquisition(acquirers, options.languages, targets, model.centring.mean_of("en"), options)
     transfer = transfer_batches(pairs, english, acquirers.tokenizer, options.max_tokens)
@@ -228,41 +238,81 @@ def train(options: LanguageAcquisitionOptions, base: str | Path, output: Path, b
     for number, stage in enumerate(options.stages):
         if stage.stage != "nlt" and seen is None:
             seen = _exposure(options, model, pairs, benchmark, images)
-        _stage(stage, number, method, _data(stage.stage, transfer, seen, acquirers, options), output, record)
+        data = stage_data(stage.stage, transfer, seen, acquirers, options)
+        train_stage(stage, number == 0, method, data, output / f"{number + 1}-{stage.stage}", record)
     final = output / "final"
     write(final, checkpoint.find(base), options, acquirers, method, pairs, benchmark, seen)
     return final
 
 
-def _stage(
+def prepared(options: LanguageAcquisitionOptions, model: Cacara) -> Acquirers:
+    """Return a model's acquirers before any training: no languages yet, and ``W_e`` as it was fitted.
+
+    Raises:
+        CheckpointError: The text tower takes no acquirers.
+        SourceError: The embedding's package cannot be fetched.
+    """
+    config = AcquirerConfig(options.embedding, max(1, options.bottleneck), model.config.text.max_tokens)
+    torch.manual_seed(options.stages[0].loop.seed)
+    acquirers = language_acquirers.prepare(model.text, config)
+    if not options.pretrained_embedding:
+        table = acquirers.embedding.table
+        acquirers.embedding.table = torch.randn(table.shape, device=table.device).to(table.dtype) * table.float().std()
+    language_transfer.fit_embedding(acquirers)
+    return acquirers
+
+
+def train_stage(
     stage: StageOptions,
-    number: int,
+    first: bool,
     method: LanguageAcquisition,
     data: Batches,
-    output: Path,
+    folder: Path,
     record: Mapping[str, Any],
+    rates: Mapping[str, float] | None = None,
 ) -> None:
-    """Train one stage in a folder of its own, or take over what it left when it was through."""
-    folder = output / f"{number + 1}-{stage.stage}"
+    """Train one stage in a folder of its own, or take over what it left when it was through.
+
+    Args:
+        stage: How long and how fast.
+        first: Whether it is the first, in which ``W_e`` learns.
+        method: What is trained.
+        data: The stage's batches.
+        folder: The stage's.
+        record: What decides the training; a folder that holds another is refused.
+        rates: Shares of the learning rate, as of ``loop.train``; that of ``W_e`` is the options'.
+
+    Raises:
+        RunError: The folder holds another training, or the loss is no longer a number.
+    """
     run_folder.claim(folder, record)
-    method.projection.requires_grad_(number == 0)
+    method.projection.requires_grad_(first)
     finished = folder / TRAINED
     if finished.is_file():
         method.load_state_dict(load_file(finished), strict=True)
         return
-    loop.train(method, data, stage.loop, folder, {"projection.": method.options.embedding_rate})
+    loop.train(method, data, stage.loop, folder, {"projection.": method.options.embedding_rate, **(rates or {})})
     partial = finished.with_suffix(".partial")
     save_file({name: value.detach().cpu().contiguous() for name, value in method.state_dict().items()}, partial)
     partial.replace(finished)
 
 
-def _data(
+def stage_data(
     stage: Stage,
     transfer: LanguageBatches,
     seen: Exposure | None,
     acquirers: Acquirers,
     options: LanguageAcquisitionOptions,
 ) -> Batches:
+    """Return a stage's batches.
+
+    Args:
+        stage: ``nlt`` needs ``transfer`` alone, ``le`` needs ``seen`` alone, ``joint`` both.
+        transfer: The translations.
+        seen: What is heard and seen.
+        acquirers: Whose tokenizer cuts the texts.
+        options: The model.
+    """
     if stage == "nlt":
         return transfer
     assert seen is not None
