@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import atexit
 import dataclasses
 import logging
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from cacara import working_folders
+from cacara.errors import CacaraError
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -75,9 +76,9 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     Args:
         arguments: The command line without the program's name.
         environment: ``SPACE_ID`` says that this is a Space: listen to all, and use the disk that lasts.
-            ``FEEDBACK_DATASET`` is what ``--feedback-dataset`` is when not given. ``CACARA_ADMIN_TOKEN`` is the team
-            lead's token. ``OAUTH_CLIENT_ID`` says that a Space lets its visitors sign in. ``CACARA_AUTH`` holds
-            what the file of ``--auth`` does.
+            ``FEEDBACK_DATASET`` and ``CACARA_GALLERY`` are what ``--feedback-dataset`` and ``--gallery`` are when not
+            given. ``CACARA_ADMIN_TOKEN`` is the team lead's token. ``OAUTH_CLIENT_ID`` says that a Space lets its
+            visitors sign in. ``CACARA_AUTH`` holds what the file of ``--auth`` does.
     """
     on_space = bool(environment.get("SPACE_ID"))
     lasting = on_space and os.access(SPACE_DISK, os.W_OK)
@@ -87,7 +88,12 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     )
     parser.add_argument("--port", type=_port, default=7860, help="port to listen at (%(default)s)")
     parser.add_argument("--model", help="a bundled model's name or a model folder (the promoted one)")
-    parser.add_argument("--gallery", type=Path, help="a folder of sounds to search (the default gallery)")
+    parser.add_argument(
+        "--gallery",
+        type=Path,
+        default=Path(named) if (named := environment.get("CACARA_GALLERY")) else None,
+        help="a folder of sounds to search; or the same in CACARA_GALLERY (the default gallery)",
+    )
     parser.add_argument(
         "--database",
         type=Path,
@@ -139,19 +145,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     defaults = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     if settings.feedback_dataset:
         defaults["HF_HUB_OFFLINE"] = "0"
-        # A Space is stopped by this signal; only a program that ends by itself pushes what is left.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # A Space and a service are stopped by this signal; only a program that ends by itself pushes the feedback that is
+    # left and removes its folders.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
-    if "GRADIO_TEMP_DIR" not in os.environ:
-        # Gradio's own choice is one folder for all users of a machine: the second user's uploads would fail there, and
-        # the first's be readable. It removes what it put there after an hour; this folder goes with the app.
-        uploads = tempfile.TemporaryDirectory(prefix="cacara-uploads-", ignore_cleanup_errors=True)
-        atexit.register(uploads.cleanup)
-        os.environ["GRADIO_TEMP_DIR"] = uploads.name
     services = make_services(settings)
     try:
+        _clear_up_for_uploads()
         page = start_server(services, settings.host, settings.port, make_door(settings))
+    except CacaraError as error:
+        logger.error("%s", error)
+        return 1
     except OSError as error:
         logger.error("cannot listen at %s:%d: %s; choose another --port", settings.host, settings.port, error)
         return 1
@@ -242,6 +247,19 @@ def start_server(services: Services, host: str, port: int, door: Door | None = N
     return page
 
 
+def _clear_up_for_uploads() -> None:
+    """Remove what killed starts have left, and make a folder for what visitors send.
+
+    Raises:
+        CacaraError: It cannot be made.
+    """
+    working_folders.remove_stale()
+    if "GRADIO_TEMP_DIR" not in os.environ:
+        # Gradio's own choice is one folder for all users of a machine: the second user's uploads would fail there, and
+        # the first's be readable. It removes what it put there after an hour; this folder goes with the app.
+        os.environ["GRADIO_TEMP_DIR"] = str(working_folders.make("uploads"))
+
+
 def _is_public(settings: Settings) -> bool:
     return settings.host not in LOOPBACK or settings.public_name is not None
 
@@ -264,7 +282,6 @@ def _add_door_flags(parser: argparse.ArgumentParser, on_space: bool) -> None:
 def _read_door_flags(
     parser: argparse.ArgumentParser, given: dict[str, Any], environment: Mapping[str, str], on_space: bool
 ) -> None:
-    from cacara.errors import CacaraError
     from ui import doorkeeper, limits
 
     given["limits"] = limits.from_flags(given, limits.Limits(proxies=1 if on_space else 0))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
+
+from cacara import working_folders
 
 # The suite asks the same everywhere, so that a red run is a change's fault; `make soak` looks further, at random.
 hypothesis.settings.register_profile("suite", derandomize=True, database=None)
@@ -17,7 +18,9 @@ hypothesis.settings.load_profile("suite")
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as app.py sets it
-os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="cacara-tests-"))  # a folder of this user's
+working_folders.remove_stale()  # what runs that were killed have left
+if "GRADIO_TEMP_DIR" not in os.environ:
+    os.environ["GRADIO_TEMP_DIR"] = str(working_folders.make("tests"))
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 VOCABULARY = ["<s>", "<pad>", "</s>", "<unk>", "query:", "dog", "cat", "hund", "katze", "a", "rain", "bird", "bell"]

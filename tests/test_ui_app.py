@@ -91,6 +91,13 @@ def test_feedback_goes_to_a_dataset_only_when_one_is_named():
     assert named.feedback_dataset == "lab/other"
 
 
+def test_a_space_is_told_its_gallery_by_a_variable(tmp_path):
+    assert app_module.read_settings([], {"CACARA_GALLERY": ""}).gallery is None
+    assert app_module.read_settings([], {"CACARA_GALLERY": str(tmp_path)}).gallery == tmp_path
+    named = app_module.read_settings(["--gallery", "mine"], {"CACARA_GALLERY": str(tmp_path)})
+    assert named.gallery == Path("mine")
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
 def test_an_impossible_port_is_refused(port, capsys):
     with pytest.raises(SystemExit):

@@ -11,7 +11,6 @@ import dataclasses
 import json
 import logging
 import signal
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cacara import acquirer_files, checkpoint, languages
+from cacara import acquirer_files, checkpoint, languages, working_folders
 from cacara.acquirer_files import AcquirerFile
 from cacara.errors import CacaraError, LanguageError
 from cacara.language_acquirers import Acquirers
@@ -191,8 +190,8 @@ def train_acquirers(
     torch.manual_seed(seed)
     method = LanguageAcquisition(acquirers, (language,), targets, model.centring.mean_of("en"), described)
     method.projection.requires_grad_(False)
-    with tempfile.TemporaryDirectory(prefix="cacara-teach-") as folder:
-        loop.train(method, _Told(data, steps, tell), options, Path(folder))
+    with working_folders.made("teach") as folder:
+        loop.train(method, _Told(data, steps, tell), options, folder)
     return {name: value.detach().cpu() for name, value in method.sets[language].state_dict().items()}
 
 

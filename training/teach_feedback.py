@@ -10,14 +10,13 @@ import dataclasses
 import hashlib
 import json
 import logging
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cacara import acquirer_files, checkpoint, gallery, languages
+from cacara import acquirer_files, checkpoint, gallery, languages, working_folders
 from cacara.acquirer_files import AcquirerFile
 from cacara.evaluation.benchmark import Benchmark
 from cacara.model import Cacara
@@ -112,8 +111,8 @@ def teach(
     old = [exam.hits(before) for exam in exams]
     content = _trained(before, language, parted, options.seed, tell)
     tell("measuring", 0.93, "asking what was held out")
-    with tempfile.TemporaryDirectory(prefix="cacara-teach-") as folder:
-        path = Path(folder) / f"{language}{acquirer_files.SUFFIX}"
+    with working_folders.made("teach") as folder:
+        path = folder / f"{language}{acquirer_files.SUFFIX}"
         acquirer_files.write(path, content)
         after = _model(options.model)  # loaded anew: nothing that the first one remembers stands in for computing it
         _add(after, path, language)

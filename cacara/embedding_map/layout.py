@@ -15,7 +15,6 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from cacara import working_folders
 from cacara.embedding_map import measures as embedding_map_measures
 from cacara.embedding_map.plane import EmbeddingMap, MapInputs, MapPoint
 from cacara.embedding_map.points import SUBJECT, MapStopped, never
@@ -57,8 +57,8 @@ def lay_out(
         CacaraError: The process failed; the log has what it said.
     """
     report(Progress(SUBJECT, "start", None))
-    with tempfile.TemporaryDirectory(prefix="cacara-map-") as name:
-        task, done = Path(name) / "task.npz", Path(name) / "done.npz"
+    with working_folders.made("map") as folder:
+        task, done = folder / "task.npz", folder / "done.npz"
         points = json.dumps([dataclasses.asdict(point) for point in inputs.points])
         np.savez(task, embeddings=embeddings, points=np.array(points), together=np.array(inputs.centred))
         _run(task, done, report, stopped)

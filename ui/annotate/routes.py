@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.background import BackgroundTask
@@ -12,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from cacara import working_folders
+from cacara.errors import CacaraError
 from feedback_db import FeedbackError, recording_path
 from ui.permissions import PermissionRefusedError, require_admin
 
@@ -53,14 +53,17 @@ def annotate_routes(services: Services) -> list[Route]:
 
 
 def _mine(services: Services, token: str) -> Response:
-    with tempfile.NamedTemporaryFile(prefix="cacara-mine-", suffix=".zip", delete=False) as file:
-        path = Path(file.name)
+    try:
+        folder = working_folders.make("mine")
+    except CacaraError as error:
+        return PlainTextResponse(str(error), status_code=500)
+    path = folder / "mine.zip"
     try:
         services.feedback.store().export_mine(token, path, services.feedback.recordings)
     except FeedbackError as error:
-        path.unlink(missing_ok=True)
+        working_folders.remove(folder)
         return PlainTextResponse(str(error), status_code=403)
-    done = BackgroundTask(path.unlink, missing_ok=True)
+    done = BackgroundTask(working_folders.remove, folder)
     return FileResponse(path, media_type="application/zip", filename="mine.zip", headers=HEADERS, background=done)
 
 

@@ -6,19 +6,18 @@ oldest make room for new ones.
 
 from __future__ import annotations
 
-import atexit
 import collections
 import dataclasses
 import logging
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from cacara import working_folders
 from cacara.annotation_export import Search
 from cacara.errors import CacaraError, QueryError
 
@@ -107,8 +106,7 @@ class Recordings:
             raise QueryError(f"the file has {size_bytes / 2**20:.4g} MiB; wanted up to {MAX_BYTES >> 20}")
         with self._lock:
             if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="cacara-recordings-"))
-                atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
+                self._folder = working_folders.make("recordings")
             folder = self._folder
             while self._opened and (
                 len(self._opened) >= MAX_RECORDINGS or self._stored_bytes(folder) + size_bytes > MAX_STORED_BYTES

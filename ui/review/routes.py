@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from cacara import working_folders
 from cacara.errors import CacaraError
 from feedback_db import FeedbackError, Record
 from feedback_db.export import anonymised, export
@@ -41,9 +41,9 @@ def review_routes(services: Services) -> list[Route]:
         refused = await run_in_threadpool(_refusal, services, request.headers)
         if refused is not None:  # before its body is read
             return refused
-        with tempfile.TemporaryDirectory(prefix="cacara-import-") as folder:
+        with working_folders.made("import") as folder:
             kind = request.query_params.get("kind", "")
-            path = Path(folder) / f"rows.{kind if kind in FORMATS else 'unknown'}"
+            path = folder / f"rows.{kind if kind in FORMATS else 'unknown'}"
             taken = 0
             with path.open("wb") as file:
                 async for part in request.stream():
@@ -74,16 +74,19 @@ def _export(services: Services, headers: Any, asked: dict[str, str]) -> Response
     form = asked.get("format", "")
     if form not in FORMATS:
         return PlainTextResponse(f"format: found {form!r:.40}, wanted {', '.join(FORMATS)}", status_code=400)
-    with tempfile.NamedTemporaryFile(prefix="cacara-export-", suffix=f".{form}", delete=False) as file:
-        path = Path(file.name)
+    try:
+        folder = working_folders.make("export")
+    except CacaraError as error:
+        return PlainTextResponse(str(error), status_code=500)
+    path = folder / f"feedback.{form}"
     try:
         records = export_records(services, asked.get("campaign", ""), asked.get("which") == "all")
         export(anonymised(records) if asked.get("anonymous") == "yes" else records, path, form)
     except FeedbackError as error:
-        path.unlink(missing_ok=True)
+        working_folders.remove(folder)
         return PlainTextResponse(str(error), status_code=500)
-    done = BackgroundTask(path.unlink, missing_ok=True)
-    return FileResponse(path, filename=f"feedback.{form}", headers=HEADERS, background=done)
+    done = BackgroundTask(working_folders.remove, folder)
+    return FileResponse(path, filename=path.name, headers=HEADERS, background=done)
 
 
 def export_records(services: Services, campaign_id: str, everything: bool) -> list[Record]:
