@@ -373,7 +373,7 @@ def test_what_was_trained_is_measured_on_dev_in_one_table(lexicons, tmp_path, no
     queries += [Query(name, "cs", f"{text} a") for text, name in concepts.items()]
     split = Benchmark("tiny", "0123456789ab", "dev", clips, tuple(queries))
     heard = [np.roll(noise, 999 * number) * np.sin(np.arange(len(noise)) / (number + 1)) for number in range(3)]
-    monkeypatch.setattr(uclip_tables, "_sounds", lambda path: (split, [sound.astype(np.float32) for sound in heard]))
+    monkeypatch.setattr(uclip_tables, "read_sounds", lambda path: (split, [sound.astype(np.float32) for sound in heard]))
     told = uclip_study.tables(uclip_study.finished(options, output), output, lexicons.benchmark, Path("unused"))
     assert told == (output / "table.md").read_text(encoding="utf-8")
     (table,) = json.loads((output / "table.json").read_text(encoding="utf-8"))

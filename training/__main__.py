@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import signal
@@ -25,13 +24,12 @@ from training.image_alignment import train as train_image_alignment
 from training.language_acquisition import LanguageAcquisitionOptions
 from training.linear_map import LinearMapOptions
 from training.linear_map import train as train_linear_map
-from training.mla_study_commands import mla_study
+from training.mla_study_commands import mla_amounts, mla_study
 from training.run_folder import RunError
 from training.teach_feedback_command import teach_feedback, teach_feedback_status
 from training.text_alignment import TextAlignmentOptions
 from training.text_alignment import train as train_text_alignment
-from training.uclip import UclipOptions
-from training.uclip import train as train_uclip
+from training.uclip_commands import uclip, uclip_ablations, uclip_beside, uclip_latency
 
 BENCHMARK = Path("benchmarks/sounds-v1.jsonl")
 IMAGE_BENCHMARK = Path("benchmarks/images-v1.jsonl")
@@ -74,64 +72,6 @@ def text_alignment(
         benchmark: The frozen benchmark, whose texts are kept out as the policy says.
     """
     sys.stdout.write(f"{train_text_alignment(options, base, output, benchmark)}\n")
-
-
-def uclip(
-    options: UclipOptions, base: str, output: Path, benchmark: Path = BENCHMARK, pictures: Path = IMAGE_BENCHMARK
-) -> None:
-    """Train uCLIP: heads that give a dual encoder of English the languages of a text encoder, from unpaired data.
-
-    Args:
-        options: The model; ``--recipe`` sets them all, ``--options.FIELD`` one.
-        base: The dual encoder: a bundled model's name or a model folder.
-        output: The run's folder; the checkpoint is in its ``final``. Run again to go on after an interruption.
-        benchmark: The frozen benchmark of sounds, whose sounds and texts are kept out.
-        pictures: The frozen benchmark of pictures, of which only the train split is used.
-    """
-    sys.stdout.write(f"{train_uclip(options, base, output, benchmark, pictures)}\n")
-
-
-def uclip_ablations(
-    options: UclipOptions,
-    base: str,
-    output: Path,
-    only: list[str] | None = None,
-    seeds: int = 1,
-    benchmark: Path = BENCHMARK,
-    pictures: Path = IMAGE_BENCHMARK,
-) -> None:
-    """Train uCLIP whole and with one thing changed at a time, and measure all on dev: one table, with intervals.
-
-    Args:
-        options: The whole model, as of ``uclip``.
-        base: The dual encoder: a bundled model's name or a model folder.
-        output: Holds a run's folder for each, and ``table.json`` and ``table.md`` of all that have been made there.
-            Run again to go on.
-        only: Names of ``training.uclip_study.ABLATIONS``; all when not given.
-        seeds: How many of each.
-        benchmark: The frozen benchmark of sounds.
-        pictures: The frozen benchmark of pictures.
-    """
-    from training import uclip_study
-
-    uclip_study.ablate(options, base, output, benchmark, pictures, only or (), seeds)
-    sys.stdout.write(uclip_study.tables(uclip_study.finished(options, output), output, benchmark, pictures))
-
-
-def uclip_latency(model: str, base: str, languages: list[str], queries: int = 100, benchmark: Path = BENCHMARK) -> None:
-    """Measure how long a query takes: through uCLIP's model, and through a dictionary and the English base.
-
-    Args:
-        model: A bundled model's name or a model folder.
-        base: The dual encoder that it was trained on.
-        languages: In which dev texts are asked, e.g. ``[cs,fi]``.
-        queries: How many at most.
-        benchmark: The frozen benchmark of sounds.
-    """
-    from training import uclip_study
-
-    found = uclip_study.latency(model, base, benchmark, languages, queries)
-    sys.stdout.write(json.dumps({name: dataclasses.asdict(row) for name, row in found.items()}, indent=1) + "\n")
 
 
 def linear_map(options: LinearMapOptions, output: Path, benchmark: Path = BENCHMARK) -> None:
@@ -320,11 +260,13 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "text_alignment": text_alignment,
     "uclip": uclip,
     "uclip_ablations": uclip_ablations,
+    "uclip_beside": uclip_beside,
     "uclip_latency": uclip_latency,
     "translated_captions": translated_captions,
     "linear_map": linear_map,
     "language_acquisition": language_acquisition,
     "mla_study": mla_study,
+    "mla_amounts": mla_amounts,
     "benchmark": benchmark,
     "image_alignment": image_alignment,
     "image_benchmark": image_benchmark,

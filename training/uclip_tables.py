@@ -62,7 +62,7 @@ def measure(folders: Mapping[str, Sequence[Path]], sounds: Path, pictures: Path)
     """
     asked = entries.parse([str(folder) for several in folders.values() for folder in several])
     models = entries.load(asked, "cpu", lambda progress: log.info("%s", progress))
-    heard_of, waveforms = _sounds(sounds)
+    heard_of, waveforms = read_sounds(sounds)
     seen_of, seen = _pictures(pictures, next((model for model in models if model.sees), None))
     texts = [query.text for query in (*heard_of.queries, *(seen_of.queries if seen_of else ()))]
     towers = list({id(model.text): model for model in models}.values())
@@ -89,7 +89,8 @@ def _outcomes(system: sound_retrieval.System, split: Benchmark, waveforms: Seque
     return dict(sound_retrieval.measure({"it": system}, split, waveforms, modes=modes)[0].outcomes)
 
 
-def _sounds(path: Path) -> tuple[Benchmark, list[np.ndarray]]:
+def read_sounds(path: Path) -> tuple[Benchmark, list[np.ndarray]]:
+    """Return the dev split of a benchmark of sounds, fetched, and its waveforms, float32 mono ``[samples]`` each."""
     folders = sources.fetch_all(sorted(benchmark.required_sources(path, "dev")))
     split = benchmark.load(path, "dev", folders)
     return split, [audio.load(clip.path, audio.GALLERY_LIMITS).waveform for clip in split.clips]
