@@ -15,6 +15,11 @@ stamps with a sound (never tuned on)  7,438     53 / 93   39 / 96     56 / 92   
 CLDR's emoji names, 105 languages     16,252    70 / 90   43 / 91     80 / 90      97 / 88
 ====================================  ========  ========  ==========  ===========  =======
 
+Where py3langid finds two languages nearly as likely, the text encoder was trained on the second alone, and twenty
+times as many people speak that one, the second is answered: "mbwa anabweka" is Swahili rather than Luganda. Of the
+36,195 texts of those languages that py3langid ranks 62.3 % are answered and 90.8 % of them rightly (90.9 without that),
+of the dev split's 3,170 queries 35.2 % and 84.3 % (84.0 without).
+
 Weak where languages differ little in a few words: Latin Serbian/Croatian/Bosnian, Malay/Indonesian, Bokmål/Danish,
 Aragonese/Asturian/Spanish; Tigrinya is taken for Amharic and Yiddish for Hebrew.
 """
@@ -27,6 +32,8 @@ import functools
 import threading
 import unicodedata
 from typing import TYPE_CHECKING, Literal
+
+from cacara.encoder_languages import TRAINED_ON
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
@@ -61,6 +68,8 @@ _LABELS = _pairs("""
 """)
 _NO_LANGUAGE = "zxx"
 
+NEARLY_AS_LIKELY = 0.5
+FAR_MORE_SPEAKERS = 20
 CHARACTERS_READ = 1000
 MIN_SCRIPT_SHARE = 0.6
 LETTERS_TO_TRUST = 6.5
@@ -171,13 +180,30 @@ def _belongs(character: str, script: str) -> bool:
 
 
 def _most_probable(words: str) -> tuple[str, float]:
-    """Return py3langid's best language for ``words`` and its probability, summed over that language's labels."""
+    """Return the language of ``words`` and py3langid's highest probability, summed over a language's labels."""
     with _LOADING:
         identifier = _identifier()
     posterior: collections.Counter[str] = collections.Counter()
     for label, probability in identifier.rank(words):
         posterior[_LABELS.get(label, label)] += probability
-    return posterior.most_common(1)[0]
+    (first, highest), *others = posterior.most_common(5)
+    near = (other for other, probability in others if probability >= NEARLY_AS_LIKELY * highest)
+    return next((other for other in near if _preferred(other, first)), first), highest
+
+
+def _preferred(other: str, first: str) -> bool:
+    """Return whether a language that is nearly as likely is answered in place of the likeliest."""
+    if first in TRAINED_ON or first == _NO_LANGUAGE or other not in TRAINED_ON:
+        return False
+    return _speakers(other) >= FAR_MORE_SPEAKERS * max(1, _speakers(first))
+
+
+@functools.cache
+def _speakers(language: str) -> int:
+    """Return how many people speak a language, by CLDR."""
+    from langcodes import Language as Tag
+
+    return Tag.get(language).speaking_population()
 
 
 @functools.cache

@@ -208,6 +208,12 @@ def test_regional_forms_answer_with_the_base_language():
     assert detect("美國的二角五分錢").language == detect("美元二十五分硬币").language == "zh"
 
 
+def test_of_two_that_are_nearly_as_likely_the_one_that_far_more_people_speak_is_answered():
+    assert detect("mbwa anabweka").language == "sw", "Luganda is a little likelier to py3langid"
+    assert detect("Inja iyakhonkotha").language == "zu", "not where the other has about as many speakers"
+    assert detect("Omwana asoma ekitabo mu kibuga").language == "lg", "not where it is far likelier"
+
+
 @pytest.mark.parametrize("text", ["dog", "a", "犬", "ok", "cat кот", "ᓴᓐᓯ", "ⴰⵣⵓⵍ", "qwrtpsdfgh"])
 def test_detection_abstains_rather_than_guesses(text: str):
     detection = detect(text)
