@@ -68,7 +68,7 @@ def fits(encoder: nn.Module) -> bool:
         return False
     # What training attaches to a layer stands in its place and is no plain layer any more.
     return all(type(part) is nn.Linear for layer in encoder.encoder.layer for part in _linears(layer)) and (
-        packed.available(encoder)
+        packed.available(encoder.encoder)
     )
 
 
