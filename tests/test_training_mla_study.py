@@ -22,11 +22,13 @@ from training import (
     mla_study,
     mla_study_amounts,
     mla_study_probe,
+    mla_study_tuning,
     mla_study_ways,
 )
 from training.__main__ import main
+from training.features import Features
 from training.language_acquisition import LanguageAcquisitionOptions, StageOptions
-from training.language_exposure import Exposure
+from training.language_exposure import Exposure, Things
 from training.loop import LoopOptions
 from training.mla_study_amounts import AmountOptions, Cell
 from training.mla_study_probe import Side
@@ -46,6 +48,19 @@ PAIRS = {
 def exposure() -> Exposure:
     views = tuple(torch.eye(32)[place : place + 1].repeat(2, 1) for place in (3, 7))
     return Exposure(views, (0, 1), {"de": (("hund", 0), ("katze", 1)), "sv": (("bell bell", 1),)})
+
+
+def things(model) -> Things:
+    rng = np.random.default_rng(0)
+    shapes = (2, 3, model.audio.features), (2, 3, model.audio.classes)
+    features, probabilities = (rng.random(shape).astype(np.float32) for shape in shapes)
+    return Things(
+        Features(features, probabilities, (0, 1)),
+        None,
+        (0, 1),
+        {"en": (("dog", 0), ("cat", 1)), "de": (("hund", 0), ("katze", 1)), "sv": (("bell bell", 1),)},
+        (),
+    )
 
 
 def side(languages) -> Side:
@@ -91,6 +106,7 @@ def material(monkeypatch):
 
     monkeypatch.setattr(language_transfer, "pairs_of", pairs_of)
     monkeypatch.setattr(language_exposure, "gather", lambda *arguments: exposure())
+    monkeypatch.setattr(language_exposure, "things", lambda model, *rest: things(model))
     monkeypatch.setattr(mla_study_probe, "dev_sides", lambda model, languages, *paths: {"sounds": side(languages)})
     entries = [Translation("dog", "de", "Hund", "freedict-eng-deu")]
     monkeypatch.setattr(mla_study_ways, "dictionary_pairs", lambda languages: entries)
@@ -112,10 +128,41 @@ def test_every_variant_is_made_asked_and_kept_and_a_second_run_does_none_again(
     assert found["nlt-le"]["seconds"] >= found["nlt"]["seconds"]  # what it took over is counted
     assert found["le"]["material"] == "3 texts with sounds or pictures" and found["nlt"]["material"] == "4 pairs"
     assert found["nlt"]["rows"] != found["base"]["rows"]
+    head = sum(value.numel() for value in checkpoint.load(base, "cpu").head.parameters())
+    assert found["tuned-en"]["parameters"] == found["tuned-all"]["parameters"] == found["nlt"]["parameters"] + head
+    assert found["tuned-en"]["material"] == "4 pairs, 2 texts with sounds or pictures"
+    assert found["tuned-all"]["material"] == "4 pairs, 5 texts with sounds or pictures"
 
     monkeypatch.setattr(mla_study_ways.loop, "train", None)
     monkeypatch.setattr(mla_study_probe, "ask", None)
     assert mla_study.run(options, base, tmp_path / "out", BENCHMARK, IMAGES).read_text(encoding="utf-8") == text
+
+
+def test_with_english_alone_heads_learn_and_acquirers_do_not(base, options, material, tmp_path):
+    world = mla_study_ways.World(options, base, BENCHMARK, IMAGES)
+    before = {name: value.clone() for name, value in world.model.head.state_dict().items()}
+    states = {}
+    for everything in (False, True):
+        trained = mla_study_ways.train_acquirers(world, tmp_path, "plain", ("nlt",), {}, False)
+        states["nlt"] = {name: value.clone() for name, value in trained.method.state_dict().items()}
+        texts = things(world.model).texts
+        languages = ("en", *(options.languages if everything else ()))
+        made = mla_study_tuning.batches(world, trained, things(world.model), languages)
+        assert [len(turn.texts) for turn in made.turns] == [len(texts[code]) for code in languages]
+        sets = trained.method.sets if everything else torch.nn.ModuleDict()
+        method = mla_study_tuning.Tuning(world.model, made.turns, sets, world.centre, 0.05)
+        for step in range(len(made.turns)):
+            method(made.batches.batch(range(2), step, 0))["loss"].backward()
+        assert all(value.grad is not None for value in method.heads.parameters())
+        learnt = {
+            name
+            for name, value in trained.method.sets.named_parameters()
+            if value.grad is not None and value.grad.any()
+        }
+        assert bool(learnt) == everything
+    after = mla_study_tuning.with_heads(world.model, method)
+    assert after.head is not world.model.head
+    assert all(torch.equal(before[name], value) for name, value in world.model.head.state_dict().items())
 
 
 def test_a_folder_of_another_study_and_unknown_variants_are_refused(base, options, material, tmp_path):

@@ -49,6 +49,25 @@ class Exposure:
         return {language: len(own) for language, own in sorted(self.texts.items())}
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Things:
+    """Sounds, then pictures, as the frozen towers alone make them, with texts.
+
+    Attributes:
+        sounds: Of the sounds.
+        pictures: Of the pictures; None for a model that knows none.
+        concepts: Of each thing, the number of what it is.
+        texts: Language to (text, thing's position).
+        heard: The sounds.
+    """
+
+    sounds: Features
+    pictures: Features | None
+    concepts: tuple[int, ...]
+    texts: Mapping[str, tuple[tuple[str, int], ...]]
+    heard: tuple[Clip, ...]
+
+
 def gather(
     model: Cacara,
     packages: Sequence[str],
@@ -57,6 +76,22 @@ def gather(
     benchmark: Path,
     images: Path,
 ) -> Exposure:
+    """Return what ``things`` returns, as the model's heads place it."""
+    found = things(model, packages, pairs, languages, benchmark, images)
+    views = _embedded(found.sounds, model.head)
+    if model.image is not None and found.pictures is not None:
+        views += _embedded(found.pictures, model.image.head)
+    return Exposure(tuple(views), found.concepts, found.texts, found.heard)
+
+
+def things(
+    model: Cacara,
+    packages: Sequence[str],
+    pairs: Sequence[Translation],
+    languages: Collection[str],
+    benchmark: Path,
+    images: Path,
+) -> Things:
     """Return the train sounds and train stamps with texts of the languages; nothing of test or dev is among them.
 
     A stamp brings its own descriptions. Sounds have English captions alone; lexicons translate them, or the name of
@@ -81,11 +116,10 @@ def gather(
     heard = features.compute(clips, model.audio, ViewOptions())
     said = translate(clips, [pair for pair in pairs if pair.language in languages])
     things = [(clips[position].concept or clips[position].clip_id, said[position]) for position in heard.kept]
-    views = _embedded(heard, model.head)
+    seen = None
     if model.image is not None:
         pictures = train_pictures(image_benchmark.read(images), images, benchmark)
         seen = image_features.compute(pictures, model.image.tower, ImageViewOptions())
-        views += _embedded(seen, model.image.head)
         described = _descriptions(images, benchmark)
         things += [(picture.concept or picture.clip_id, described[picture.clip_id]) for picture in pictures]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(name for name, _ in things))}
@@ -94,8 +128,9 @@ def gather(
         for code, several in sorted(own.items()):
             if language := owner_of(code, languages):
                 texts[language] += [(text, position) for text in several]
-    return Exposure(
-        tuple(views),
+    return Things(
+        heard,
+        seen,
         tuple(numbers[name] for name, _ in things),
         {language: tuple(own) for language, own in sorted(texts.items())},
         tuple(clips[position] for position in heard.kept),

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from training import mla_study_probe as probe
+from training import mla_study_tuning
 from training import mla_study_ways as ways
 from training.language_acquisition import LanguageAcquisitionOptions, Stage
 from training.mla_study_ways import Way, World
@@ -64,6 +65,12 @@ VARIANTS: Mapping[str, Variant] = {
         _acquired("random-embedding", "NLT, embedding of random numbers", "nlt", pretrained_embedding=False),
         _acquired("squared-error", "NLT, the paper's loss alone", "nlt", softmax_weight=0.0),
         _acquired("trained-table", "NLT, the embedding learns too", "nlt", table=True),
+        Variant("tuned-en", "NLT, then heads on English", functools.partial(mla_study_tuning.tuned, everything=False)),
+        Variant(
+            "tuned-all",
+            "NLT, then heads and acquirers on all",
+            functools.partial(mla_study_tuning.tuned, everything=True),
+        ),
         Variant("mkd-head", "MKD, a head behind the frozen encoder", functools.partial(ways.distilled, whole=False)),
         Variant("mkd-whole", "MKD, head and encoder", functools.partial(ways.distilled, whole=True)),
         Variant("dictionary", "dictionary, then the base", functools.partial(ways.translated, words=False)),
@@ -133,7 +140,7 @@ def read(path: Path, record: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _measured(variant: Variant, world: World, folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     made = variant.make(world, folder)
-    rows = probe.ask(world.sides, made.embed)
+    rows = probe.ask(made.sides or world.sides, made.embed)
     return {
         "variant": variant.name,
         "parameters": made.parameters,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,14 +23,15 @@ from cacara.backbones import text
 from cacara.backbones.text import TextTower
 from cacara.config import TextConfig
 from cacara.evaluation import benchmark_file
-from cacara.language_acquirers import NonNativeEmbedding
+from cacara.language_acquirers import Acquirers, NonNativeEmbedding
 from training import language_acquisition as mla
 from training import language_exposure, language_transfer, loop, mla_study_probe, run_folder, text_statistics
 from training import translations as lexicons
 from training.corpora import freedict
 from training.language_acquisition import LanguageAcquisition, LanguageAcquisitionOptions, Stage, StageOptions
-from training.language_acquisition_data import LanguageBatches, transfer_batches
+from training.language_acquisition_data import transfer_batches
 from training.language_exposure import Exposure
+from training.loop import Batches, LoopOptions
 from training.mla_study_probe import Embed, Sides
 from training.run_folder import replace_text
 from training.translations import Translation
@@ -115,12 +117,14 @@ class Made:
         parameters: How many numbers were trained.
         seconds: Of one core, for the training alone.
         material: What it was trained on, for a person.
+        sides: Where the sounds and pictures lie, if not where the base puts them.
     """
 
     embed: Embed
     parameters: int
     seconds: float
     material: str
+    sides: Sides | None = None
 
 
 Way = Callable[[World, Path], Made]
@@ -156,9 +160,33 @@ class TrainedTable(NonNativeEmbedding):
         return self.projection(torch.where(place[..., None] >= 0, learnt, frozen))
 
 
-def acquired(
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainedAcquirers:
+    """Language acquirers after some stages.
+
+    Attributes:
+        acquirers: With ``W_e``.
+        method: With the languages' sets.
+        parameters: How many numbers were trained.
+        seconds: Of one core.
+        seen: What language exposure used; None without it.
+    """
+
+    acquirers: Acquirers
+    method: LanguageAcquisition
+    parameters: int
+    seconds: float
+    seen: Exposure | None
+
+    def tower(self, code: str) -> TextTower:
+        """Return the tower that reads a language."""
+        sets = self.method.sets
+        return self.acquirers.acquired(sets[code] if len(sets) else None)  # type: ignore[arg-type]
+
+
+def train_acquirers(
     world: World, folder: Path, name: str, stages: Sequence[Stage], changes: Mapping[str, Any], table: bool
-) -> Made:
+) -> TrainedAcquirers:
     """Train language acquirers; stages that another way has trained already are taken over from it.
 
     Args:
@@ -184,7 +212,7 @@ def acquired(
     transfer = transfer_batches(world.pairs, world.english, acquirers.tokenizer, options.max_tokens)
     seconds, seen = 0.0, None
     method.projection.requires_grad_(True)
-    parameters = _learning(method)
+    parameters = learning(method)
     for number, stage in enumerate(planned):
         seen = world.exposure if stage.stage != "nlt" else seen
         data = mla.stage_data(stage.stage, transfer, seen, acquirers, options)
@@ -192,15 +220,28 @@ def acquired(
         record = world.record(dataclasses.replace(options, stages=planned[: number + 1]), table=table)
         work = functools.partial(mla.train_stage, stage, number == 0, method, data, place, record, rates)
         seconds += timed(place, work)
-    towers = {
-        code: acquirers.acquired(method.sets[code] if len(method.sets) else None)  # type: ignore[arg-type]
-        for code in options.languages
-    }
+    return TrainedAcquirers(acquirers, method, parameters, seconds, seen)
+
+
+def acquired(
+    world: World, folder: Path, name: str, stages: Sequence[Stage], changes: Mapping[str, Any], table: bool
+) -> Made:
+    """Return language acquirers as ``train_acquirers`` trains them."""
+    trained = train_acquirers(world, folder, name, stages, changes, table)
+    return Made(reader(trained, world), trained.parameters, trained.seconds, _material(world, stages, trained.seen))
+
+
+def reader(trained: TrainedAcquirers, world: World) -> Embed:
+    """Return what reads texts by acquirers, centred as English is."""
+    towers = {code: trained.tower(code) for code in world.options.languages}
 
     def embed(texts: Sequence[str], code: str) -> NDArray[np.float32]:
-        return centred(towers[code], acquirers.tokenize(texts), world.centre)
+        tokens = trained.acquirers.tokenize(texts)
+        with torch.inference_mode():
+            read = towers[code](**{name: value.to(world.centre.device) for name, value in tokens.items()}).float()
+            return functional.normalize(read - world.centre, dim=-1).cpu().numpy()
 
-    return Made(embed, parameters, seconds, _material(world, stages, seen))
+    return embed
 
 
 def _material(world: World, stages: Sequence[Stage], seen: Exposure | None) -> str:
@@ -208,15 +249,9 @@ def _material(world: World, stages: Sequence[Stage], seen: Exposure | None) -> s
     return ", ".join(pairs + ([f"{sum(seen.count().values()):,} texts with sounds or pictures"] if seen else []))
 
 
-def _learning(method: nn.Module) -> int:
+def learning(method: nn.Module) -> int:
+    """Return how many numbers of a module learn."""
     return sum(value.numel() for value in method.parameters() if value.requires_grad)
-
-
-def centred(tower: nn.Module, tokens: Mapping[str, Tensor], centre: Tensor) -> NDArray[np.float32]:
-    """Return texts that a tower reads, as English is centred: float32 [texts, dimension], L2-normalised."""
-    with torch.inference_mode():
-        read = tower(**{name: value.to(centre.device) for name, value in tokens.items()}).float()
-        return functional.normalize(read - centre, dim=-1).cpu().numpy()
 
 
 def timed(folder: Path, work: Callable[[], None]) -> float:
@@ -298,7 +333,9 @@ def distilled(world: World, folder: Path, whole: bool) -> Made:
     room = len(tower.tokenizer(PREFIX)["input_ids"]) - len(tower.tokenizer("")["input_ids"])
     data = transfer_batches(prefixed, world.english, tower.tokenizer, options.max_tokens + room)
     place = folder / ("mkd-whole" if whole else "mkd-head")
-    seconds = timed(place, functools.partial(_train, method, data, place, world.record(options, whole=whole), world))
+    rates = {"encoder.": ENCODER_RATE, "head.": options.embedding_rate}
+    record = world.record(options, whole=whole)
+    seconds = timed(place, functools.partial(train_kept, method, data, length, place, record, rates))
 
     def embed(texts: Sequence[str], code: str) -> NDArray[np.float32]:
         tokens = tower.tokenize(texts)
@@ -306,19 +343,35 @@ def distilled(world: World, folder: Path, whole: bool) -> Made:
             read = method.read(tokens["input_ids"].to(world.centre.device), tokens["attention_mask"])
             return functional.normalize(read - world.centre, dim=-1).cpu().numpy()
 
-    return Made(embed, _learning(method), seconds, f"{world.count:,} pairs")
+    return Made(embed, learning(method), seconds, f"{world.count:,} pairs")
 
 
-def _train(method: nn.Module, data: LanguageBatches, folder: Path, record: Mapping[str, Any], world: World) -> None:
+def train_kept(
+    method: nn.Module,
+    data: Batches,
+    length: LoopOptions,
+    folder: Path,
+    record: Mapping[str, Any],
+    rates: Mapping[str, float] | None = None,
+) -> None:
+    """Train in a folder, or take over what was trained there.
+
+    Args:
+        method: What is trained.
+        data: The batches.
+        length: How long and how fast.
+        folder: The training's.
+        record: What decides it; a folder that holds another is refused.
+        rates: As of ``loop.train``.
+    """
     run_folder.claim(folder, record)
-    finished = folder / "trained.pt"
+    finished = folder / mla.TRAINED
     if finished.is_file():
-        method.load_state_dict(torch.load(finished, weights_only=True))
+        method.load_state_dict(load_file(finished), strict=True)
         return
-    rates = {"encoder.": ENCODER_RATE, "head.": world.options.embedding_rate}
-    loop.train(method, data, world.options.stages[0].loop, folder, rates)
+    loop.train(method, data, length, folder, rates)
     partial = finished.with_suffix(".partial")
-    torch.save(method.state_dict(), partial)
+    save_file({name: value.detach().cpu().contiguous() for name, value in method.state_dict().items()}, partial)
     partial.replace(finished)
 
 
