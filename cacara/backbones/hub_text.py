@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from cacara.backbones import piece_tokenizer
 from cacara.backbones.hub_weights import read_strictly
 from cacara.errors import CheckpointError
 
@@ -76,10 +77,10 @@ def load(place: str) -> HubText:
 
 
 def _load_plain(place: str) -> HubText:
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel
 
     # The encoder's own pooler is not used, and many checkpoints come without it.
-    return HubText(read_strictly(AutoModel, place, unused="pooler"), AutoTokenizer.from_pretrained(place))
+    return HubText(read_strictly(AutoModel, place, unused="pooler"), piece_tokenizer.of(place))
 
 
 def _load_dual(place: str, kind: str) -> HubText:

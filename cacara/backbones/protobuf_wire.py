@@ -1,10 +1,12 @@
-"""Just enough of the protocol-buffer wire format to read a few fields without generated classes.
+"""Just enough of the protocol-buffer wire format to read and write a few fields without generated classes.
 
-Two third-party files need it: SentencePiece's model (its compiled normalisation rule) and the index of
+Two kinds of files need it: SentencePiece's model (its compiled normalisation rule, its pieces) and the index of
 a TensorFlow checkpoint. Format: https://protobuf.dev/programming-guides/encoding/
 """
 
 from __future__ import annotations
+
+import struct
 
 
 def varint(data: bytes, position: int) -> tuple[int, int]:
@@ -51,3 +53,26 @@ def fields(data: bytes) -> dict[int, list[int | bytes]]:
             raise ValueError("the data end inside a field")
         found.setdefault(tag >> 3, []).append(value)
     return found
+
+
+def integer_field(number: int, value: int) -> bytes:
+    """Return a field that holds an integer, 0 or more."""
+    return _varint(number << 3) + _varint(value)
+
+
+def float_field(number: int, value: float) -> bytes:
+    """Return a field that holds a float of 32 bits."""
+    return _varint(number << 3 | 5) + struct.pack("<f", value)
+
+
+def bytes_field(number: int, value: bytes) -> bytes:
+    """Return a field that holds bytes: a string in UTF-8, or a message."""
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    written = bytearray()
+    while value > 127:
+        written.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*written, value])

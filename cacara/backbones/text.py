@@ -148,7 +148,7 @@ def load(config: TextConfig, report: Report = silent) -> TextTower:
 
 
 def _halve_table(encoder: Any) -> None:  # noqa: ANN401
-    """Keep BERT's token embeddings in half precision where it holds them exactly: as sums with float32 they stay as exact.
+    """Keep BERT's token embeddings in half precision where it holds them exactly; sums with float32 are as exact.
 
     Multilingual ones are most of a model's memory: 384 MB of multilingual-e5-small's 470 in float32.
     """

@@ -71,6 +71,14 @@ class UseTower(TextTower):
         found = [torch.from_numpy(self._session.run(["outputs"], {"inputs": [text]})[0]) for text in texts]
         return functional.normalize(torch.cat(found).float(), dim=-1)
 
+    def read(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return what ``forward`` does."""
+        return self(input_ids, attention_mask)
+
+    def reader(self) -> str:
+        """Return the name of what texts are sent through."""
+        return type(self._session).__name__
+
 
 def prepare(report: Report = silent) -> Path:
     """Return the ONNX file, fetching it when it is missing.

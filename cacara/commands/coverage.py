@@ -125,16 +125,10 @@ def _read(path: Path) -> dict[str, object]:
 
 def _tokenizer(backbone: str) -> Callable[[Sequence[str]], list[tuple[int, int]]]:
     """Return the function that cuts texts into pieces as a text encoder does, without its weights."""
-    from transformers import AutoTokenizer
-
-    from cacara.backbones import text
+    from cacara.backbones import piece_tokenizer, text
 
     place = str(text.BACKBONES[backbone](show_progress)) if backbone in text.BACKBONES else backbone
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(place)
-    except (OSError, ValueError) as error:
-        raise CacaraError(f"the tokenizer of {backbone!r} cannot be loaded: {error}") from error
-
+    tokenizer = piece_tokenizer.of(place)
     mark = tokenizer.get_vocab().get(
         _WORD_MARK
     )  # stands alone before a piece that never begins a word, and says nothing

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cacara import languages
-from cacara.errors import CacaraError, LanguageError, QueryError
+from cacara.errors import LanguageError, QueryError
 from ui.jobs import Job
 from ui.permissions import require_admin
 from ui.services import Services
@@ -316,25 +315,15 @@ def language_of(code: str, words: Wording) -> str:
 
 def _pieces(embedding: str, texts: Sequence[str]) -> tuple[float, int]:
     """Return the share of unknown pieces, and how many texts have too many pieces."""
-    tokenizer = _tokenizer(embedding)
+    from cacara.backbones import piece_tokenizer, text
+
+    tokenizer = piece_tokenizer.of(text.place_of(embedding))
     unknown = total = long = 0
     for ids in tokenizer(list(texts[:LOOKED_AT]), add_special_tokens=False)["input_ids"]:
         unknown += sum(number == tokenizer.unk_token_id for number in ids)
         total += len(ids)
         long += len(ids) > LONG_PIECES
     return unknown / max(1, total), long
-
-
-@functools.lru_cache(maxsize=2)
-def _tokenizer(embedding: str) -> Any:  # noqa: ANN401
-    from transformers import AutoTokenizer
-
-    from cacara.backbones import text
-
-    try:
-        return AutoTokenizer.from_pretrained(text.place_of(embedding))
-    except (OSError, ValueError) as error:
-        raise CacaraError(f"the model's tokenizer cannot be read: {error!s:.200}") from error
 
 
 def _words(interface: object) -> Wording:
