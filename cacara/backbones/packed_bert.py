@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import types
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import BertModel
-from transformers.modeling_outputs import BaseModelOutput
 
 from cacara.backbones import packed
 from cacara.backbones.packed import Layer
+
+if TYPE_CHECKING:
+    from transformers import BertModel  # takes seconds to import; who has an encoder has done so
 
 USUAL_TOKENS = 16
 """Of a query; longer and shorter ones work as well."""
@@ -48,7 +50,7 @@ class PackedBert(nn.Module):
         self.embeddings = encoder.embeddings
         self.layers = [PackedLayer(layer, encoder.config.num_attention_heads) for layer in encoder.encoder.layer]
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> BaseModelOutput:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> types.SimpleNamespace:
         """Return ``last_hidden_state``, float32 [texts, tokens, width], as ``transformers`` does.
 
         Args:
@@ -59,11 +61,13 @@ class PackedBert(nn.Module):
         mask = None if bool(attention_mask.all()) else attention_mask[:, None, None, :].bool()
         for layer in self.layers:
             hidden = layer(hidden, mask)
-        return BaseModelOutput(last_hidden_state=hidden)
+        return types.SimpleNamespace(last_hidden_state=hidden)
 
 
 def fits(encoder: nn.Module) -> bool:
     """Whether an encoder is a plain BERT whose function ``PackedBert`` is, and whose weights can be packed."""
+    from transformers import BertModel
+
     if type(encoder) is not BertModel or encoder.config.hidden_act != "gelu" or encoder.config.is_decoder:
         return False
     # What training attaches to a layer stands in its place and is no plain layer any more.
