@@ -1,7 +1,7 @@
 # make demo   set up everything and start the app at http://127.0.0.1:7860
 # make test   set up everything and run all tests
 # make setup  set up only
-# make soak   the long tests: fifty visitors, kills, full disks, many writers
+# make soak   the long tests: fifty visitors, an hour of tape, 10,000 points, kills, full disks, many writers
 # make bench  speed and memory against what others use: one table, and JSON in benchmarks/results
 # make bundle one archive that installs and runs on a machine without network
 # make lint   formatting, style and types
@@ -29,6 +29,9 @@ test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest
 
 soak: $(VENV)/.installed-dev
+	@$(BIN)/python -m cacara setup
+	@touch $(VENV)/.fetched
+	@sh tests/browser/install_chromium.sh
 	@$(BIN)/python -m pytest -m soak
 	@$(BIN)/python -m pytest -m "not soak" --hypothesis-profile=search $$(grep -l '^from hypothesis' tests/test_*.py)
 
