@@ -75,7 +75,7 @@ def text_results(result: Mapping[str, Any], names: Mapping[str, str], words: Wor
 
 
 def audio_results(result: Mapping[str, Any], words: Wording) -> str:
-    """Return the words, the pictures and the sounds found for a recording.
+    """Return the words, the sounds and the pictures found for a recording.
 
     Args:
         result: What ``searching.search_audio`` returns.
@@ -86,10 +86,10 @@ def audio_results(result: Mapping[str, Any], words: Wording) -> str:
         words,
         _tools(words),
         _notes(result["notes"]),
-        _jump(words, words="words", pictures="pictures", sounds="similar") if result["pictures"] else "",
+        _jump(words, words="words", sounds="similar", pictures="pictures") if result["pictures"] else "",
         _list("words", words("words"), result["words"], words, _words),
-        _pictures(result, "pictures", words),
         _sounds(result, "similar", words),
+        _pictures(result, "pictures", words),
     )
 
 
