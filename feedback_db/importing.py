@@ -6,26 +6,18 @@ import contextlib
 import csv
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO, TypeVar
+from typing import BinaryIO, NamedTuple, TextIO, TypeVar
 
+from feedback_db import parquet_rows
 from feedback_db.errors import FeedbackError
 from feedback_db.exchange import MAX_LINE_CHARACTERS, from_line
 from feedback_db.rows import Record
-from feedback_db.table import from_cells, from_row
-
-if TYPE_CHECKING:
-    from pyarrow import Array
-    from pyarrow.parquet import FileMetaData, ParquetFile
+from feedback_db.table import from_cells
 
 MAX_FILE_BYTES = 4 * 2**30
 MAX_ROWS = 5_000_000
 MAX_CELL_BYTES = 100_000
 """Of one text in a Parquet file, where a few bytes can stand for many; no field of a record holds more."""
-
-_MAX_COLUMNS = 200
-_MAX_GROUP_BYTES = 2**30
-_MAX_GROUP_VALUES = 50_000_000
-_ROWS_AT_ONCE = 64
 
 Row = TypeVar("Row")
 
@@ -118,64 +110,13 @@ def _from_cells(row: dict[str, str]) -> Record:
 
 
 def _read_parquet(path: Path) -> Read:
-    """Read a Parquet file a few rows at a time: a small file may claim a billion rows, or one long text in each."""
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        texts = _checked_texts(path, parquet.read_metadata(path))
-        # Kept as dictionaries, repeated texts stay as small as they are in the file.
-        with parquet.ParquetFile(path, read_dictionary=texts) as file:
-            return _collect(enumerate(_parquet_rows(path, file), 1), from_row)
-    except pyarrow.ArrowException as error:
-        raise FeedbackError(f"{path} is no readable Parquet file ({error})") from error
-
-
-def _checked_texts(path: Path, metadata: FileMetaData) -> list[str]:
-    """Return the names of a Parquet file's columns of text.
-
-    Raises:
-        FeedbackError: It claims more than is read.
-    """
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    values = max(
-        (group.column(number).num_values for group in groups for number in range(group.num_columns)), default=0
-    )
-    claimed = {
-        "rows": (metadata.num_rows, MAX_ROWS),
-        "columns": (metadata.num_columns, _MAX_COLUMNS),
-        "bytes in a row group": (max((group.total_byte_size for group in groups), default=0), _MAX_GROUP_BYTES),
-        "values in a row group": (values, _MAX_GROUP_VALUES),
-    }
-    for name, (found, most) in claimed.items():
-        if found > most:
-            raise FeedbackError(f"{path}: found {found:,} {name}, wanted at most {most:,}")
-    columns = [metadata.schema.column(number) for number in range(metadata.num_columns)]
-    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
-
-
-def _parquet_rows(path: Path, file: ParquetFile) -> Iterator[dict[str, Any]]:
-    for batch in file.iter_batches(_ROWS_AT_ONCE):
-        for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            if _longest(column) > MAX_CELL_BYTES:
-                raise FeedbackError(
-                    f"{path}: found a text of {_longest(column):,} bytes in {name}, wanted shorter ones"
-                )
-        yield from batch.to_pylist()
-
-
-def _longest(column: Array) -> int:
-    """Return the bytes of the longest text in a column, or in its lists; 0 where there is none."""
-    import pyarrow
-    from pyarrow import compute
-
-    while pyarrow.types.is_list(column.type) or pyarrow.types.is_large_list(column.type):
-        column = column.flatten()
-    if pyarrow.types.is_dictionary(column.type):
-        column = column.dictionary
-    if pyarrow.types.is_string(column.type) or pyarrow.types.is_binary(column.type):
-        return compute.max(compute.binary_length(column)).as_py() or 0
-    return 0
+    found = Read([], [])
+    for number, row in parquet_rows.records(path, MAX_ROWS, MAX_CELL_BYTES):
+        if isinstance(row, str):
+            found.problems.append((number, row))
+        else:
+            found.records.append((number, row))
+    return found
 
 
 def _collect(rows: Iterable[tuple[int, Row]], make: Callable[[Row], Record]) -> Read:

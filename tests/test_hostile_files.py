@@ -8,7 +8,10 @@ import json
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,6 +160,26 @@ def test_a_parquet_file_of_too_many_rows_or_columns_is_refused(tmp_path, monkeyp
     monkeypatch.setattr(importing, "MAX_ROWS", 10)
     with pytest.raises(FeedbackError, match="11 rows, wanted at most 10"):
         read_file(bomb(tmp_path / "many.parquet", 11, "judgement"))
+
+
+def test_a_damaged_parquet_file_that_aborts_its_reader_leaves_the_app_alive(tmp_path):
+    import pyarrow
+    from pyarrow import parquet
+
+    path = tmp_path / "damaged.parquet"
+    parquet.write_table(pyarrow.table({"type": ["judgement", None]}), path)
+    content = bytearray(path.read_bytes())
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    content[footer + 20] += 1  # the library throws where nobody catches, and the process aborts
+    path.write_bytes(content)
+    with pytest.raises(FeedbackError, match="the reader failed on this file .code -6., wanted an undamaged"):
+        read_file(path)
+
+
+def test_the_reader_of_parquet_gets_four_gib_and_no_more():
+    greedy = "from feedback_db import parquet_rows; parquet_rows._confine(); bytearray(5 << 30)"
+    done = subprocess.run([sys.executable, "-c", greedy], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert done.returncode == 1 and "MemoryError" in done.stderr
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv"])
