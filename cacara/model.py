@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -263,6 +263,12 @@ class Cacara:
         """Remember texts that an equal text tower has embedded, as ``known_texts`` gave them."""
         with self._lock:
             self._remembered.update(embeddings)
+
+    def forget_texts(self, texts: Iterable[str]) -> None:
+        """Forget texts, so that each goes through the text tower once more."""
+        with self._lock:
+            for text in texts:
+                self._remembered.pop(text, None)
 
     def share_towers(self, other: Cacara) -> None:
         """Use the towers of another model where their weights are equal, and remember texts together with it.

@@ -73,6 +73,8 @@ def test_a_comparison_writes_its_three_files_the_same_each_time(benchmark, folde
     report = json.loads(one["compare.json"])
     assert [(model["name"], model["seeds"]) for model in report["models"]] == [("tiny", 2), ("tiny:untrained", 1)]
     assert len(set(report["models"][0]["fingerprints"])) == 2
+    assert report["models"][0]["cost"]["trained_parameters"]["sounds"] > 0
+    assert report["models"][1]["cost"]["query_latency"]["queries"] == 8  # measured once, kept for the second time
     assert [(test["first"], test["second"]) for test in report["tests"]] == [("tiny", "tiny:untrained")] * 4
     out = capsys.readouterr().out
     assert out.startswith("# tiny, tiny:untrained on tiny (0123456789ab), dev") and "compare.html" in out

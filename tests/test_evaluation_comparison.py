@@ -206,6 +206,31 @@ def test_the_page_asks_nothing_of_the_network_and_escapes_names(weak):
     }  # fmt: skip
 
 
+def test_quality_and_cost_stand_in_one_table(weak, strong):
+    cost = {
+        "trained_parameters": {"sounds": 723_840, "pictures": 855_424, "texts": 1_327_104, "all": 2_906_368},
+        "training": {"data": "556 <b>sounds", "minutes": 15},
+        "query_latency": {"median_ms": 20.4, "p90_ms": 31.0, "queries": 40},
+    }
+    untold = cost | {"training": {"data": "", "minutes": None}}
+    told = compare(
+        [Contender("weak", weak.runs, about={"cost": cost}), Contender("strong", strong.runs, about={"cost": untold})],
+        BENCHMARK,
+    )
+    text = to_markdown(told)
+    table = text.split("## Quality and cost\n\n")[1].split("\n\n")[0].splitlines()
+    assert table[0].startswith("| model | text to audio: English, others R@1/10 | trained parameters")
+    assert table[2] == (
+        "| weak | 50.0 / 50.0, 10.0 / 10.0 | 2.91 M: 1.33 + 0.72 + 0.86 | 556 <b>sounds | 15 | 20, 31 ms |"
+    )
+    assert table[3].endswith("| not told | not told | 20, 31 ms |")
+    assert any(note.startswith("a query: from its text") for note in told["notes"])
+    page = to_html(told)
+    assert "<h2>Quality and cost</h2>" in page and "<td>556 &lt;b&gt;sounds</td>" in page
+    plain = compare([weak, strong], BENCHMARK)
+    assert "Quality and cost" not in to_markdown(plain) + to_html(plain)
+
+
 def test_every_chart_is_a_figure_that_plotly_takes(report, weak, strong):
     import plotly.graph_objects as go
 

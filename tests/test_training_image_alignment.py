@@ -108,7 +108,7 @@ def test_a_run_leaves_the_expected_files_and_another_run_is_refused_there(world,
     assert config["image"]["anchor_top"] == 2
     assert "image" not in json.loads((base / checkpoint.CONFIG).read_text())
     card = (final / checkpoint.CARD).read_text()
-    assert card.startswith("# tiny\n\nA card.\n\n## Pictures\n")
+    assert card.startswith("---\ntraining:\n  pictures: 4\n---\n\n# tiny\n\nA card.\n\n## Pictures\n")
     assert "on\n4 pictures of 4 concepts" in card
     changed = dataclasses.replace(OPTIONS, loop=dataclasses.replace(OPTIONS.loop, seed=1))
     with pytest.raises(RunError, match=r"loop\.seed was 0, is 1"):

@@ -93,3 +93,10 @@ def test_a_begun_run_without_readable_options_is_refused(tmp_path, content):
         (tmp_path / "options.json").write_text(content, encoding="utf-8")
     with pytest.raises(RunError, match=r"options\.json cannot be read"):
         run_folder.claim(tmp_path, record())
+
+
+def test_a_run_that_goes_on_does_not_know_how_long_it_took(tmp_path):
+    watch = run_folder.Watch(tmp_path)
+    (tmp_path / run_folder.METRICS).write_text("{}\n", encoding="utf-8")
+    assert watch.minutes() == 0.0  # it began here
+    assert run_folder.Watch(tmp_path).minutes() is None

@@ -45,7 +45,8 @@ def test_translations_lie_near_each_other_and_a_text_alone_is_what_it_is_among_o
     with torch.inference_mode():
         together = tower(**tower.tokenize(said)).numpy()
         alone = np.concatenate([tower(**tower.tokenize([one])).numpy() for one in said])
-    assert np.array_equal(together, alone)
+        read = tower.read(**tower.tokenize(said)).numpy()
+    assert np.array_equal(together, alone) and np.array_equal(together, read) and tower.reader() == "InferenceSession"
     cosines = together @ together.T
     assert np.allclose(np.diag(cosines), 1, atol=1e-5)
     assert min(cosines[0, 1], cosines[0, 2], cosines[1, 2]) > 0.6 > 0.4 > cosines[:3, 3].max()

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara import checkpoint, sources
+from cacara import checkpoint, sources, training_facts
 from cacara.adapters import AnchoredHead, AudioHead, LanguageCentring
 from cacara.backbones import audio, text
 from cacara.backbones.audio import AudioTower
@@ -31,6 +31,7 @@ from cacara.config import AudioConfig, ModelConfig, TextConfig
 from cacara.errors import CheckpointError
 from cacara.evaluation import benchmark_file
 from cacara.manifest import Clip
+from cacara.training_facts import TrainingFacts
 from training import class_names, corpora, features, loop, losses, model_card, run_folder, sounds, text_statistics
 from training.corpora import captioned_folders
 from training.corpora.captioned_folders import CaptionedFolder
@@ -232,7 +233,7 @@ def train(
         RunError: Options do not fit each other or the tower, or ``output`` holds another run.
         CheckpointError: A tower cannot be loaded.
     """
-    accelerator = loop.start(options.loop)
+    watch, accelerator = run_folder.Watch(output), loop.start(options.loop)
     with accelerator.main_process_first():  # what the first computes the others find in the cache
         rows = benchmark_file.read(benchmark)
         folders = sources.fetch_all(
@@ -263,6 +264,7 @@ def train(
     if accelerator.is_main_process:
         method_told = captions.method(clips) if captions else None
         card = model_card.render(config, options, clips, rows, head, opened.parameters if opened else 0, method_told)
+        card = training_facts.into_card(card, TrainingFacts(sounds=len(clips), minutes=watch.minutes()))
         weights, updates = (opened.changed_weights(), opened.changed_updates()) if opened else ({}, {})
         saw = seen_in_training(benchmark, clips)
         checkpoint.save(final, config, head, centring, card, audio_weights=weights, seen=saw, audio_lora=updates)

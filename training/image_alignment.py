@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cacara import checkpoint, sources
+from cacara import checkpoint, sources, training_facts
 from cacara.adapters import ImageHead
 from cacara.backbones import efficientnet_weights, image
 from cacara.backbones.image import ImageTower
@@ -29,6 +29,7 @@ from cacara.errors import ManifestError
 from cacara.evaluation import benchmark_file, image_benchmark
 from cacara.manifest import Clip
 from cacara.model import Cacara
+from cacara.training_facts import TrainingFacts
 from training import cached_arrays, class_names, image_card, image_features, loop, run_folder
 from training.data import CaptionedFeatures, require_english
 from training.emergent_alignment import EmergentAlignment, ObjectiveOptions
@@ -121,7 +122,7 @@ def train(options: ImageAlignmentOptions, base: str, output: Path, benchmark: Pa
         ManifestError: The benchmark breaks its rules, or its files are not the pinned ones.
         RunError: Options do not fit, or ``output`` holds another run.
     """
-    accelerator = loop.start(options.loop)
+    watch, accelerator = run_folder.Watch(output), loop.start(options.loop)
     with accelerator.main_process_first():  # what the first computes the others find in the cache
         folder = checkpoint.find(base)
         rows = image_benchmark.read(benchmark)
@@ -140,6 +141,8 @@ def train(options: ImageAlignmentOptions, base: str, output: Path, benchmark: Pa
         card = image_card.add(
             (folder / checkpoint.CARD).read_text(encoding="utf-8"), options, pictures, rows, head, model.name
         )
+        facts = TrainingFacts(pictures=len(pictures), minutes=watch.minutes())
+        card = training_facts.into_card(card, training_facts.of_card(card).plus(facts))
         checkpoint.add_images(folder, final, options.head.config(), head, card)
     return final
 

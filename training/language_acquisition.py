@@ -27,13 +27,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara import checkpoint, language_acquirers, seen_texts
+from cacara import checkpoint, language_acquirers, seen_texts, training_facts
 from cacara.acquirer_files import AcquirerFile
 from cacara.config import AcquirerConfig
 from cacara.evaluation import benchmark_file
 from cacara.language_acquirers import Acquirers
 from cacara.model import Cacara
 from cacara.seen_texts import SeenTexts
+from cacara.training_facts import TrainingFacts
 from training import language_card, language_exposure, language_transfer, loop, losses, run_folder
 from training.language_acquisition_data import JointBatches, LanguageBatches, SeenBatches, transfer_batches
 from training.language_exposure import Exposure
@@ -369,6 +370,8 @@ def write(
     texts |= {text for own in (seen.texts.values() if seen else ()) for text, _ in own}
     statement = _statement(seen_texts.read(base), benchmark, seen, texts)
     card = language_card.render(base, config, options, method.projection.weight.numel(), files, pairs, seen)
+    own = TrainingFacts(translations=sum(len(of_language) for of_language in pairs.values()))
+    card = training_facts.into_card(card, training_facts.of_card(card).plus(own))
     checkpoint.add_acquirers(base, folder, config, method.projection.weight, files, card, statement)
 
 

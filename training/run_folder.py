@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -64,6 +65,23 @@ def claim(output: Path, record: Mapping[str, Any]) -> None:
         )
     output.mkdir(parents=True, exist_ok=True)
     replace_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+class Watch:
+    """How long a run takes; made at its beginning."""
+
+    def __init__(self, output: Path) -> None:
+        """Start.
+
+        Args:
+            output: The run's folder, before anything is written there.
+        """
+        self._begun = time.monotonic()
+        self._goes_on = (output / METRICS).exists() or any(output.glob(STATES))
+
+    def minutes(self) -> float | None:
+        """Return the minutes since the beginning; None of a run that goes on where another process stopped."""
+        return None if self._goes_on else round((time.monotonic() - self._begun) / 60, 1)
 
 
 def replace_text(path: Path, text: str) -> None:

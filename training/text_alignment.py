@@ -23,12 +23,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara import checkpoint, lora, seen_texts, sources
+from cacara import checkpoint, lora, seen_texts, sources, training_facts
 from cacara.backbones.text import TextTower
 from cacara.errors import ManifestError
 from cacara.evaluation import benchmark_file
 from cacara.model import Cacara
 from cacara.seen_texts import SeenTexts
+from cacara.training_facts import TrainingFacts
 from training import cached_arrays, loop, run_folder, text_card, text_statistics, translations
 from training.loop import LoopOptions
 from training.run_folder import RunError
@@ -240,7 +241,7 @@ def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchma
         RunError: Options do not fit, or ``output`` holds another run.
         CheckpointError: ``base`` is no model of a text tower without updates.
     """
-    accelerator = loop.start(options.loop)
+    watch, accelerator = run_folder.Watch(output), loop.start(options.loop)
     with accelerator.main_process_first():
         folders = sources.fetch_all(
             (*translations.ALL_SOURCES, translations.CAPTIONS), lambda progress: log.info("%s", progress)
@@ -269,7 +270,7 @@ def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchma
     loop.train(TextAlignment(tower, targets, centre, options), data, options.loop, output)
     final = output / "final"
     if accelerator.is_main_process:
-        write(final, checkpoint.find(base), options, lora.state(attached), pairs, captions, rows)
+        write(final, checkpoint.find(base), options, lora.state(attached), pairs, captions, rows, watch.minutes())
     return final
 
 
@@ -335,6 +336,7 @@ def write(
     pairs: Sequence[Translation],
     captions: Sequence[str],
     benchmark: benchmark_file.Rows,
+    minutes: float | None = None,
 ) -> None:
     """Write the model: ``base`` with the updates, card and statement of what its text side saw.
 
@@ -346,6 +348,7 @@ def write(
         pairs: What it was trained on.
         captions: English captions that it was kept in place by.
         benchmark: All rows of the frozen benchmark.
+        minutes: How long the training took, where that is known.
     """
     config = dataclasses.replace(checkpoint.read_config(base), name=options.name, version=options.version)
     before = seen_texts.read(base)
@@ -353,6 +356,8 @@ def write(
     statement = SeenTexts.of_training(benchmark, texts, before.concepts if before else ())
     halves = {name: value.half() for name, value in updates.items()}
     card = text_card.render(base, config, options, pairs, len(captions), halves)
+    own = TrainingFacts(translations=len(pairs), minutes=minutes)
+    card = training_facts.into_card(card, training_facts.of_card(card).plus(own))
     checkpoint.add_text(base, folder, config, halves, card, statement)
 
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara import checkpoint, sources
+from cacara import checkpoint, sources, training_facts
 from cacara.adapters import LanguageCentring
 from cacara.backbones import text
 from cacara.backbones.text import TextTower
@@ -32,6 +32,7 @@ from cacara.config import ModelConfig, ProjectorsConfig, TextConfig
 from cacara.evaluation import benchmark_file
 from cacara.manifest import Clip
 from cacara.model import Cacara
+from cacara.training_facts import TrainingFacts
 from cacara.uclip import Projectors
 from training import (
     cached_arrays,
@@ -333,7 +334,7 @@ def train_on(material: Material, options: UclipOptions, output: Path) -> Path:
     Raises:
         RunError: Options do not fit, or ``output`` holds another run.
     """
-    accelerator = loop.start(options.loop)
+    watch, accelerator = run_folder.Watch(output), loop.start(options.loop)
     clips, rows = [*material.clips, *material.stamps], material.rows
     with accelerator.main_process_first():
         record = run_folder.describe(dataclasses.asdict(options), benchmark_file.rows_hash(rows), clips)
@@ -355,6 +356,9 @@ def train_on(material: Material, options: UclipOptions, output: Path) -> Path:
         config = _config(options, material, widths)
         told = uclip_card.Told(items.origins, texts.origins, media.origins, len({code for _, code, _ in others}))
         card = uclip_card.render(config, options, material, told)
+        own = TrainingFacts(unpaired_texts=len(items.texts) + len(others), minutes=watch.minutes())
+        begun_with = training_facts.of_card((material.base / checkpoint.CARD).read_text(encoding="utf-8"))
+        card = training_facts.into_card(card, begun_with.plus(own))
         saw = seen.seen_in_training(material.benchmark, clips, {*items.texts, *(row[0] for row in others)})
         checkpoint.add_projectors(material.base, final, config, method.projectors, material.centring, card, saw)
     return final

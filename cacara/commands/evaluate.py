@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -100,6 +101,7 @@ def _compare(options: argparse.Namespace) -> None:
     benchmark = _benchmark(options.split)
     models = evaluation_models.load(entries, options.device, show_progress)
     outcomes, pictures = _measure_all(entries, models, benchmark)
+    costs = _costs({name: (entries[places[0]], models[places[0]]) for name, places in groups.items()}, benchmark)
     contenders = [
         Contender(
             name,
@@ -108,6 +110,7 @@ def _compare(options: argparse.Namespace) -> None:
             {
                 "versions": [models[place].version for place in places],
                 "fingerprints": [models[place].fingerprint for place in places],
+                "cost": costs[name],
             },
         )
         for name, places in groups.items()
@@ -152,6 +155,24 @@ def _measure_all(
     for model in towers:
         text_memory.keep(model, texts)
     return list(outcomes), pictures
+
+
+def _costs(models: Mapping[str, tuple[Entry, Cacara]], benchmark: Benchmark) -> dict[str, dict[str, Any]]:
+    """Return what each model cost to make and what a query costs, JSON-ready; a variant is told as the whole model."""
+    from cacara import checkpoint, training_facts
+    from cacara.evaluation import query_latency
+
+    _tell(1.0, "latency of a query")
+    latencies = query_latency.of({name: model for name, (_, model) in models.items()}, benchmark.queries)
+    found = {}
+    for name, (entry, _) in models.items():
+        facts = training_facts.of_card((entry.folder / checkpoint.CARD).read_text(encoding="utf-8"))
+        found[name] = {
+            "trained_parameters": training_facts.trained_parameters(entry.folder),
+            "training": dataclasses.asdict(facts) | {"data": facts.data()},
+            "query_latency": dataclasses.asdict(latencies[name]),
+        }
+    return found
 
 
 def _write_comparison(report: Mapping[str, Any], output: Path, copy: Path | None) -> None:

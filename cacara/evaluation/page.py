@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cacara.evaluation.charts import charts
+from cacara.evaluation.side_by_side_tables import overview_head, overview_rows
 
 _PAGE = """\
 <!doctype html>
@@ -109,7 +110,7 @@ def to_html(report: Mapping[str, Any]) -> str:
         style=(folder / "page.css").read_text(encoding="utf-8"),
         links="".join(f'<a href="#{kind}">{title}</a>' for kind, _, title, _, _ in shown),
         choices="".join(_choices(report)),
-        sections="\n".join([*_summaries(report), *_chart_sections(shown)]),
+        sections="\n".join([*_overview(report), *_summaries(report), *_chart_sections(shown)]),
         notes="".join(f"<li>{html.escape(note)}</li>" for note in report["notes"]),
         charts=_in_script(drawn),
         plotly=get_plotlyjs(),
@@ -130,6 +131,13 @@ def _select(name: str, label: str, options: Sequence[tuple[str, str]], hidden: b
     shown = "".join(f'<option value="{html.escape(value)}">{html.escape(text)}</option>' for value, text in options)
     state = " hidden" if hidden else ""
     return f'<label{state}>{label} <select name="{name}">{shown}</select></label>'
+
+
+def _overview(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the table of quality and cost, where the report tells costs."""
+    if rows := list(overview_rows(report)):
+        yield "<h2>Quality and cost</h2>"
+        yield _table(overview_head(report), [[html.escape(cell) for cell in row] for row in rows])
 
 
 def _summaries(report: Mapping[str, Any]) -> Iterator[str]:

@@ -43,7 +43,7 @@ class Contender:
         name: Unique among them.
         runs: Its outcomes, one a seed.
         seen: What it saw of the benchmark, over all seeds; None where its folder does not say.
-        about: More to print, JSON-ready: versions, fingerprints.
+        about: More to print, JSON-ready: versions, fingerprints, ``cost`` as ``overview_rows`` shows it.
     """
 
     name: str
@@ -264,6 +264,13 @@ def _notes(contenders: Sequence[Contender], benchmark: Benchmark) -> list[str]:
         "intervals: 95 %, bootstrap over concepts; ±: sample standard deviation over seeds",
         "differences: paired randomisation test over concepts, two-sided; languages corrected after Holm",
     ]
+    if any("cost" in contender.about for contender in contenders):
+        notes += [
+            "training: what the model's card tells, together with the model it began with; minutes are wall time on "
+            "the machine that trained it, embeddings that its cache held not counted",
+            "a query: from its text to the ten nearest of 1,000 sounds, one at a time, all models in turn; measured "
+            "once a machine and kept in the cache's folder latency",
+        ]
     if dialects:
         notes.append(f"dialects of English, in no mean: {', '.join(dialects)}")
     if silent:

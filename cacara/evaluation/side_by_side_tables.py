@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 CONFUSIONS_SHOWN = 12
+OVERVIEW = ("text_to_audio", "text_to_image")
+"""Directions whose quality stands beside what a model costs."""
 
 
 def to_markdown(report: Mapping[str, Any]) -> str:
@@ -13,6 +15,9 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     benchmark = report["benchmark"]
     names = ", ".join(model["name"] for model in report["models"])
     lines = [f"# {names} on {benchmark['name']} ({benchmark['hash']}), {report['split']}"]
+    if overview := list(overview_rows(report)):
+        head = [overview_head(report), ["---"] * len(overview[0])]
+        lines += ["", "## Quality and cost", "", *(_line(*cells) for cells in [*head, *overview])]
     for direction in report["directions"]:
         models = [model for model in report["models"] if direction in model["summary"]]
         lines += ["", f"## {direction.replace('_', ' ')}", "", *_model_table(models, direction)]
@@ -25,6 +30,46 @@ def to_markdown(report: Mapping[str, Any]) -> str:
             if len(table) > 2:  # more than the head
                 lines += ["", f"### {title}", "", *table]
     return "\n".join([*lines, "", *(f"- {note}" for note in report["notes"]), ""])
+
+
+def overview_head(report: Mapping[str, Any]) -> list[str]:
+    """Return the titles of ``overview_rows``."""
+    shown = [name for name in OVERVIEW if name in report["directions"]]
+    return [
+        "model",
+        *(f"{name.replace('_', ' ')}: English, others R@1/10" for name in shown),
+        "trained parameters: texts + sounds + pictures",
+        "data",
+        "training, minutes",
+        "a query: median, ninth decile",
+    ]
+
+
+def overview_rows(report: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield a row of plain texts a model: its quality and what it costs; none where costs are not told."""
+    for model in report["models"]:
+        if "cost" not in model:
+            continue
+        parameters, training, latency = (
+            model["cost"][key] for key in ("trained_parameters", "training", "query_latency")
+        )
+        parts = " + ".join(f"{parameters[part] / 1e6:.2f}" for part in ("texts", "sounds", "pictures"))
+        minutes = training["minutes"]
+        yield [
+            model["name"],
+            *(_short(model["summary"].get(name)) for name in OVERVIEW if name in report["directions"]),
+            f"{parameters['all'] / 1e6:.2f} M: {parts}",
+            training["data"] or "not told",
+            "not told" if minutes is None else f"{minutes:g}",
+            f"{latency['median_ms']:.0f}, {latency['p90_ms']:.0f} ms",
+        ]
+
+
+def _short(summary: Mapping[str, Any] | None) -> str:
+    if summary is None:
+        return "–"
+    parts = (summary["english"], summary["mean_other"])
+    return ", ".join(f"{_spread(part, 1)} / {_spread(part, 10)}" if part else "–" for part in parts)
 
 
 def _model_table(models: Sequence[Mapping[str, Any]], direction: str) -> Iterator[str]:
