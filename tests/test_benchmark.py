@@ -174,8 +174,8 @@ def test_the_text_hash_does_not_depend_on_the_normal_form(text):
         ("{", "line 2: not JSON"),
         ("[]", "line 2: '\\[\\]' is not an object"),
         ('{"row": "image"}', "line 2: row is 'image'; wanted one of sound, text"),
-        ('{"row": "sound", "colour": "red"}', "line 2: a sound has no fields \\['colour'\\]"),
-        ('{"row": "text", "split": "dev"}', "line 2: a text lacks the fields"),
+        ('{"row": "sound", "colour": "red"}', "line 2: a row 'sound' has no fields \\['colour'\\]"),
+        ('{"row": "text", "split": "dev"}', "line 2: a row 'text' lacks the fields"),
     ],
 )
 def test_a_malformed_line_is_named(tmp_path, line, message):

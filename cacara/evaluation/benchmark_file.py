@@ -37,7 +37,7 @@ import hashlib
 import json
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +70,6 @@ class TextRow:
     reference: str
     sha256_16: str
     text: str | None = None
-
-
-_ROW_TYPES: Mapping[str, type[SoundRow] | type[TextRow]] = {"sound": SoundRow, "text": TextRow}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,8 +128,13 @@ def read(path: Path) -> Rows:
 
 def write(rows: Rows, path: Path) -> None:
     """Write a benchmark file, sorted, so that the same rows give the same bytes."""
+    write_lines(_canonical_lines(rows), path)
+
+
+def write_lines(lines: Iterable[str], path: Path) -> None:
+    """Write lines beside a file's place, then put them there."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text("".join(f"{line}\n" for line in _canonical_lines(rows)), encoding="utf-8")
+    partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     partial.replace(path)
 
 
@@ -152,33 +154,46 @@ def benchmark_hash(path: Path) -> str:
 
 def parse(path: Path) -> tuple[Rows | None, list[str]]:
     """Return what is well-formed, and a problem for every other line; no rows without a header."""
+    header, rows, problems = parse_lines(path, {"sound": SoundRow, "text": TextRow}, optional={"text"})
+    if header is None:
+        return None, problems
+    sounds = tuple(row for row in rows if isinstance(row, SoundRow))
+    texts = tuple(row for row in rows if isinstance(row, TextRow))
+    return Rows(header["benchmark"], header["version"], header["rules"], sounds, texts), problems
+
+
+def parse_lines(
+    path: Path, kinds: Mapping[str, type[Any]], optional: Collection[str] = ()
+) -> tuple[dict[str, Any] | None, list[Any], list[str]]:
+    """Return header and rows of a benchmark file of any kind, and a problem for every line that is neither.
+
+    Args:
+        path: The file.
+        kinds: What ``row`` may say, and the dataclass of strings that such a row becomes.
+        optional: Fields that may be missing.
+
+    Returns:
+        The header, None when there is none; the rows in their order; the problems, each with its line.
+    """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        return None, [f"cannot read the benchmark: {error}"]
+        return None, [], [f"cannot read the benchmark: {error}"]
     problems: list[str] = []
-    objects = list(_parse_lines(lines, problems))
+    objects = list(_objects(lines, problems))
     header = objects[0][1] if objects else {}
-    kinds = {name: type(value) for name, value in header.items()}
-    if kinds != {"benchmark": str, "version": int, "rules": dict}:
-        return None, [*problems, 'line 1: wanted the header {"benchmark": …, "version": …, "rules": {…}}']
-    sounds: list[SoundRow] = []
-    texts: list[TextRow] = []
+    if {name: type(value) for name, value in header.items()} != {"benchmark": str, "version": int, "rules": dict}:
+        return None, [], [*problems, 'line 1: wanted the header {"benchmark": …, "version": …, "rules": {…}}']
+    rows = []
     for number, row in objects[1:]:
         try:
-            parsed = _from_json(row)
+            rows.append(_from_json(row, kinds, optional))
         except ManifestError as error:
             problems.append(f"line {number}: {error}")
-            continue
-        if isinstance(parsed, SoundRow):
-            sounds.append(parsed)
-        else:
-            texts.append(parsed)
-    name, version, rules = header["benchmark"], header["version"], header["rules"]
-    return Rows(name, version, rules, tuple(sounds), tuple(texts)), problems
+    return header, rows, problems
 
 
-def _parse_lines(lines: Sequence[str], problems: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _objects(lines: Sequence[str], problems: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -193,33 +208,39 @@ def _parse_lines(lines: Sequence[str], problems: list[str]) -> Iterator[tuple[in
             problems.append(f"line {number}: {line!r:.80} is not an object")
 
 
-def _from_json(row: Mapping[str, Any]) -> SoundRow | TextRow:
+def _from_json(row: Mapping[str, Any], kinds: Mapping[str, type[Any]], optional: Collection[str]) -> Any:  # noqa: ANN401
     kind = str(row.get("row"))
-    if kind not in _ROW_TYPES:
-        raise ManifestError(f"row is {kind!r}; wanted one of {', '.join(_ROW_TYPES)}")
-    fields = {field.name for field in dataclasses.fields(_ROW_TYPES[kind])}
+    if kind not in kinds:
+        raise ManifestError(f"row is {kind!r}; wanted one of {', '.join(kinds)}")
+    fields = {field.name for field in dataclasses.fields(kinds[kind])}
     values = {name: value for name, value in row.items() if name != "row"}
     if unknown := sorted(set(values) - fields):
-        raise ManifestError(f"a {kind} has no fields {unknown}; wanted {sorted(fields)}")
-    if missing := sorted(fields - set(values) - {"text"}):
-        raise ManifestError(f"a {kind} lacks the fields {missing}")
+        raise ManifestError(f"a row {kind!r} has no fields {unknown}; wanted {sorted(fields)}")
+    if missing := sorted(fields - set(values) - set(optional)):
+        raise ManifestError(f"a row {kind!r} lacks the fields {missing}")
     if wrong := sorted(name for name, value in values.items() if not isinstance(value, str) or not value):
-        raise ManifestError(f"the fields {wrong} of a {kind} must be strings that are not empty")
-    return _ROW_TYPES[kind](**values)
+        raise ManifestError(f"the fields {wrong} of a row {kind!r} must be strings that are not empty")
+    return kinds[kind](**values)
 
 
 def _canonical_lines(rows: Rows) -> list[str]:
-    header = {"benchmark": rows.name, "version": rows.version, "rules": rows.rules}
     lines = [
-        *(_dump({"row": "sound", **dataclasses.asdict(row)}) for row in rows.sounds),
-        *(_dump({"row": "text", **_without_none(dataclasses.asdict(row))}) for row in rows.texts),
+        *({"row": "sound", **dataclasses.asdict(row)} for row in rows.sounds),
+        *({"row": "text", **_without_none(dataclasses.asdict(row))} for row in rows.texts),
     ]
-    return [_dump(header), *sorted(lines)]  # sorted keys: sounds begin with clip_id, texts with concept
+    return sorted_lines(rows.name, rows.version, rows.rules, lines)
+
+
+def sorted_lines(
+    name: str, version: int, rules: Mapping[str, object], rows: Iterable[Mapping[str, object]]
+) -> list[str]:
+    """Return a benchmark file's lines: the header, then the rows, sorted, with sorted keys."""
+
+    def dump(row: Mapping[str, object]) -> str:
+        return json.dumps(row, ensure_ascii=False, sort_keys=True)
+
+    return [dump({"benchmark": name, "version": version, "rules": rules}), *sorted(map(dump, rows))]
 
 
 def _without_none(row: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in row.items() if value is not None}
-
-
-def _dump(row: Mapping[str, object]) -> str:
-    return json.dumps(row, ensure_ascii=False, sort_keys=True)

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -99,38 +97,15 @@ def read(path: Path = PATH) -> ImageRows:
     Raises:
         ManifestError: The file cannot be read, or a line is malformed (its number is named).
     """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"cannot read the benchmark of pictures {path}: {error}") from error
-    header: dict[str, object] = {}
-    images = []
-    fields = {field.name for field in dataclasses.fields(ImageRow)}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ManifestError(f"{path.name}, line {number}: not JSON ({error})") from error
-        if not header and isinstance(row, dict) and {"benchmark", "version", "rules"} == set(row):
-            header = row
-        elif isinstance(row, dict) and set(row) == fields | {"row"} and row.pop("row") == "image":
-            if wrong := sorted(name for name, value in row.items() if not isinstance(value, str) or not value):
-                raise ManifestError(f"{path.name}, line {number}: {wrong} must be strings that are not empty")
-            images.append(ImageRow(**row))
-        else:
-            raise ManifestError(f"{path.name}, line {number}: wanted a header first, then images of {sorted(fields)}")
-    if not header:
-        raise ManifestError(f"{path.name} has no header")
-    return ImageRows(str(header["benchmark"]), int(str(header["version"])), dict(header["rules"]), tuple(images))  # type: ignore[call-overload]
+    header, images, problems = benchmark_file.parse_lines(path, {"image": ImageRow})
+    if header is None or problems:
+        raise ManifestError(f"{path}: {problems[0]}")
+    return ImageRows(header["benchmark"], header["version"], header["rules"], tuple(images))
 
 
 def write(rows: ImageRows, path: Path) -> None:
     """Write a benchmark beside its place, then put it there; the same rows give the same bytes."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text("\n".join(_lines(rows)) + "\n", encoding="utf-8")
-    partial.replace(path)
+    benchmark_file.write_lines(_lines(rows), path)
 
 
 def load(path: Path, split: str, folders: Mapping[str, Path]) -> ImageBenchmark:
@@ -224,8 +199,5 @@ def _queries(images: Sequence[Clip]) -> tuple[Query, ...]:
 
 
 def _lines(rows: ImageRows) -> list[str]:
-    def dump(row: Mapping[str, object]) -> str:
-        return json.dumps(row, ensure_ascii=False, sort_keys=True)
-
-    header = dump({"benchmark": rows.name, "version": rows.version, "rules": rows.rules})
-    return [header, *sorted(dump({"row": "image", **dataclasses.asdict(row)}) for row in rows.images)]
+    images = ({"row": "image", **dataclasses.asdict(row)} for row in rows.images)
+    return benchmark_file.sorted_lines(rows.name, rows.version, rows.rules, images)
