@@ -76,12 +76,12 @@ def setup(options: argparse.Namespace) -> None:
 def search(options: argparse.Namespace) -> None:
     """Search the gallery by text, by a sound file or by a picture."""
     from cacara import setup as preparation
-    from cacara.media import audio, images
+    from cacara.media import audio, sights
 
     if sum(given is not None for given in (options.query, options.audio, options.image)) != 1:
         raise QueryError("give a query, --audio FILE or --image FILE, one of them")
     recording = audio.load(options.audio) if options.audio else None
-    pixels = images.load(options.image) if options.image else None
+    pixels = sights.load(options.image) if options.image else None
     retriever = preparation.prepare(options.model, options.gallery, options.device, show_progress)
     if recording is not None:
         target = options.target or "text"
@@ -183,7 +183,7 @@ def _add_search(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("query", nargs="?", metavar="QUERY", help="what to search for, in any language")
     parser.add_argument("--audio", type=Path, metavar="FILE", help="search by this sound instead")
     parser.add_argument("--language", metavar="CODE", help="the query's language (default: detected)")
-    parser.add_argument("--image", type=Path, metavar="FILE", help="search by this picture instead")
+    parser.add_argument("--image", type=Path, metavar="FILE", help="search by this picture or film instead")
     parser.add_argument(
         "--target", choices=("audio", "text", "image"), help="what to find (default: audio; text with --audio)"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cacara.commands.command_line import add_command, make_folder, show_progress, write_whole
-from cacara.errors import CacaraError, GalleryError
+from cacara.errors import AudioError, CacaraError, GalleryError
 from cacara.package_clients import Progress
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ The truth, if it is known, is either a CSV file given with --truth:
 
 with files as they lie below DIR, or the folders themselves: a file in a folder that is named after a label, such
 as DIR/dog/rec_001.wav, belongs to that class. Files without a truth are sorted too, but not counted.
+
+A film is heard if it has a sound track, and seen if it has none: the mean of 12 of its pictures.
 
 Written are DIR-classified/predictions.csv (file, language, rank, label, score, truth, correct; the five nearest
 classes) and report.json: accuracy (top 1 and top 5) in each language with its 95 % interval and chance, and their mean.
@@ -105,11 +107,12 @@ def classify(options: argparse.Namespace) -> None:
 def _files(folder: Path) -> dict[str, Path]:
     """Return the sounds and pictures below a folder by their place in it, sorted."""
     from cacara.gallery import AUDIO_SUFFIXES, IMAGE_SUFFIXES
+    from cacara.media.sights import VIDEO_SUFFIXES
 
     folder = Path(os.path.expanduser(folder)).absolute()
     if not folder.is_dir():
         raise GalleryError(f"no folder {folder}; wanted one with sounds or pictures")
-    known = {*AUDIO_SUFFIXES, *IMAGE_SUFFIXES}
+    known = {*AUDIO_SUFFIXES, *IMAGE_SUFFIXES, *VIDEO_SUFFIXES}
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in known and path.is_file())
     if not found:
         raise GalleryError(f"{folder} holds no sounds or pictures; wanted files such as .wav, .mp3, .ogg, .png or .jpg")
@@ -137,13 +140,17 @@ def _embed(model: Cacara, files: Mapping[str, Path]) -> tuple[dict[str, np.ndarr
 
 def _embed_one(model: Cacara, path: Path) -> np.ndarray:
     from cacara.gallery import AUDIO_SUFFIXES
-    from cacara.media import audio, images
+    from cacara.media import audio, images, sights
 
-    if path.suffix.lower() in AUDIO_SUFFIXES:
-        return model.encode_audio([audio.load(path, audio.GALLERY_LIMITS).waveform])[0]
+    if path.suffix.lower() in AUDIO_SUFFIXES or sights.is_video(path):
+        try:
+            return model.encode_audio([audio.load(path, audio.GALLERY_LIMITS).waveform])[0]
+        except AudioError:
+            if not (sights.is_video(path) and model.sees):
+                raise
     if not model.sees:
         raise GalleryError(f"the model {model.name} knows no pictures; wanted a sound, or a model with an image side")
-    return model.encode_image([images.load(path, images.GALLERY_LIMITS)])[0]
+    return sights.embed(model, sights.load(path, images.GALLERY_LIMITS))
 
 
 def _told(report: Mapping[str, Any]) -> Sequence[str]:

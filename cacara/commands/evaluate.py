@@ -32,7 +32,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = add_command(commands, "evaluate", evaluate)
     parser.add_argument("--split", choices=("dev", "test"), required=True)
     parser.add_argument(
-        "--modality", choices=("audio", "image"), default="audio", help="measure sounds, or pictures (default: audio)"
+        "--modality",
+        choices=("audio", "image", "video"),
+        default="audio",
+        help="measure sounds, pictures, or films panned over those pictures (default: audio)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the report as JSON")
@@ -55,7 +58,7 @@ def evaluate(options: argparse.Namespace) -> None:
     """Report recall per language on a split of the frozen benchmark, for one model or several side by side."""
     if options.compare:
         _compare(options)
-    elif options.modality == "image":
+    elif options.modality != "audio":
         evaluate_images.evaluate_images(options, BENCHMARK)
     else:
         _evaluate_one(options)

@@ -1,8 +1,9 @@
-"""``python -m cacara evaluate --modality image``: one model on the frozen benchmark of pictures."""
+"""``python -m cacara evaluate --modality image`` and ``video``: one model on the frozen benchmark of pictures."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from cacara.package_clients import Progress
 def evaluate_images(options: argparse.Namespace, sounds_path: Path) -> None:
     """Report recall per language between texts and pictures, and between sounds and pictures.
 
+    With the modality ``video`` each picture is the film that ``stamp_films`` makes of it.
+
     Args:
-        options: ``model``, ``split``, ``device`` and ``json``.
+        options: ``modality``, ``model``, ``split``, ``device`` and ``json``.
         sounds_path: The frozen benchmark of sounds.
 
     Raises:
@@ -22,9 +25,9 @@ def evaluate_images(options: argparse.Namespace, sounds_path: Path) -> None:
     """
     from cacara import checkpoint, sources
     from cacara.errors import QueryError
-    from cacara.evaluation import benchmark, image_benchmark, image_retrieval, sound_retrieval
+    from cacara.evaluation import benchmark, image_benchmark, image_retrieval, sound_retrieval, stamp_films
     from cacara.evaluation.tables import to_markdown
-    from cacara.media import audio, images
+    from cacara.media import audio, images, video
 
     if options.json:
         require_writable(options.json)
@@ -38,6 +41,11 @@ def evaluate_images(options: argparse.Namespace, sounds_path: Path) -> None:
     sounds = benchmark.load(sounds_path, options.split, folders)
     model = checkpoint.load(folder, options.device, report=show_progress)
     seen = [images.load(picture.path, images.GALLERY_LIMITS) for picture in pictures.images]
+    frames = 1
+    if options.modality == "video":
+        pictures = dataclasses.replace(pictures, name=f"films panned over the pictures of {pictures.name}")
+        seen = [frame for pixels in seen for frame in stamp_films.frames_of(pixels)]
+        frames = video.FRAMES
     heard = [audio.load(clip.path, audio.GALLERY_LIMITS).waveform for clip in sounds.clips]
     measured = image_retrieval.measure(
         model,
@@ -45,6 +53,7 @@ def evaluate_images(options: argparse.Namespace, sounds_path: Path) -> None:
         seen,
         sounds,
         heard,
+        frames=frames,
         progress=lambda fraction, message: show_progress(Progress("evaluate", message, fraction)),
     )
     report = image_retrieval.to_report(measured, pictures)

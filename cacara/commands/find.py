@@ -40,6 +40,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--query", action="append", default=[], metavar="TEXT", help="what to find, in any language; may be repeated"
     )
     parser.add_argument("--audio", type=Path, metavar="FILE", help="find what sounds like this")
+    parser.add_argument("--image", type=Path, metavar="FILE", help="find what fits this picture or film")
     parser.add_argument("--language", metavar="CODE", help="the queries' language (default: detected)")
     parser.add_argument("--top", type=int, default=10, metavar="K", help="how many hits a query, 1 to 100")
     parser.add_argument("--window", type=float, default=Windowing.window_seconds, metavar="SECONDS")
@@ -58,17 +59,19 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def find(options: argparse.Namespace) -> None:
-    """Find passages of a long recording by text or by a sound."""
+    """Find passages of a long recording by text, by a sound or by a picture."""
     from cacara import checkpoint, long_recordings
-    from cacara.media import audio, streaming
+    from cacara.media import audio, sights, streaming
 
     windowing = Windowing(options.window, options.hop)
     _check(options)
     heard = audio.load(options.audio).waveform if options.audio else None
+    seen = sights.load(options.image) if options.image else None
     limits = streaming.StreamLimits(1 << 40, 3600 * options.hours, 24 * 3600)
     blocks = streaming.blocks(options.recording, limits)
     first = next(blocks)  # a file that is no sound fails before the model is loaded
     model = checkpoint.load(options.model, options.device, report=show_progress)
+    shown = sights.embed(model, seen) if seen is not None else None  # fails before minutes of work
 
     minutes = [0]
 
@@ -84,6 +87,8 @@ def find(options: argparse.Namespace) -> None:
         audio.check_audible(heard)
         passages = _passages(timeline, model.encode_audio([heard])[0], options.top)
         searches.append(Search(options.audio.name, None, passages))
+    if shown is not None:
+        searches.append(Search(options.image.name, None, _passages(timeline, shown, options.top)))
     for path in options.export:
         partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         partial.write_bytes(export(path.suffix, options.recording.name, timeline.seconds, searches))
@@ -93,8 +98,8 @@ def find(options: argparse.Namespace) -> None:
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse what would fail after minutes of work."""
-    if not options.query and not options.audio:
-        raise QueryError("give --query TEXT or --audio FILE, or both")
+    if not (options.query or options.audio or options.image):
+        raise QueryError("give --query TEXT, --audio FILE or --image FILE, or several of them")
     known = {suffix.lower() for suffix in FORMATS}
     for path in options.export:
         if path.suffix.lower() not in known:

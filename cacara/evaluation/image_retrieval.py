@@ -34,15 +34,19 @@ MODES = (Mode(True, True), Mode(False, True), Mode(True, False))
 class Sight:
     """A model whose sounds are pictures, so that whatever measures sounds measures pictures."""
 
-    def __init__(self, model: Cacara, head: ImageHead, seen: tuple[torch.Tensor, torch.Tensor]) -> None:
+    def __init__(
+        self, model: Cacara, head: ImageHead, seen: tuple[torch.Tensor, torch.Tensor], frames: int = 1
+    ) -> None:
         """Put the parts together; ``variants_of`` does it.
 
         Args:
             model: Its texts are used.
             head: Of the pictures.
             seen: What the image tower makes of the pictures that ``encode_audio`` will be given.
+            frames: How many of ``seen`` stand for one of them by their mean, as those of a film do.
         """
         self.model = model
+        self._frames = frames
         self._head = head
         self._seen = seen
 
@@ -54,20 +58,25 @@ class Sight:
 
     def encode_audio(self, waveforms: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """Return the pictures' embeddings, float32 ``[pictures, dimension]``."""
-        if len(waveforms) != len(self._seen[0]):
+        if len(waveforms) * self._frames != len(self._seen[0]):
             raise ValueError(f"{len(waveforms)} pictures, {len(self._seen[0])} were seen; wanted those")
         with torch.inference_mode():
             placed = self._head(*self._seen)
             projectors = self.model.projectors
-            return (placed if projectors is None else projectors.dual(placed)).float().cpu().numpy()
+            placed = (placed if projectors is None else projectors.dual(placed)).float()
+            if self._frames > 1:
+                means = placed.reshape(len(waveforms), self._frames, -1).mean(1)
+                placed = torch.nn.functional.normalize(means, dim=-1)
+            return placed.cpu().numpy()
 
 
-def variants_of(model: Cacara, images: Sequence[NDArray[np.uint8]]) -> dict[str, Sight]:
+def variants_of(model: Cacara, images: Sequence[NDArray[np.uint8]], frames: int = 1) -> dict[str, Sight]:
     """Return the model's pictures by name of variant: its own, the class anchor alone, the projection alone.
 
     Args:
         model: One that knows pictures.
         images: uint8 [height, width, 3] each; they go through the tower once.
+        frames: How many of ``images`` in turn stand for one.
 
     Raises:
         QueryError: The model knows no pictures.
@@ -78,7 +87,7 @@ def variants_of(model: Cacara, images: Sequence[NDArray[np.uint8]]) -> dict[str,
         parts = [model.image.tower(images[start : start + 16]) for start in range(0, len(images), 16)]
     seen = torch.cat([features for features, _ in parts]), torch.cat([classes for _, classes in parts])
     shares = {model.name: None, "untrained": (0.0, 1.0), "projection": (1.0, 0.0)}
-    return {name: Sight(model, _head(model.image, share), seen) for name, share in shares.items()}
+    return {name: Sight(model, _head(model.image, share), seen, frames) for name, share in shares.items()}
 
 
 def measure(
@@ -89,6 +98,7 @@ def measure(
     waveforms: Sequence[NDArray[np.float32]],
     *,
     modes: Sequence[Mode] = MODES,
+    frames: int = 1,
     progress: Callable[[float, str], None] | None = None,
 ) -> list[Measurement]:
     """Return the outcomes of all directions in every mode, the model's own first.
@@ -96,29 +106,32 @@ def measure(
     Args:
         model: One that knows pictures.
         benchmark: A resolved split.
-        images: Its pictures, uint8 [height, width, 3] each, in the order of ``benchmark.images``.
+        images: Its pictures, uint8 [height, width, 3] each, in the order of ``benchmark.images``, ``frames`` of each.
         sounds: The same split of the benchmark of sounds.
         waveforms: Its sounds, float32 mono ``[samples]`` each.
         modes: What to measure between texts and pictures; sounds and pictures have no language.
+        frames: How many of ``images`` in turn stand for one picture of the benchmark, as those of a film do.
         progress: Called with the fraction done in [0, 1] and what is being done.
 
     Raises:
         QueryError: The model knows no pictures.
         ValueError: The benchmark has no text, or not as many pictures or sounds as are given.
     """
-    if len(images) != len(benchmark.images) or len(waveforms) != len(sounds.clips):
+    if len(images) != frames * len(benchmark.images) or len(waveforms) != len(sounds.clips):
         raise ValueError(
-            f"{len(images)} pictures of {len(benchmark.images)}, {len(waveforms)} sounds of {len(sounds.clips)}; "
-            "wanted one each"
+            f"{len(images)} pictures of {frames} × {len(benchmark.images)}, {len(waveforms)} sounds of "
+            f"{len(sounds.clips)}; wanted one each"
         )
-    variants = variants_of(model, images)
+    variants = variants_of(model, images, frames)
     heard = model.encode_audio(waveforms)
     edges = {
-        name: between(sounds.clips, heard, benchmark.images, sight.encode_audio(images))
+        name: between(sounds.clips, heard, benchmark.images, sight.encode_audio(images[::frames]))
         for name, sight in variants.items()
     }
     as_sounds = Benchmark(benchmark.name, benchmark.hash, benchmark.split, benchmark.images, benchmark.queries)
-    measured = sound_retrieval.measure(variants, as_sounds, images, modes=modes, shared_text=True, progress=progress)  # type: ignore[arg-type]
+    measured = sound_retrieval.measure(
+        variants, as_sounds, images[::frames], modes=modes, shared_text=True, progress=progress
+    )  # type: ignore[arg-type]
     renamed = dict(zip(sound_retrieval.DIRECTIONS, DIRECTIONS[:2], strict=True))
     return [
         dataclasses.replace(
