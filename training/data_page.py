@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cacara import offline_page
+
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")  # told apart with any colour blindness
-_PAGE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
-style-src 'unsafe-inline'; img-src data: blob:">
-<title>Training data</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 70rem; font: 16px/1.5 system-ui, sans-serif; }}
-h1 {{ font-size: 1.5rem; margin: 0; }} h2 {{ font-size: 1.15rem; margin: 2.5rem 0 0; }}
-p {{ margin: .25rem 0; opacity: .8; }} .scroll {{ overflow-x: auto; }}
-dl {{ display: flex; flex-wrap: wrap; gap: 1rem 2rem; }}
-dt {{ opacity: .8; font-size: .9rem; }} dd {{ margin: 0; font-size: 1.4rem; font-variant-numeric: tabular-nums; }}
-</style>
-</head>
-<body>
-<h1>Training data</h1>
-<p>{subtitle}</p>
-<dl>{figures}</dl>
-{sections}
-<script id="charts" type="application/json">{charts}</script>
-<script>{plotly}</script>
-<script>{script}</script>
-</body>
-</html>
+_STYLE = """\
+:root { color-scheme: light dark; }
+body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 70rem; font: 16px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.5rem 0 0; }
+p { margin: .25rem 0; opacity: .8; } .scroll { overflow-x: auto; }
+dl { display: flex; flex-wrap: wrap; gap: 1rem 2rem; }
+dt { opacity: .8; font-size: .9rem; } dd { margin: 0; font-size: 1.4rem; font-variant-numeric: tabular-nums; }
 """
 _SCRIPT = """\
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -56,8 +36,6 @@ draw();
 
 def to_html(report: Mapping[str, Any]) -> str:
     """Return the page of a report that ``training.prepare.prepare`` returns; the same report, the same bytes."""
-    from plotly.offline import get_plotlyjs
-
     clips, drawn = report["clips"], dict(_charts(report))
     figures = {
         "clips": f"{clips['count']:,}",
@@ -70,18 +48,15 @@ def to_html(report: Mapping[str, Any]) -> str:
         },
     }
     charts = {name: {"data": data, "layout": layout} for name, (_, _, data, layout) in drawn.items()}
-    return _PAGE.format(
-        subtitle=html.escape("Nothing of {name}, hash {hash}, is in it.".format(**report["benchmark"])),
-        figures="".join(f"<div><dt>{html.escape(name)}</dt><dd>{value}</dd></div>" for name, value in figures.items()),
-        sections="\n".join(
-            f'<h2>{title}</h2><p>{about}</p><div class="scroll"><div id="{name}" '
-            f'style="min-width:{layout.get("width", 320)}px"></div></div>'
-            for name, (title, about, _, layout) in drawn.items()
-        ),
-        charts=json.dumps(charts, sort_keys=True).replace("<", "\\u003c"),
-        plotly=get_plotlyjs(),
-        script=_SCRIPT,
+    subtitle = html.escape("Nothing of {name}, hash {hash}, is in it.".format(**report["benchmark"]))
+    told = "".join(f"<div><dt>{html.escape(name)}</dt><dd>{value}</dd></div>" for name, value in figures.items())
+    sections = "\n".join(
+        f'<h2>{title}</h2><p>{about}</p><div class="scroll"><div id="{name}" '
+        f'style="min-width:{layout.get("width", 320)}px"></div></div>'
+        for name, (title, about, _, layout) in drawn.items()
     )
+    body = f"<h1>Training data</h1>\n<p>{subtitle}</p>\n<dl>{told}</dl>\n{sections}"
+    return offline_page.frame("Training data", _STYLE, body, charts, _SCRIPT)
 
 
 Chart = tuple[str, str, list[dict[str, Any]], dict[str, Any]]

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cacara import offline_page
 from cacara.evaluation.charts import charts
 from cacara.evaluation.side_by_side_tables import overview_head, overview_rows
 
-_PAGE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
-style-src 'unsafe-inline'; img-src data: blob:">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
+_BODY = """\
 <main>
 <h1>{title}</h1>
 <p>{subtitle}</p>
@@ -31,13 +20,7 @@ style-src 'unsafe-inline'; img-src data: blob:">
 {sections}
 <h2>How to read it</h2>
 <ul>{notes}</ul>
-</main>
-<script id="charts" type="application/json">{charts}</script>
-<script>{plotly}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
+</main>"""
 
 # kind of chart, what it depends on, title, explanation, what to say where there is none
 _SECTIONS = (
@@ -96,26 +79,23 @@ _SECTIONS = (
 
 def to_html(report: Mapping[str, Any]) -> str:
     """Return the page of a comparison: tables and charts, light and dark, for a desk and a phone."""
-    from plotly.offline import get_plotlyjs
-
     names = [model["name"] for model in report["models"]]
     benchmark = report["benchmark"]
     folder = Path(__file__).parent
     drawn = charts(report)
     kinds = {key.partition("|")[0] for key in drawn}
     shown = [section for section in _SECTIONS if section[0] in kinds]
-    return _PAGE.format(
-        title=html.escape(" · ".join(names)),
+    title = " · ".join(names)
+    body = _BODY.format(
+        title=html.escape(title),
         subtitle=html.escape(f"{benchmark['name']}, hash {benchmark['hash']}, split {report['split']}"),
-        style=(folder / "page.css").read_text(encoding="utf-8"),
         links="".join(f'<a href="#{kind}">{title}</a>' for kind, _, title, _, _ in shown),
         choices="".join(_choices(report)),
         sections="\n".join([*_overview(report), *_summaries(report), *_chart_sections(shown)]),
         notes="".join(f"<li>{html.escape(note)}</li>" for note in report["notes"]),
-        charts=_in_script(drawn),
-        plotly=get_plotlyjs(),
-        script=(folder / "page.js").read_text(encoding="utf-8"),
     )
+    style, script = ((folder / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    return offline_page.frame(title, style, body, drawn, script)
 
 
 def _choices(report: Mapping[str, Any]) -> Iterator[str]:
@@ -247,9 +227,3 @@ def _difference(found: Mapping[str, Any] | None) -> str:
     p = "p &lt; 0.001" if found["p"] < 0.001 else f"p = {found['p']:.3f}"
     lower, upper = found["ci95"]
     return f'<span class="{colour}">{found["difference"]:+.1f}</span> <small>{lower:+.1f} to {upper:+.1f}, {p}</small>'
-
-
-def _in_script(value: object) -> str:
-    """Return JSON that cannot end the script element it stands in."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
