@@ -189,8 +189,8 @@ def map_query(desk: Desk, name: str, *settings: dict[str, Any]) -> None:
     """A query on the map with what is near it."""
     page = desk.visit(*settings, tab="map")
     page.wait_for_selector(".map[data-drawn]")
-    page.fill(".map [name=query]", "der Hund bellt")
-    page.press(".map [name=query]", "Enter")
+    page.fill(".map-ask [name=query]", "der Hund bellt")
+    page.press(".map-ask [name=query]", "Enter")
     page.wait_for_selector(".map-placed")
     desk.keep(page, name, 1500 if PHONE in settings else 1050)
 

@@ -19,7 +19,7 @@ from cacara.errors import CacaraError, QueryError
 from feedback_db.records import FeedbackError
 from ui.map import handlers, mapping, rendering
 from ui.map.desk import MapDesk
-from ui.map.rendering import shell
+from ui.map.rendering import question, shell
 from ui.wording import available, wording
 
 ME = "visitor-1"
@@ -256,7 +256,7 @@ def test_only_so_many_maps_are_wanted_at_once(services, monkeypatch):
 
 @pytest.mark.parametrize("code", [code for _, code in available()])
 def test_the_frame_is_there_in_every_language(code):
-    frame = shell(wording(code))
+    frame = question(wording(code)) + shell(wording(code))
     assert f'dir="{wording(code).direction}"' in frame
     assert 'name="query"' in frame and 'class="map-plot"' in frame
     assert "map_" not in frame  # a key instead of its text

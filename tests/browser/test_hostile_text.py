@@ -16,6 +16,7 @@ from tabs import show_tab
 from test_ui_services import in_event_loop
 
 import app as app_module
+from cacara.errors import CheckpointError
 from cacara.media import audio
 from cacara.registry import POINTER, VERSIONS
 from feedback_db import Campaign, Caption, Item, Judgement, Store, save_recording
@@ -33,6 +34,26 @@ class Hostile:
     url: str
     folder: Path
     database: Path
+
+
+class Models:
+    """A model that answers, and one that somebody has named and that cannot be read."""
+
+    def __init__(self, make) -> None:
+        self._make = make
+
+    def offered(self):
+        return [("tiny", "tiny"), (PROBE, PROBE)]
+
+    def current(self):
+        return "tiny"
+
+    fallback = current
+
+    def prepare(self, model_id, beside, report):
+        if model_id == PROBE:
+            raise CheckpointError(f"{PROBE} cannot be read")
+        return self._make(report)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +81,9 @@ def hostile(tiny_model, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the server is Gradio's; what it leaves to the collector is not ours to mend
         patch.setenv("CACARA_CACHE", str(folder / "cache"))
-        engine = Engine(lambda report: Retriever(tiny_model, load_folder(gallery), report))
-        engine._run()
+        engine = Engine(models=Models(lambda report: Retriever(tiny_model, load_folder(gallery), report)))
+        engine._default = "tiny"
+        engine._run("tiny")
         services = dataclasses.replace(app_module.make_services(settings), engine=engine)
         served = in_event_loop(lambda: app_module.start_server(services, "127.0.0.1", port))
         yield Hostile(served.local_url, folder, database)
@@ -183,8 +205,8 @@ def test_a_probe_is_text_on_the_map_and_on_a_tape(page, hostile):
 
     show_tab(page, "map")
     page.wait_for_selector(".map[data-drawn]", timeout=120_000)
-    page.fill(".map [name=query]", PROBE)
-    page.press(".map [name=query]", "Enter")
+    page.fill(".map-ask [name=query]", PROBE)
+    page.press(".map-ask [name=query]", "Enter")
     page.wait_for_selector(".map-placed")
     assert PROBE in shown(page, ".map-side"), "the query and the captions near it"
     page.locator(".map-near.audio button").filter(has_text="<img").first.click()
@@ -207,6 +229,33 @@ def test_a_probe_is_text_where_a_language_is_taught_and_a_model_trained(page):
     page.wait_for_selector(".improve-collected tbody tr, .improve-collected dd, .improve-collected li")
     assert PROBE[:40] in shown(page, ".improve-collected"), "the annotator"
     assert PROBE in shown(page, ".improve-models"), "the registry's history"
+
+
+def test_a_probe_is_text_as_the_name_of_a_model_and_as_why_it_failed(page):
+    page.click("#model input")
+    page.get_by_role("option", name=PROBE).click()
+    page.wait_for_selector("#model-notice .failed")
+    assert f"{PROBE} cannot be read" in shown(page, "#model-notice")
+
+
+def test_a_probe_is_text_in_files_of_words_and_of_pairs(page, tmp_path):
+    show_tab(page, "compare")
+    words = tmp_path / f"{PROBE[:40].replace('/', '')}.tsv"
+    words.write_text(f"en\t{PROBE}\t{PROBE}\nde\tHund\tdog\n{PROBE}\tx\n", encoding="utf-8")
+    page.set_input_files("#compare-tab input[type=file]", words)
+    page.wait_for_function("document.querySelector('#compare-rows textarea').value.includes('<img')")
+    page.click("#compare-run")
+    page.wait_for_selector(".comparison .words tbody tr")
+    assert PROBE in shown(page, ".words"), "the word"
+    show_tab(page, "teach")
+    page.wait_for_selector("#teach-rows textarea")
+    page.fill("#teach-code input", "sw")
+    pairs = words.with_suffix(".csv")
+    pairs.write_text(f'"{PROBE.replace(chr(34), chr(34) * 2)}",mbwa\n{PROBE[2:]}\n', encoding="utf-8")
+    page.set_input_files("#teach-file input[type=file]", pairs)
+    page.wait_for_function("document.querySelector('#teach-file').textContent.includes('<img')")
+    page.click("#teach-check")
+    page.wait_for_selector(".teach-report .lacking")
 
 
 def test_a_probe_is_text_in_the_question_and_ones_own_answers(page, hostile, campaigns):

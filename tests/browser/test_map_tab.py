@@ -32,13 +32,14 @@ def test_a_visitor_asks_picks_selects_exports_and_judges(page, app, tmp_path):
     assert int(page.locator(".map").get_attribute("data-drawn")) > 1000
     assert page.locator(".map-measures dt").count() >= 6
 
-    page.fill(".map [name=query]", "der Hund bellt")
-    page.press(".map [name=query]", "Enter")
+    page.fill(".map-ask [name=query]", "der Hund bellt")
+    page.press(".map-ask [name=query]", "Enter")
     page.wait_for_selector(".map-placed")
     assert "der Hund bellt" in picked(page)
     assert page.locator(".map-near.audio button").count() == page.locator(".map-near.text button").count() == 6
-    shown = page.evaluate("document.querySelector('.map-plot').data.at(-1)")
-    assert shown["text"] == ["der Hund bellt"] and len(shown["x"]) == 1
+    star, note = page.evaluate("({ layout }) => [layout.shapes, layout.annotations]", page.query_selector(".map-plot"))
+    assert [each["text"] for each in note] == ["der Hund bellt"] and len(star) == 1
+    assert (star[0]["xanchor"], star[0]["yanchor"]) == (note[0]["x"], note[0]["y"])
 
     page.locator(".map-near.audio button").first.click()
     page.wait_for_selector(".map-picked audio")
@@ -68,8 +69,8 @@ def test_a_visitor_asks_picks_selects_exports_and_judges(page, app, tmp_path):
 
 
 def test_a_selection_becomes_questions_of_a_campaign_that_its_link_opens(page, app):
-    page.fill(".map [name=query]", HOSTILE)
-    page.press(".map [name=query]", "Enter")
+    page.fill(".map-ask [name=query]", HOSTILE)
+    page.press(".map-ask [name=query]", "Enter")
     page.wait_for_selector(".map-placed")
     page.fill(".map [name=find]", "frog")
     page.locator("[data-action=select-found]").click()
@@ -157,8 +158,8 @@ def test_the_model_of_the_menu_draws_the_map_of_the_languages_that_were_chosen(p
 
 def test_hostile_words_are_shown_as_text(page):
     page.fill(".map [name=find]", HOSTILE)
-    page.fill(".map [name=query]", HOSTILE)
-    page.press(".map [name=query]", "Enter")
+    page.fill(".map-ask [name=query]", HOSTILE)
+    page.press(".map-ask [name=query]", "Enter")
     page.wait_for_selector(".map-placed")
     assert HOSTILE in picked(page)
     assert page.locator(".map img[src=x], .map-side b, .map-plot image").count() == 0

@@ -78,21 +78,30 @@ const traces = (drawn, field, say) => groups(drawn, field, say).map((group) => {
   };
 });
 
-// What lies above the points: what was found, what was picked, and the query.
-const overlays = (drawn, state) => {
-  const at = (rows) => ({ x: rows.map((row) => drawn.x[row]), y: rows.map((row) => drawn.y[row]) });
-  const still = { hoverinfo: "skip", showlegend: false, mode: "markers" };
-  const ink = token("--ink");
-  return [
-    { ...still, type: POINTS, ...at(state.found),
-      marker: { symbol: "circle-open", size: 13, color: ink, line: { width: 2 } } },
-    { ...still, type: "scatter", ...at(state.picked === null ? [] : [state.picked]),
-      marker: { symbol: "circle-open", size: 20, color: token("--against"), line: { width: 3 } } },
-    { ...still, type: "scatter",
-      x: state.placed ? [state.placed.x] : [], y: state.placed ? [state.placed.y] : [],
-      text: state.placed ? [state.placed.name] : [],
-      marker: { symbol: "star", size: 18, color: token("--against"), line: { color: token("--sheet"), width: 1.5 } } },
-  ];
+// Rings around what was found.
+const rings = (drawn, state) => ({
+  type: POINTS, mode: "markers", hoverinfo: "skip", showlegend: false,
+  x: state.found.map((row) => drawn.x[row]), y: state.found.map((row) => drawn.y[row]),
+  marker: { symbol: "circle-open", size: 13, color: token("--ink"), line: { width: 2 } },
+});
+
+// A ring around what was picked, and a star where the query falls; as large at any distance.
+const STAR = Array.from({ length: 10 }, (_, corner) => {
+  const [far, angle] = [corner % 2 ? 4 : 10, (Math.PI * corner) / 5];
+  return `${corner ? "L" : "M"}${(far * Math.sin(angle)).toFixed(2)},${(far * Math.cos(angle)).toFixed(2)}`;
+}).join("");
+const marks = (drawn, state) => {
+  const at = (x, y) => ({ xref: "x", yref: "y", xsizemode: "pixel", ysizemode: "pixel", xanchor: x, yanchor: y });
+  const [colour, made] = [token("--against"), []];
+  if (state.picked !== null) {
+    made.push({ ...at(drawn.x[state.picked], drawn.y[state.picked]), type: "circle", x0: -10, x1: 10, y0: -10, y1: 10,
+      line: { color: colour, width: 3 } });
+  }
+  if (state.placed) {
+    made.push({ ...at(state.placed.x, state.placed.y), type: "path", path: `${STAR}Z`, fillcolor: colour,
+      line: { color: token("--sheet"), width: 1.5 } });
+  }
+  return made;
 };
 
 // The query's words above its star, on paper of their own: among thousands of points bare words are not to be read.
@@ -109,7 +118,7 @@ const label = (text) => {
 };
 
 const frame = (tool, narrow, state) => ({
-  annotations: notes(state),
+  annotations: notes(state), shapes: marks(state.drawn, state),
   dragmode: tool, hovermode: "closest", hoverdistance: 12, uirevision: "kept", selectionrevision: "kept",
   paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: token("--ink"), size: 14, family: token("--font") || "sans-serif" },
   margin: { l: 4, r: 4, t: 4, b: 4 }, showlegend: true,

@@ -6,7 +6,8 @@ let asked = 0; // a later question makes the answers to earlier ones stale
 
 const map = () => element.querySelector(".map");
 const part = (name) => element.querySelector(`.map-${name}`);
-const field = (name) => element.querySelector(`[name=${name}]`);
+const asking = (selector) => document.querySelector(`#map-question ${selector}`); // it stands above the microphone
+const field = (name) => element.querySelector(`[name=${name}]`) || asking(`[name=${name}]`);
 const say = (name) => map().dataset[`map${name.replace(/(^|-)(\w)/g, (_, dash, letter) => letter.toUpperCase())}`] || name;
 const plot = () => part("plot");
 const model = () => window.cacaraModel || ""; // the one of the menu that answers now
@@ -45,7 +46,7 @@ const draw = async () => {
   if (!state.drawn) return;
   const colour = field("colour").value;
   const narrow = element.clientWidth < 760;
-  const parts = [...traces(state.drawn, colour, say), ...overlays(state.drawn, state)];
+  const parts = [...traces(state.drawn, colour, say), rings(state.drawn, state)];
   const fresh = !plot().classList.contains("js-plotly-plot");
   await library.react(plot(), parts, frame(state.tool, narrow, state), CONFIG);
   if (fresh) listen(plot());
@@ -55,14 +56,16 @@ const draw = async () => {
 
 const redraw = () => { if (state.drawn && window.Plotly) draw(); };
 
+// What is picked or asked for is drawn over the points, so that thousands of them are not drawn again.
 const mark = () => {
   if (!state.drawn || !plot().data) return;
-  const above = overlays(state.drawn, state);
-  const first = plot().data.length - above.length;
-  above.forEach((trace, place) => {
-    window.Plotly.restyle(plot(), { x: [trace.x], y: [trace.y], text: [trace.text] }, [first + place]);
-  });
-  window.Plotly.relayout(plot(), { annotations: notes(state) });
+  window.Plotly.relayout(plot(), { annotations: notes(state), shapes: marks(state.drawn, state) });
+};
+
+const ring = () => {
+  if (!state.drawn || !plot().data) return;
+  const { x, y } = rings(state.drawn, state);
+  window.Plotly.restyle(plot(), { x: [x], y: [y] }, [plot().data.length - 1]);
 };
 
 const hover = (row, event) => {
@@ -76,12 +79,12 @@ const hover = (row, event) => {
   if (drawn.language.names[drawn.language.codes[row]]) words.push(nameOf(drawn, "language", drawn.language.codes[row], say));
   if (drawn.concept.names[drawn.concept.codes[row]]) words.push(drawn.concept.names[drawn.concept.codes[row]]);
   told.textContent = words.join(" · ");
-  const picture = document.createElement("img");
-  picture.alt = "";
-  picture.onerror = () => picture.remove(); // not every clip has a picture
-  picture.src = `media/picture?clip=${encodeURIComponent(drawn.clips[drawn.clip[row]])}`;
-  if (drawn.pictured[drawn.clip[row]]) card.replaceChildren(picture, text, told);
-  else card.replaceChildren(text, told);
+  card.replaceChildren(text, told);
+  if (drawn.pictured[drawn.clip[row]]) { // not every clip has a picture
+    const picture = Object.assign(document.createElement("img"), { alt: "" });
+    picture.src = `media/picture?clip=${encodeURIComponent(drawn.clips[drawn.clip[row]])}`;
+    card.prepend(picture);
+  }
   card.hidden = false;
   const box = part("sheet").getBoundingClientRect();
   const [x, y] = [event.clientX - box.left, event.clientY - box.top];
@@ -132,7 +135,7 @@ const showPlaced = (html) => {
 const place = async () => {
   if (!state.drawn) return;
   const mine = ++asked;
-  const button = part("ask").querySelector("button");
+  const button = asking("button");
   button.disabled = true;
   const answer = await ask("map_place", { query: field("query").value, language: field("language").value });
   button.disabled = false;
@@ -168,7 +171,7 @@ const find = () => {
       matches.append(all);
     }
   }
-  mark();
+  ring();
 };
 
 // several points
@@ -263,10 +266,8 @@ const stop = async () => {
 };
 
 state.opening = 0;
-element.addEventListener("submit", (event) => {
-  event.preventDefault();
-  if (event.target.matches(".map-ask")) place();
-});
+document.querySelector("#map-question").addEventListener("submit", (event) => { event.preventDefault(); place(); });
+element.addEventListener("submit", (event) => event.preventDefault());
 element.addEventListener("input", (event) => { if (event.target.name === "find") find(); });
 element.addEventListener("change", (event) => {
   if (event.target.name === "colour") redraw();
@@ -302,7 +303,7 @@ element.addEventListener("click", (event) => {
 const begin = () => {
   map().addEventListener("heard", (event) => {
     showPlaced(event.detail);
-    part("body").scrollIntoView({ block: "nearest" }); // the microphone stands below it
+    part("body").scrollIntoView({ block: "nearest" });
   });
   if (seen) open();
 };

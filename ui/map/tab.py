@@ -45,13 +45,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
         interface: Holds the code of the interface language.
     """
     with localised.make(gr.Tab, {"label": "map"}, elem_id="map-tab"):
-        localised.make(
-            gr.HTML,
-            {"value": rendering.shell},
-            elem_id="map",
-            js_on_load="".join(_script(name) for name in ("drawing.js", "map.js", "sending.js")),
-            server_functions=[bind(each, services, message=True, show=handlers.as_problem) for each in CALLED],
-        )
+        localised.make(gr.HTML, {"value": rendering.question}, elem_id="map-question")
         with gr.Row(elem_id="map-listen"):
             sound = localised.make(
                 gr.Audio,
@@ -62,6 +56,13 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
                 buttons=[],
                 elem_id="map-sound",
             )
+        localised.make(
+            gr.HTML,
+            {"value": rendering.shell},
+            elem_id="map",
+            js_on_load="".join(_script(name) for name in ("drawing.js", "map.js", "sending.js")),
+            server_functions=[bind(each, services, message=True, show=handlers.as_problem) for each in CALLED],
+        )
         key = gr.Textbox(visible=False)
         model = gr.Textbox("", visible=False)
         heard = gr.HTML(elem_id="map-heard", js_on_load=HEARD)
