@@ -122,9 +122,9 @@ def class_names(pairs: Sequence[Translation], concepts: Sequence[str], languages
             rows.setdefault(place, set()).add(pair.text)
     names: dict[str, dict[str, tuple[str, ...]]] = {"en": {concept: (concept,) for concept in sorted(concepts)}}
     for code in languages:
-        rows = {concept: tuple(sorted(of[min(of)])[:MOST_NAMES]) for concept, of in found.get(code, {}).items()}
-        if len(rows) > 1:
-            names[code] = dict(sorted(rows.items()))
+        kept = {concept: tuple(sorted(of[min(of)])[:MOST_NAMES]) for concept, of in found.get(code, {}).items()}
+        if len(kept) > 1:
+            names[code] = dict(sorted(kept.items()))
     return Labels(names)
 
 

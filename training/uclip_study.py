@@ -133,7 +133,7 @@ def _is_done(folder: Path, wanted: UclipOptions) -> bool:
 def tables(made: Mapping[str, Sequence[Path]], output: Path, sounds: Path, pictures: Path) -> str:
     """Measure ablations on dev and write ``table.json`` and ``table.md``; return the latter.
 
-    The text tower of few languages is compared with the other one on those languages, in a table of its own.
+    The text tower of few languages is compared with the other one on those languages alone, in a table of its own.
 
     Args:
         made: Name → the model folders of its seeds.
@@ -142,9 +142,10 @@ def tables(made: Mapping[str, Sequence[Path]], output: Path, sounds: Path, pictu
         pictures: The frozen benchmark of pictures.
     """
     groups = uclip_tables.measure(made, sounds, pictures)
-    second = [group for group in groups if group.name in ("uclip-few-languages", "uclip-second-text")]
+    named = {group.name: group for group in groups}
+    second = [named[name] for name in ("uclip-whole", "uclip-few-languages", "uclip-second-text") if name in named]
     parts = [uclip_tables.tabulate([group for group in groups if group.name != "uclip-second-text"])]
-    parts += [uclip_tables.tabulate(second, use_text.LANGUAGES)] if second else []
+    parts += [uclip_tables.tabulate(second, use_text.LANGUAGES)] if "uclip-second-text" in named else []
     run_folder.replace_text(output / "table.json", json.dumps(parts, indent=1) + "\n")
     told = "\n".join(uclip_tables.to_markdown(part) for part in parts)
     run_folder.replace_text(output / "table.md", told)

@@ -140,8 +140,8 @@ def _row(group: Group, first: Group, direction: str, languages: Sequence[str]) -
     ours, theirs = group.of(direction, others), first.of(direction, others)
     concepts = [concept for outcome in ours[0].values() for concept in outcome.concepts]
     spoken = [code for code, outcome in ours[0].items() for _ in outcome.concepts]
-    hits = (mean_hits(runs, INTERVAL_DEPTH) for runs in (theirs, ours))
-    difference = paired_difference(*hits, concepts, spoken)
+    before, after = mean_hits(theirs, INTERVAL_DEPTH), mean_hits(ours, INTERVAL_DEPTH)
+    difference = paired_difference(before, after, concepts, spoken)
     found["against_first"] = {
         "difference": rounded(difference.difference),
         "ci95": [rounded(difference.lower), rounded(difference.upper)],
