@@ -21,7 +21,7 @@ from cacara.language_acquirers import Acquirers, NonNativeEmbedding
 from cacara.model import Cacara
 from cacara.registry import Registry
 from cacara.retrieval import Retriever
-from training import language_pairs, language_teaching
+from training import language_pairs
 from ui.jobs import JobError, Jobs
 from ui.permissions import Access, PermissionRefusedError
 from ui.services import Feedback, Services
@@ -119,7 +119,7 @@ def test_each_bad_line_is_told_with_its_number():
     assert all(WORDS(each.key, **each.values) for each in found.faults)
 
 
-def test_the_training_takes_every_pair_that_passed_and_has_the_same_limits(tmp_path):
+def test_the_training_takes_every_pair_that_passed(tmp_path):
     given = "#hash, kelele\n" + "".join(f'"dog, {n} ""x""", mbwa {n}\n' for n in range(25)) + "bad\n"
     given = given.replace("#hash", '" #hash"')
     found = pairs.read(given)
@@ -127,10 +127,6 @@ def test_the_training_takes_every_pair_that_passed_and_has_the_same_limits(tmp_p
     path.write_text(found.tsv(), encoding="utf-8")
     assert language_pairs.read(path) == language_pairs.PairsFile(found.pairs, ())
     assert len(found.pairs) == 26
-    same = ("MIN_PAIRS", "MAX_PAIRS", "MAX_CHARACTERS")
-    assert [getattr(pairs, name) for name in same] == [getattr(language_pairs, name) for name in same]
-    assert teaching.UNKNOWN_SHARE == language_teaching.UNKNOWN_SHARE
-    assert teaching.LONG_PIECES == language_teaching.LONG_PIECES
     assert (taught.FOLDER, taught.SUFFIX) == (acquirer_files.FOLDER, acquirer_files.SUFFIX)
 
 

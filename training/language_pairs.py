@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
+from cacara import text_pairs
+from cacara.text_pairs import MAX_PAIRS, MIN_PAIRS
 from training.run_folder import RunError
 
-MIN_PAIRS = 20
-MAX_PAIRS = 100_000
 MAX_BYTES = 50_000_000
-MAX_CHARACTERS = 500
 SHOWN = 10
 
 
@@ -55,7 +53,7 @@ def read(path: Path) -> PairsFile:
     for number, line in enumerate(content.split("\n"), start=1):
         if not line.strip() or line.startswith("#"):
             continue
-        columns = [unicodedata.normalize("NFC", " ".join(column.split())) for column in line.split("\t")]
+        columns = text_pairs.cleaned(line.split("\t"))
         if problem := fault(columns):
             problems.append(f"line {number}: {problem}")
         elif (pair := (columns[0], columns[1])) in pairs:
@@ -70,13 +68,13 @@ def read(path: Path) -> PairsFile:
 
 def fault(columns: Sequence[str]) -> str:
     """Return what is wrong with a line's columns, English and the other language, or an empty string."""
-    if len(columns) != 2:
-        return f"{len(columns)} columns; wanted English, a tab and the other language"
-    for name, text in zip(("the English text", "the other text"), columns, strict=True):
-        if not any(character.isalnum() for character in text):
-            return f"{name} has no letters"
-        if len(text) > MAX_CHARACTERS:
-            return f"{name} has {len(text)} characters; wanted at most {MAX_CHARACTERS}"
-        if any(unicodedata.category(character) in ("Cc", "Cs", "Co") for character in text):
-            return f"{name} holds control characters"
-    return ""
+    found = text_pairs.fault(columns)
+    if found is None:
+        return ""
+    name = ("the English text", "the other text")[found.column]
+    return {
+        "columns": f"{found.count} columns; wanted English, a tab and the other language",
+        "empty": f"{name} has no letters",
+        "long": f"{name} has {found.count} characters; wanted at most {text_pairs.MAX_CHARACTERS}",
+        "control": f"{name} holds control characters",
+    }[found.kind]

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cacara import acquirer_files, checkpoint, languages, working_folders
+from cacara import acquirer_files, checkpoint, languages, text_pairs, working_folders
 from cacara.acquirer_files import AcquirerFile
 from cacara.errors import CacaraError, LanguageError
 from cacara.language_acquirers import Acquirers
@@ -34,8 +34,6 @@ from training.run_folder import RunError
 HELD_OUT_SHARE = 0.1
 HELD_OUT_MOST = 200
 DISTRACTORS = 2000
-UNKNOWN_SHARE = 0.05
-LONG_PIECES = 64
 BATCH = 32
 STEPS = (150, 600)
 """At least and at most; between, as many as there are pairs."""
@@ -180,13 +178,13 @@ def train_acquirers(
         languages=(language,),
         stages=(StageOptions("nlt", options),),
         bottleneck=acquirers.config.bottleneck,
-        max_tokens=LONG_PIECES,
+        max_tokens=text_pairs.MAX_PIECES,
     )
     number = {text: place for place, text in enumerate(english)}
-    data = LanguageBatches(acquirers.tokenizer, LONG_PIECES)
+    data = LanguageBatches(acquirers.tokenizer, text_pairs.MAX_PIECES)
     kept = data.add([text for _, text in pairs], [number[text] for text, _ in pairs], weights)
     if not kept:
-        raise RunError(f"all {len(pairs)} texts have more than {LONG_PIECES} pieces; wanted shorter ones")
+        raise RunError(f"all {len(pairs)} texts have more than {text_pairs.MAX_PIECES} pieces; wanted shorter ones")
     torch.manual_seed(seed)
     method = LanguageAcquisition(acquirers, (language,), targets, model.centring.mean_of("en"), described)
     method.projection.requires_grad_(False)
@@ -241,10 +239,11 @@ def tokenizer_warnings(language: str, texts: Sequence[str], acquirers: Acquirers
             unknown += sum(number == acquirers.tokenizer.unk_token_id for number in ids)
             total += len(ids)
     share = unknown / max(1, total)
-    if share <= UNKNOWN_SHARE:
+    if share <= text_pairs.MAX_UNKNOWN:
         return []
+    most = text_pairs.MAX_UNKNOWN
     return [
-        f"the tokenizer does not know {share:.0%} of the pieces of {language} (more than {UNKNOWN_SHARE:.0%}): texts "
+        f"the tokenizer does not know {share:.0%} of the pieces of {language} (more than {most:.0%}): texts "
         "that differ in those alone look the same to it, and the scores will stay low"
     ]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from cacara import acquirer_files, checkpoint, gallery, languages, working_folders
+from cacara import acquirer_files, checkpoint, gallery, languages, text_pairs, working_folders
 from cacara.acquirer_files import AcquirerFile
 from cacara.evaluation.benchmark import Benchmark
 from cacara.model import Cacara
@@ -90,10 +90,10 @@ def teach(
     manifest, found, described = _gathered(options, language, database)
     teach_feedback_pairs.refuse_too_little(found, language, options.needed)  # before the slow part
     parted = teach_feedback_pairs.part(found.pairs, options.seed)
-    if len(parted.taught) < language_pairs.MIN_PAIRS:
+    if len(parted.taught) < text_pairs.MIN_PAIRS:
         raise RunError(
             f"{len(parted.taught)} pairs of {language} share nothing with what is held out; wanted "
-            f"{language_pairs.MIN_PAIRS} or more, so feedback on more different things"
+            f"{text_pairs.MIN_PAIRS} or more, so feedback on more different things"
         )
     tell("loading", 0.02, f"loading the model, {len(found.pairs):,} pairs")
     split = teach_feedback_gate.dev_split(benchmark_path)

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from cacara import text_pairs
 from cacara.errors import QueryError
+from cacara.text_pairs import MAX_PAIRS, MIN_PAIRS
 
-MIN_PAIRS = 20
-MAX_PAIRS = 100_000
 MAX_BYTES = 20_000_000
-MAX_CHARACTERS = 500
 MIN_ENGLISH = 3
 """A tenth of the English texts, two at least, is held out; some must be left to learn from."""
 _ENGLISH = frozenset({"en", "eng", "english"})
@@ -101,7 +99,7 @@ def read(content: str) -> Pairs:
     faults = []
     english, heading_possible = 0, True
     for line, cells in _rows(content):
-        columns = [unicodedata.normalize("NFC", " ".join(cell.split())) for cell in cells]
+        columns = text_pairs.cleaned(cells)
         if heading_possible:
             heading_possible = False
             named = [place for place, cell in enumerate(columns) if cell.lower() in _ENGLISH]
@@ -140,13 +138,8 @@ def _rows(content: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _fault(line: int, columns: Sequence[str]) -> Fault | None:
-    if len(columns) != 2:
-        return Fault(line, "teach_fault_columns", {"count": len(columns)})
-    for text in columns:
-        if not any(character.isalnum() for character in text):
-            return Fault(line, "teach_fault_empty")
-        if len(text) > MAX_CHARACTERS:
-            return Fault(line, "teach_fault_long", {"count": len(text), "most": MAX_CHARACTERS})
-        if any(unicodedata.category(character) in ("Cc", "Cs", "Co") for character in text):
-            return Fault(line, "teach_fault_control")
-    return None
+    found = text_pairs.fault(columns)
+    if found is None:
+        return None
+    values = {"columns": {"count": found.count}, "long": {"count": found.count, "most": text_pairs.MAX_CHARACTERS}}
+    return Fault(line, f"teach_fault_{found.kind}", values.get(found.kind, {}))

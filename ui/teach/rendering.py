@@ -6,8 +6,9 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cacara.text_pairs import MAX_UNKNOWN
 from ui.teach import feedback_rendering
-from ui.teach.teaching import UNKNOWN_SHARE, Check, too_few
+from ui.teach.teaching import Check, too_few
 from ui.wording import Wording
 
 SHOWN_FAULTS = 10
@@ -36,7 +37,7 @@ def report(check: Check, words: Wording) -> str:
     name = check.name if check.autonym == check.name else f"{check.name} · {check.autonym}"
     good = words("teach_good", count=len(check.pairs.pairs), language=name, code=check.code, model=check.model)
     notes = []
-    if check.unknown_share is not None and check.unknown_share > UNKNOWN_SHARE:
+    if check.unknown_share is not None and check.unknown_share > MAX_UNKNOWN:
         notes.append(words("teach_unknown", percent=round(100 * check.unknown_share)))
     if check.long:
         notes.append(words("teach_long", count=check.long))

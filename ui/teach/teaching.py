@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cacara import languages
+from cacara import languages, text_pairs
 from cacara.errors import LanguageError, QueryError
 from ui.jobs import Job
 from ui.permissions import require_admin
@@ -26,9 +26,6 @@ TAUGHT = "taught"
 
 USUAL = "mla"
 """The bundled model that takes languages."""
-UNKNOWN_SHARE = 0.05
-LONG_PIECES = 64
-"""Longer texts are not trained on."""
 GATE = ("passed", "failed", "said", "together", "feedback", "dev", "others", "pairs")
 """What is shown of the gate's report."""
 
@@ -259,7 +256,7 @@ def too_few(checked: Check, words: Wording) -> str:
     """Return how much is missing, in the interface's words; empty when nothing is."""
     if checked.pairs.missing:
         return words(
-            "teach_too_few", missing=checked.pairs.missing, count=len(checked.pairs.pairs), most=pair_lists.MIN_PAIRS
+            "teach_too_few", missing=checked.pairs.missing, count=len(checked.pairs.pairs), most=text_pairs.MIN_PAIRS
         )
     return words("teach_too_alike", missing=checked.pairs.missing_english) if checked.pairs.missing_english else ""
 
@@ -322,7 +319,7 @@ def _pieces(embedding: str, texts: Sequence[str]) -> tuple[float, int]:
     for ids in tokenizer(list(texts[:LOOKED_AT]), add_special_tokens=False)["input_ids"]:
         unknown += sum(number == tokenizer.unk_token_id for number in ids)
         total += len(ids)
-        long += len(ids) > LONG_PIECES
+        long += len(ids) > text_pairs.MAX_PIECES
     return unknown / max(1, total), long
 
 
