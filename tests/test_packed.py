@@ -103,6 +103,17 @@ def test_other_precisions_stay_as_they_are():
     assert packed.StandIn(packed_yamnet.fits, PackedYamnet).of(half) is half
 
 
+def test_where_the_operators_fail_or_err_the_plain_layers_stay(monkeypatch):
+    network = yamnet()
+    for broken in (lambda *given: lambda inputs: inputs * 0, lambda *given: (_ for _ in ()).throw(RuntimeError("no"))):
+        packed.works.cache_clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(packed, "linear", broken)
+            assert packed.StandIn(packed_yamnet.fits, PackedYamnet).of(network) is network
+    packed.works.cache_clear()
+    assert packed.works()
+
+
 def test_packed_layers_refuse_to_begin_in_the_middle():
     with pytest.raises(ValueError, match="begin at stage 0, found 2"):
         PackedYamnet(yamnet())(torch.zeros(1, 8, 24, 16), begin=2)

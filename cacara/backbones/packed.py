@@ -8,13 +8,18 @@ uses them asks ``available`` first and keeps the plain layers otherwise.
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 Layer = Callable[[Tensor], Tensor]
+
+log = logging.getLogger(__name__)
 
 _OPERATORS = (
     "_linear_pointwise",
@@ -25,14 +30,32 @@ _OPERATORS = (
 
 
 def available(module: nn.Module) -> bool:
-    """Whether a module's weights can be packed: all float32 on a CPU for which torch has oneDNN."""
-    if not torch.backends.mkldnn.is_available() or not all(hasattr(torch.ops.mkldnn, name) for name in _OPERATORS):
+    """Whether a module's weights can be packed: all float32 on a CPU where the operators do what plain layers do."""
+    if not works():
         return False
     # Inference tensors count no versions: a later change could not be seen.
     return all(
         value.device.type == "cpu" and value.dtype == torch.float32 and not value.is_inference()
         for value in module.parameters()
     )
+
+
+@functools.cache
+def works() -> bool:
+    """Whether packed layers give what plain ones give on this machine: tried once, as no release promises it."""
+    if not torch.backends.mkldnn.is_available() or not all(hasattr(torch.ops.mkldnn, name) for name in _OPERATORS):
+        return False
+    made = torch.Generator().manual_seed(0)
+    wide, kernel, bias = (torch.randn(*shape, generator=made) for shape in ((8, 8), (8, 1, 3, 3), (8,)))
+    rows, maps = torch.randn(3, 8, generator=made), torch.randn(1, 8, 5, 5, generator=made)
+    try:
+        with torch.inference_mode(False), torch.no_grad():
+            found = linear(wide, bias, 3, "relu")(rows), depthwise(kernel, bias, 1, 1, (1, 5, 5))(maps)
+    except (RuntimeError, NotImplementedError, AttributeError) as error:
+        log.warning("weights are not packed, which costs time alone: %s", error)
+        return False
+    plain = functional.linear(rows, wide, bias).relu(), functional.conv2d(maps, kernel, bias, 1, 1, 1, 8).relu()
+    return all(torch.allclose(ours, theirs, atol=1e-5) for ours, theirs in zip(found, plain, strict=True))
 
 
 class StandIn:
