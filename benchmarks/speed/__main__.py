@@ -18,6 +18,7 @@ ROWS = (
     "training_step",
     "app_start",
     "app_memory",
+    "word_comparison",
 )
 
 

@@ -42,6 +42,7 @@ class Size:
         gallery: Clips that a text query searches.
         files: Sounds that are embedded in bulk.
         clips: Clips in the app's memory.
+        concepts: Words that are compared, each in thirty languages.
     """
 
     rounds: int = 15
@@ -49,9 +50,10 @@ class Size:
     gallery: int = 100_000
     files: int = 256
     clips: tuple[int, ...] = (1_000, 100_000)
+    concepts: int = 100
 
 
-SHORT = Size(rounds=3, rows=(1_000,), gallery=1_000, files=8, clips=(1_000,))
+SHORT = Size(rounds=3, rows=(1_000,), gallery=1_000, files=8, clips=(1_000,), concepts=5)
 
 
 def interleaved(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
