@@ -193,7 +193,7 @@ def test_what_the_gate_refused_says_why_and_cannot_be_promoted(services):
     now = tab.look(services, "", "en")
     assert "promote" not in now.can
     assert "(a) does not improve &lt;img" in now.run and "<img" not in now.run
-    assert "German (de)" in now.run and "40.0 % before, 50.0 % after" in now.run
+    assert "Deutsch (de)" in now.run and "40.0 % before, 50.0 % after" in now.run
     assert now.run.count("<section>") == 2, "what was held out stands for what dev does not ask"
     assert "problem" in tab.act(services, "promote", "", "en").notice, "nor by a page that is out of date"
     assert services.workshop.registry.history() == []

@@ -68,7 +68,9 @@ def run(found: Mapping[str, Any] | None, words: Wording) -> str:
 
 def models(found: Mapping[str, Any], words: Wording) -> str:
     """Return which model answers, and what was promoted when."""
-    lines = [f'<p dir="auto">{_text(words("improve_answers", model=found["answers"]))}</p>']
+    # The name is put in after escaping, as it is markup: it runs from left to right in any sentence.
+    answers = _text(words("improve_answers", model="\0")).replace("\0", f"<bdi>{_text(found['answers'])}</bdi>")
+    lines = [f"<p>{answers}</p>"]
     if found["fixed"]:
         lines.append(f'<p class="warned">{_text(words("improve_fixed"))}</p>')
     elif found["current"] != found["answers"]:
@@ -190,7 +192,7 @@ def _meter(row: Mapping[str, Any], words: Wording) -> str:
 
 def _language(code: str) -> str:
     try:
-        return f"{languages.describe(code).english_name} ({code})" if code else "–"
+        return f"{languages.describe(code).autonym} ({code})" if code else "–"
     except CacaraError:
         return code
 
