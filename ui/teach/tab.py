@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,15 @@ from ui.teach import pairs as pair_lists
 from ui.wording import wording
 
 POLLING_SECONDS = 1.0
+ENDPOINTS: tuple[Callable[..., Any], ...] = (
+    teaching.teach_check,
+    teaching.teach_start,
+    teaching.teach_status,
+    teaching.teach_cancel,
+    from_feedback.teach_offers,
+    from_feedback.teach_from_feedback,
+    from_feedback.teach_use,
+)
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -174,28 +184,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, lang
     with localised.make(gr.Tab, {"label": "teach_tab"}, elem_id="teach-tab") as tab:
         localised.make(gr.HTML, {"value": rendering.intro}, elem_id="teach-intro")
         notice = gr.HTML(elem_id="teach-notice")
-        with gr.Row(elem_id="teach-ask"):
-            with gr.Column(scale=3, min_width=280):
-                rows = localised.make(
-                    gr.Textbox,
-                    {"label": "teach_rows", "info": "teach_rows_info", "placeholder": "teach_rows_example"},
-                    lines=9,
-                    max_lines=16,
-                    elem_id="teach-rows",
-                )
-            with gr.Column(scale=2, min_width=260):
-                code = localised.make(
-                    gr.Textbox, {"label": "teach_code", "info": "teach_code_info"}, max_lines=1, elem_id="teach-code"
-                )
-                named = gr.HTML(elem_id="teach-name")
-                upload = localised.make(
-                    gr.File,
-                    {"label": "teach_file"},
-                    file_types=[".tsv", ".csv", ".txt"],
-                    type="filepath",
-                    height=150,
-                    elem_id="teach-file",
-                )
+        rows, code, named, upload = _ask(localised)
         token = localised.make(
             gr.Textbox,
             {"label": "teach_token"},
@@ -221,15 +210,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, lang
                 gr.Dropdown, {"label": "teach_forget_which"}, choices=[], value=None, elem_id="teach-forget-which"
             )
             remove = localised.make(gr.Button, {"value": "teach_forget"}, elem_id="teach-forget")
-        for each in (
-            teaching.teach_check,
-            teaching.teach_start,
-            teaching.teach_status,
-            teaching.teach_cancel,
-            from_feedback.teach_offers,
-            from_feedback.teach_from_feedback,
-            from_feedback.teach_use,
-        ):
+        for each in ENDPOINTS:
             gr.api(bind(each, services), api_name=each.__name__)
         timer = gr.Timer(POLLING_SECONDS, active=False)
     shown = [notice, job, stop, timer, taught, which, forgetting, checking, language, offers, chosen, offering, using]
@@ -247,6 +228,33 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, lang
     learn.click(learning, [chosen, more, rows, upload, token, interface], shown, **QUIET)
     take.click(bind(use, services, present=_shown), [token, interface], shown, **QUIET)
     remove.click(bind(forget, services, present=_shown), [which, token, interface], shown, **QUIET)
+
+
+def _ask(localised: Localised) -> tuple[gr.Textbox, gr.Textbox, gr.HTML, gr.File]:
+    """Return the box for pairs, the one for the language's code, what shows its name, and the file of pairs."""
+    with gr.Row(elem_id="teach-ask"):
+        with gr.Column(scale=3, min_width=280):
+            rows = localised.make(
+                gr.Textbox,
+                {"label": "teach_rows", "info": "teach_rows_info", "placeholder": "teach_rows_example"},
+                lines=9,
+                max_lines=16,
+                elem_id="teach-rows",
+            )
+        with gr.Column(scale=2, min_width=260):
+            code = localised.make(
+                gr.Textbox, {"label": "teach_code", "info": "teach_code_info"}, max_lines=1, elem_id="teach-code"
+            )
+            named = gr.HTML(elem_id="teach-name")
+            upload = localised.make(
+                gr.File,
+                {"label": "teach_file"},
+                file_types=[".tsv", ".csv", ".txt"],
+                type="filepath",
+                height=150,
+                elem_id="teach-file",
+            )
+    return rows, code, named, upload
 
 
 def _offer(localised: Localised) -> tuple[gr.HTML, gr.Column, gr.Dropdown, gr.Button, gr.Checkbox]:
