@@ -26,6 +26,8 @@ REPOSITORY = Path(__file__).resolve().parent
 SPACE_DISK = Path("/data")
 MAX_UPLOAD = "50mb"
 WAITING_VISITORS = 64
+OPEN_PAGES = 300
+"""Gradio remembers some 0.6 MB of each, and takes each call of a program for one; the longest unused are forgotten."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 logger = logging.getLogger("app")
@@ -234,6 +236,7 @@ def start_server(services: Services, host: str, port: int, door: Door | None = N
         run_history=False,
         show_error=False,
         max_file_size=MAX_UPLOAD,
+        state_session_capacity=OPEN_PAGES,
         footer_links=["api"],
         favicon_path=ICON,
         theme=make_theme(),

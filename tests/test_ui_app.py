@@ -137,6 +137,19 @@ def test_the_searchs_endpoints_are_published_with_plain_parameters(client):
     assert all(info["description"] for info in endpoints.values())
 
 
+def test_programs_that_never_come_back_are_forgotten(page, monkeypatch):
+    import httpx
+
+    remembered = page.state_holder
+    assert remembered.capacity == app_module.OPEN_PAGES <= 500, "0.6 MB each"
+    monkeypatch.setattr(remembered, "capacity", len(remembered.session_data) + 3)
+    for _ in range(12):
+        called = httpx.post(f"{page.local_url}gradio_api/call/models", json={"data": []}).json()
+        told = httpx.get(f"{page.local_url}gradio_api/call/models/{called['event_id']}", timeout=30)
+        assert "event: complete" in told.text
+    assert len(remembered.session_data) <= remembered.capacity + 1
+
+
 def test_a_program_searches_flags_and_takes_it_back(client, services):
     found = client.predict("hund", "de", 2, api_name="/search_text")
     assert [hit["rank"] for hit in found["hits"]] == [1, 2]
