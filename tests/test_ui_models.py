@@ -17,7 +17,7 @@ from cacara.registry import POINTER, Registry
 from cacara.retrieval import Retriever
 from ui import startup
 from ui.judging import flag
-from ui.models_menu.menu import choices, choose, models
+from ui.models_menu.menu import choices, choose, look, models
 from ui.models_menu.shelf import Shelf
 from ui.searching import search_text
 from ui.services import Feedback, Services
@@ -147,12 +147,17 @@ def test_a_promoted_model_that_is_damaged_leaves_the_old_one_and_is_not_tried_fo
 def test_a_failed_choice_is_told_as_text(services, versions):
     versions.broken.add("m4")
     versions.free["m4"].set()
-    services.engine.choose("m4")
+    choose(services, "m4", "", "en")
     settle()
-    services.engine._begin = lambda model: None  # so that the failure is looked at, not mended
-    now = choose(services, "m4", "", "en")
-    assert "m4 is &lt;damaged&gt;" in now.notice
-    assert (now.answering, now.waiting) == ("", False)
+    begun = []
+    services.engine._begin = begun.append
+    for _ in range(3):  # a page that waits looks every second
+        now = look(services, "m4", "", "en")
+        assert "m4 is &lt;damaged&gt;" in now.notice
+        assert (now.answering, now.waiting) == ("", False)
+    assert begun == [], "looking tries nothing again"
+    choose(services, "m4", "", "en")
+    assert begun == ["m4"], "choosing does"
 
 
 def test_a_damaged_promotion_at_the_start_gives_way_to_the_bundled_model(versions, tmp_path):

@@ -43,7 +43,7 @@ class Choice(NamedTuple):
 
 
 def choose(services: Services, model: str, answering: str, interface: str = FALLBACK) -> Choice:
-    """Choose a model, or look how far the chosen one is; until it is ready the one before goes on answering.
+    """Choose a model; until it is ready the one before goes on answering. One that has failed is tried again.
 
     Args:
         services: What the handlers work with.
@@ -51,12 +51,28 @@ def choose(services: Services, model: str, answering: str, interface: str = FALL
         answering: The id that answers until then.
         interface: Language of the notice.
     """
+    if model and services.engine.offered():
+        services.engine.choose(model)
+    return look(services, model, answering, interface)
+
+
+def look(services: Services, model: str, answering: str, interface: str = FALLBACK) -> Choice:
+    """Look how far the chosen model is; one that has failed is not tried again by this.
+
+    Args:
+        services: What the handlers work with.
+        model: As in ``choose``.
+        answering: As in ``choose``.
+        interface: As in ``choose``.
+    """
     words = wording(interface)
     names = dict(services.engine.offered())
     chosen, before = model or DEFAULT, answering or DEFAULT
     if not chosen or not names:
         return Choice(choices(services, interface), DEFAULT, "", False)
-    status = services.engine.choose(chosen)
+    status = services.engine.status_of(chosen)
+    if status.phase == "waiting":  # it was ready, and made room for others
+        status = services.engine.choose(chosen)
     if status.phase == "ready":
         return Choice(choices(services, interface), chosen, "", False)
     old = names.get(before or services.engine.default, "…")
@@ -122,7 +138,7 @@ def connect(services: Services, menu: gr.Dropdown, answering: gr.State, interfac
     # Unchecked, as a model may have been promoted since the choices were made.
     menu.input(chosen, preprocess=False, **shown)
     menu.focus(bind(choices, services, present=_only_choices), interface, menu, **QUIET)
-    timer.tick(chosen, preprocess=False, **shown)
+    timer.tick(bind(look, services, present=_updates), preprocess=False, **shown)
     gr.api(bind(models, services), api_name="models")
 
 
