@@ -8,6 +8,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from ui.sound_notes import told
+
 if TYPE_CHECKING:
     from ui.startup import Status
     from ui.wording import Wording
@@ -65,7 +67,7 @@ def text_results(result: Mapping[str, Any], names: Mapping[str, str], words: Wor
         words,
         _understood(result, names, words),
         _tools(words, shared=True),
-        _notes(result["notes"]),
+        _notes(result["notes"], words),
         _jump(words, sounds="sounds", pictures="pictures") if listens and result["pictures"] else "",
         _list("sounds", words("sounds"), result, words, _sound, result["licence"]) if listens else "",
         _pictures(result, "pictures", words),
@@ -85,7 +87,7 @@ def audio_results(result: Mapping[str, Any], words: Wording) -> str:
         "heard",
         words,
         _tools(words),
-        _notes(result["notes"]),
+        _notes(result["notes"], words),
         _jump(words, words="words", sounds="similar", pictures="pictures") if result["pictures"] else "",
         _list("words", words("words"), result["words"], words, _words),
         _sounds(result, "similar", words),
@@ -105,7 +107,7 @@ def image_results(result: Mapping[str, Any], words: Wording) -> str:
         "seen",
         words,
         _tools(words),
-        _notes([*looked, *result["notes"]]),
+        _notes([*looked, *result["notes"]], words),
         _jump(words, sounds="sounds", pictures="similar_pictures") if result["sounds"] and result["pictures"] else "",
         _sounds(result, "sounds", words),
         _pictures(result, "similar_pictures", words),
@@ -125,7 +127,7 @@ def like_results(result: Mapping[str, Any], words: Wording) -> str:
         words,
         f'<p class="understood" role="status" dir="auto">{_text(title)}</p>',
         _tools(words, shared=True),
-        _notes(result["notes"]),
+        _notes(result["notes"], words),
         _jump(words, sounds="similar", pictures="similar_pictures") if result["sounds"] and result["pictures"] else "",
         _sounds(result, "similar", words),
         _pictures(result, "similar_pictures", words),
@@ -197,8 +199,8 @@ def _understood(result: Mapping[str, Any], names: Mapping[str, str], words: Word
     )
 
 
-def _notes(notes: Sequence[str]) -> str:
-    return "".join(f'<p class="note" role="status" dir="auto">{_text(note)}</p>' for note in notes)
+def _notes(notes: Sequence[str], words: Wording) -> str:
+    return "".join(f'<p class="note" role="status" dir="auto">{_text(told(note, words))}</p>' for note in notes)
 
 
 def _jump(words: Wording, /, **titles: str) -> str:
