@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
+NEEDED_BYTES = 14 << 30
 CALL_HOME = "import socket; socket.create_connection(('192.0.2.1', 80), 2)"
 
 
@@ -61,8 +64,9 @@ def bundle(tmp_path):
     return next(elsewhere.iterdir())
 
 
-def run(*command):
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "PIP_INDEX_URL": "http://192.0.2.1/none"}
+def run(*command, **index):
+    """Run a command whose pip has no index, unless it is given one by variables."""
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", **(index or {"PIP_INDEX_URL": "http://192.0.2.1/none"})}
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
@@ -101,12 +105,32 @@ def test_a_bundle_that_is_not_installed_says_so(bundle):
 
 
 @pytest.mark.soak
-def test_the_real_bundle_finds_a_dog_without_network(tmp_path):
-    alone = without_network()
-    assert maker().main(["--output", str(tmp_path)]) == 0
-    with tarfile.open(next(tmp_path.glob("*.tar"))) as file:
-        file.extractall(tmp_path, filter="data")
+def test_the_real_bundle_installs_starts_finds_a_dog_and_takes_a_flag_without_network(tmp_path):
+    alone, times = without_network(), {}
+    if shutil.disk_usage(tmp_path).free < NEEDED_BYTES:
+        pytest.skip(f"a bundle and what is installed from it need {NEEDED_BYTES >> 30} GiB in {tmp_path}")
+
+    def timed(name, *command, **index):
+        begun = time.monotonic()
+        done = run(*command, **index)
+        times[name] = round(time.monotonic() - begun)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    maker_file = str(REPOSITORY / "bundle" / "make_bundle.py")
+    timed("make", sys.executable, maker_file, "--output", str(tmp_path), PIP_NO_INPUT="1")  # with its own index
+    archive = next(tmp_path.glob("*.tar"))
+    size = archive.stat().st_size
+    timed("unpack", "tar", "-xf", str(archive), "-C", str(tmp_path))
+    archive.unlink()
     bundle = next(path for path in tmp_path.iterdir() if path.is_dir())
-    assert (done := run(*alone, "sh", str(bundle / "install.sh"), sys.executable)).returncode == 0, done.stderr
-    found = run(*alone, "sh", str(bundle / "run.sh"), "-m", "cacara", "search", "der Hund bellt", "--top", "3")
-    assert found.returncode == 0 and "dog" in found.stdout, found.stderr
+    timed("install", *alone, "sh", str(bundle / "install.sh"), sys.executable)
+    asked = timed("ask", *alone, sys.executable, str(Path(__file__).parent / "soak" / "bundled_app.py"), str(bundle))
+    told = json.loads(asked.splitlines()[-1])
+    assert told["hits"][0]["concept"] == "dog"
+    assert (told["status"], told["bytes"] > 1000) == (200, True), "its sound"
+    stored = b"".join(path.read_bytes() for path in (bundle / "data").glob("feedback.db*"))  # its journal among them
+    assert told["flagged"]["judgement_id"].encode() in stored
+    found = timed("command", *alone, "sh", str(bundle / "run.sh"), "-m", "cacara", "search", "der Hund bellt")
+    assert "dog" in found
+    sys.stdout.write(f"{size / 1e9:.2f} GB, first answer after {told['seconds']:.0f} s; seconds: {times}\n")

@@ -89,9 +89,8 @@ def sound(tmp_path):
 
 def test_fifty_visitors_are_answered_in_flat_memory_and_no_flag_is_lost(server, sound):
     warm = 0
-    while (
-        warm < OPEN_PAGES
-    ):  # what is loaded at the first use is loaded, and all pages are remembered that will be
+    # What is loaded at the first use is loaded then, and as many pages are remembered as will be.
+    while warm < OPEN_PAGES:
         warm += len(crowd(server.url, VISITORS, SECONDS / 10, sound).seconds)
     before = server.resident_mb()
     seen = crowd(server.url, VISITORS, SECONDS, sound)
