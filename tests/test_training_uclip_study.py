@@ -12,7 +12,9 @@ from test_training_emergent_alignment import world  # noqa: F401  (a fixture)
 from test_training_uclip import PAIRS, lexicons, options_of, own_cache  # noqa: F401  (fixtures)
 
 from cacara import checkpoint
+from cacara.backbones import use_text
 from cacara.config import TextConfig
+from cacara.evaluation import benchmark_file
 from cacara.evaluation.benchmark import Benchmark, Query
 from cacara.manifest import Clip
 from training import uclip, uclip_study, uclip_tables
@@ -90,3 +92,15 @@ def test_a_dictionary_knows_whole_texts_in_their_language_alone():
     dictionary = uclip_study.Dictionary(PAIRS)
     assert dictionary.translate("Katze.", "de") == "a cat"
     assert dictionary.translate("Katze", "sv") is None and dictionary.translate("eine katze", "de") is None
+
+
+def test_a_tower_of_few_languages_has_means_of_those_alone(lexicons, monkeypatch):  # noqa: F811
+    names = {code: {str(n): f"{code} {n}" for n in range(3)} for code in ("en", "zh", "zh-Hant", "cs", "zu")}
+    measured = []
+    monkeypatch.setattr(uclip.text, "load", lambda config: "tower")
+    monkeypatch.setattr(uclip.text_statistics, "cldr_names", lambda folder: names)
+    monkeypatch.setattr(uclip.text_statistics, "cached_centres", lambda tower, kept, hashes: measured.append(set(kept)))
+    rows = benchmark_file.read(lexicons.benchmark)
+    for backbone in (use_text.NAME, "multilingual-e5-small"):
+        uclip.multilingual(TextConfig(backbone, "", 512), rows)
+    assert measured == [{"en", "zh", "zh-Hant"}, set(names)]

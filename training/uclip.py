@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from cacara import checkpoint, sources, training_facts
 from cacara.adapters import LanguageCentring
-from cacara.backbones import text
+from cacara.backbones import text, use_text
 from cacara.backbones.text import TextTower
 from cacara.config import ModelConfig, ProjectorsConfig, TextConfig
 from cacara.evaluation import benchmark_file
@@ -287,12 +287,16 @@ def gather_material(options: UclipOptions, base: str | Path, benchmark: Path, pi
 def multilingual(config: TextConfig, rows: benchmark_file.Rows) -> tuple[TextTower, LanguageCentring]:
     """Return a multilingual text tower and its languages' means, measured on no text of the benchmark.
 
+    A tower of few languages has means of those alone.
+
     Raises:
         SourceError: A package cannot be fetched.
         CheckpointError: The tower cannot be loaded.
     """
     tower = text.load(config)
     names = text_statistics.cldr_names(sources.fetch("cldr"))
+    if config.backbone == use_text.NAME:
+        names = {code: named for code, named in names.items() if code.split("-")[0] in use_text.LANGUAGES}
     return tower, text_statistics.cached_centres(tower, names, {row.sha256_16 for row in rows.texts})
 
 
