@@ -192,7 +192,7 @@ def map_query(desk: Desk, name: str, *settings: dict[str, Any]) -> None:
     page.fill(".map-ask [name=query]", "der Hund bellt")
     page.press(".map-ask [name=query]", "Enter")
     page.wait_for_selector(".map-placed")
-    desk.keep(page, name, 1500 if PHONE in settings else 1050)
+    desk.keep(page, name, 1600 if PHONE in settings else 1240)
 
 
 def map_selection(desk: Desk, name: str) -> None:

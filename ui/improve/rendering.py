@@ -153,7 +153,7 @@ def _change(change: Mapping[str, Any], title: str, words: Wording) -> str:
     )
     ordered = sorted(change["languages"].items(), key=lambda each: (each[1]["after"] - each[1]["before"], each[0]))
     rows = "".join(
-        f'<tr><th scope="row" dir="auto">{_text(_language(code))}</th>'
+        f'<tr><th scope="row"><bdi>{_text(_language(code))}</bdi></th>'
         f"<td>{row['before']:.1f}</td><td>{row['after']:.1f}</td>"
         f"<td>{curves.dumbbell(row['before'], row['after'])}</td><td>{row['p']:.2f}</td></tr>"
         for code, row in ordered
@@ -169,7 +169,7 @@ def _change(change: Mapping[str, Any], title: str, words: Wording) -> str:
 def _counts(found: Mapping[str, Mapping[str, int]], title: str, words: Wording, name: Any) -> str:  # noqa: ANN401
     head = "".join(f'<th scope="col">{_text(words(f"improve_{label}"))}</th>' for label in LABELS)
     rows = "".join(
-        f'<tr><th scope="row" dir="auto">{_text(name(key))}</th>'
+        f'<tr><th scope="row"><bdi>{_text(name(key))}</bdi></th>'
         + "".join(f"<td>{counts[label] or '·'}</td>" for label in LABELS)
         + "</tr>"
         for key, counts in list(found.items())[:SHOWN_PEOPLE]
