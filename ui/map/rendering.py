@@ -29,7 +29,7 @@ _SPOKEN = (
 def question(words: Wording) -> str:
     """Return what the map is, and the form that asks where words fall on it; the microphone follows."""
     return (
-        f'<div class="map-question" lang="{_text(words.code)}" dir="{words.direction}">'
+        f'<div class="map-question mapped" lang="{_text(words.code)}" dir="{words.direction}">'
         f'<p class="map-intro">{_text(words("map_intro"))}</p>{_ask(words)}</div>'
     )
 
@@ -38,7 +38,7 @@ def shell(words: Wording) -> str:
     """Return the tab's frame; ``map.js`` fills it."""
     spoken = "".join(f' data-{key.replace("_", "-")}="{_text(words(key))}"' for key in _SPOKEN)
     return (
-        f'<div class="map" lang="{_text(words.code)}" dir="{words.direction}" '
+        f'<div class="map mapped" lang="{_text(words.code)}" dir="{words.direction}" '
         f'data-interface="{_text(words.code)}"{spoken}>'
         f"{_bar(words)}"
         '<div class="map-state" role="status" aria-live="polite"></div>'
