@@ -101,12 +101,16 @@ def options(tiny_text_folder):
 def material(monkeypatch):
     """Lexicons, what is heard and seen, dev and dictionary are toys; nothing is fetched."""
 
+    def things_of(model, packages, pairs, languages, *benchmarks):
+        assert set(languages) == {"en", "de", "sv"}  # of English alone there would be nothing to translate
+        return things(model)
+
     def pairs_of(options, model, benchmark):
         return {code: PAIRS.get(code, PAIRS["sv"]) for code in options.languages}
 
     monkeypatch.setattr(language_transfer, "pairs_of", pairs_of)
     monkeypatch.setattr(language_exposure, "gather", lambda *arguments: exposure())
-    monkeypatch.setattr(language_exposure, "things", lambda model, *rest: things(model))
+    monkeypatch.setattr(language_exposure, "things", things_of)
     monkeypatch.setattr(mla_study_probe, "dev_sides", lambda model, languages, *paths: {"sounds": side(languages)})
     entries = [Translation("dog", "de", "Hund", "freedict-eng-deu")]
     monkeypatch.setattr(mla_study_ways, "dictionary_pairs", lambda languages: entries)

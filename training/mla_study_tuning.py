@@ -126,9 +126,9 @@ def tuned(world: World, folder: Path, everything: bool) -> Made:
     trained.method.projection.requires_grad_(False)
     options = world.options
     flat = [pair for own in world.pairs.values() for pair in own]
-    languages = ("en", *(options.languages if everything else ()))
-    things = language_exposure.things(world.model, options.packages, flat, languages, world.sounds, world.pictures)
-    data = batches(world, trained, things, languages)
+    all_languages = ("en", *options.languages)
+    things = language_exposure.things(world.model, options.packages, flat, all_languages, world.sounds, world.pictures)
+    data = batches(world, trained, things, all_languages if everything else ("en",))
     sets = trained.method.sets if everything else nn.ModuleDict()
     method = Tuning(world.model, data.turns, sets, world.centre, options.temperature)
     length = dataclasses.replace(options.stages[1].loop, steps=ROUNDS * options.stages[1].loop.steps)
