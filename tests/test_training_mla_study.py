@@ -21,6 +21,7 @@ from training import (
     language_transfer,
     mla_study,
     mla_study_amounts,
+    mla_study_dictionary,
     mla_study_probe,
     mla_study_tuning,
     mla_study_ways,
@@ -113,7 +114,7 @@ def material(monkeypatch):
     monkeypatch.setattr(language_exposure, "things", things_of)
     monkeypatch.setattr(mla_study_probe, "dev_sides", lambda model, languages, *paths: {"sounds": side(languages)})
     entries = [Translation("dog", "de", "Hund", "freedict-eng-deu")]
-    monkeypatch.setattr(mla_study_ways, "dictionary_pairs", lambda languages: entries)
+    monkeypatch.setattr(mla_study_dictionary, "dictionary_pairs", lambda languages: entries)
 
 
 def test_every_variant_is_made_asked_and_kept_and_a_second_run_does_none_again(
@@ -199,8 +200,8 @@ def test_the_table_that_learns_begins_as_the_frozen_one_and_changes_its_own_rows
 def test_a_dictionary_translates_the_longest_phrases_and_leaves_what_it_does_not_know():
     rows = [("train", "zug"), ("night", "nacht"), ("night train", "nacht zug")]
     dictionary = Dictionary(sorted(Translation(english, "de", said, "freedict-deu-eng") for english, said in rows))
-    assert mla_study_ways.by_phrases(dictionary, "Der Nacht Zug, Nacht.", "de") == "Der night train night"
-    assert mla_study_ways.by_phrases(dictionary, "Nacht", "sv") == "Nacht"
+    assert mla_study_dictionary.by_phrases(dictionary, "Der Nacht Zug, Nacht.", "de") == "Der night train night"
+    assert mla_study_dictionary.by_phrases(dictionary, "Nacht", "sv") == "Nacht"
 
 
 def test_average_recall_is_the_mean_of_six_numbers_over_languages():

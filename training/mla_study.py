@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from training import mla_study_dictionary, mla_study_tuning
 from training import mla_study_probe as probe
-from training import mla_study_tuning
 from training import mla_study_ways as ways
 from training.language_acquisition import LanguageAcquisitionOptions, Stage
 from training.mla_study_ways import Way, World
@@ -25,8 +25,6 @@ from training.run_folder import RunError, replace_text
 REPORT = "study.md"
 REFERENCE = "nlt"
 """Others are told by how much they are above it."""
-WHOLE = "nlt-le"
-"""What the paper does."""
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +71,14 @@ VARIANTS: Mapping[str, Variant] = {
         ),
         Variant("mkd-head", "MKD, a head behind the frozen encoder", functools.partial(ways.distilled, whole=False)),
         Variant("mkd-whole", "MKD, head and encoder", functools.partial(ways.distilled, whole=True)),
-        Variant("dictionary", "dictionary, then the base", functools.partial(ways.translated, words=False)),
-        Variant("dictionary-words", "the same, phrase by phrase", functools.partial(ways.translated, words=True)),
+        Variant(
+            "dictionary", "dictionary, then the base", functools.partial(mla_study_dictionary.translated, words=False)
+        ),
+        Variant(
+            "dictionary-words",
+            "the same, phrase by phrase",
+            functools.partial(mla_study_dictionary.translated, words=True),
+        ),
     )
 }
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara import checkpoint, sources
+from cacara import checkpoint
 from cacara.backbones import text
 from cacara.backbones.text import TextTower
 from cacara.config import TextConfig
@@ -26,8 +26,6 @@ from cacara.evaluation import benchmark_file
 from cacara.language_acquirers import Acquirers, NonNativeEmbedding
 from training import language_acquisition as mla
 from training import language_exposure, language_transfer, loop, mla_study_probe, run_folder, text_statistics
-from training import translations as lexicons
-from training.corpora import freedict
 from training.language_acquisition import LanguageAcquisition, LanguageAcquisitionOptions, Stage, StageOptions
 from training.language_acquisition_data import transfer_batches
 from training.language_exposure import Exposure
@@ -35,14 +33,12 @@ from training.loop import Batches, LoopOptions
 from training.mla_study_probe import Embed, Sides
 from training.run_folder import replace_text
 from training.translations import Translation
-from training.uclip_study import Dictionary
 
 SECONDS = "seconds.json"
 PREFIX = "query: "
 RIDGE = 1e-3
 ENCODER_RATE = 0.05
 """Share of the learning rate that a whole encoder has, whose weights are trained already."""
-LONGEST_PHRASE = 4
 
 log = logging.getLogger(__name__)
 
@@ -373,50 +369,3 @@ def train_kept(
     partial = finished.with_suffix(".partial")
     save_file({name: value.detach().cpu().contiguous() for name, value in method.state_dict().items()}, partial)
     partial.replace(finished)
-
-
-def translated(world: World, folder: Path, words: bool) -> Made:
-    """Translate by FreeDict, then search in English; what is not known stays as it is.
-
-    The dictionaries know all words, also those that name what the policy keeps from the other ways.
-
-    Args:
-        world: The material.
-        folder: Unused: nothing is trained.
-        words: Whether a text that is not known as a whole is translated phrase by phrase.
-    """
-    dictionary = Dictionary(dictionary_pairs(world.options.languages))
-
-    def embed(texts: Sequence[str], code: str) -> NDArray[np.float32]:
-        english = [
-            dictionary.translate(text, code) or (by_phrases(dictionary, text, code) if words else text)
-            for text in texts
-        ]
-        return world.model.encode_text(english, "en", centre=True)
-
-    return Made(embed, 0, 0.0, "FreeDict")
-
-
-def dictionary_pairs(languages: Sequence[str]) -> list[Translation]:
-    """Return FreeDict's entries of the languages, sorted; a language without a dictionary has none."""
-    folders = sources.fetch_all(lexicons.DICTIONARIES, lambda progress: log.info("%s", progress))
-    found = set()
-    for key in lexicons.DICTIONARIES:
-        for english, language, said in freedict.read(key, folders[key]):
-            if language not in languages:
-                break  # a dictionary is of one language
-            found.add(Translation(english, language, said, key))
-    return sorted(found)
-
-
-def by_phrases(dictionary: Dictionary, text: str, language: str) -> str:
-    """Return a text whose longest known phrases are translated, from left to right; other words stay."""
-    words, said, place = text.split(), list[str](), 0
-    while place < len(words):
-        for size in range(min(LONGEST_PHRASE, len(words) - place), 0, -1):
-            phrase = " ".join(words[place : place + size]).strip(",;:()\"'«»„“”")
-            if (english := dictionary.translate(phrase, language)) or size == 1:
-                said.append(english or phrase or words[place])
-                place += size
-                break
-    return " ".join(said)
