@@ -50,11 +50,17 @@ def works() -> bool:
     rows, maps = torch.randn(3, 8, generator=made), torch.randn(1, 8, 5, 5, generator=made)
     try:
         with torch.inference_mode(False), torch.no_grad():
-            found = linear(wide, bias, 3, "relu")(rows), depthwise(kernel, bias, 1, 1, (1, 5, 5))(maps)
+            found = (
+                linear(wide, bias, 3, "relu")(rows),
+                linear(wide, bias, 3, "gelu")(rows),
+                depthwise(kernel, bias, 1, 1, (1, 5, 5))(maps),
+            )
     except (RuntimeError, NotImplementedError, AttributeError) as error:
         log.warning("weights are not packed, which costs time alone: %s", error)
         return False
-    plain = functional.linear(rows, wide, bias).relu(), functional.conv2d(maps, kernel, bias, 1, 1, 1, 8).relu()
+    straight = functional.linear(rows, wide, bias)
+    mapped = functional.conv2d(maps, kernel, bias, 1, 1, 1, 8).relu()
+    plain = straight.relu(), functional.gelu(straight), mapped
     return all(torch.allclose(ours, theirs, atol=1e-5) for ours, theirs in zip(found, plain, strict=True))
 
 
@@ -95,13 +101,14 @@ def linear(weight: Tensor, bias: Tensor, rows: int, activation: str = "none") ->
         weight: [outputs, inputs].
         bias: [outputs].
         rows: How many rows are usual; other counts work as well.
-        activation: ``none`` or ``relu``.
+        activation: ``none``, ``relu`` or ``gelu``, the exact one.
     """
     packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), rows)
     kept = bias.detach().clone()
+    variant = "none" if activation == "gelu" else ""
 
     def run(inputs: Tensor) -> Tensor:
-        made: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, packed, kept, activation, [], "")
+        made: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, packed, kept, activation, [], variant)
         return made
 
     return run

@@ -27,7 +27,7 @@ class PackedLayer:
         weight, bias = (torch.cat([getattr(part, name) for part in (query, key, value)]) for name in ("weight", "bias"))
         self.heads = heads
         self.projections = packed.linear(weight, bias, USUAL_TOKENS)
-        self.joined, self.wide, self.narrow = _linear(joined), _linear(wide), _linear(narrow)
+        self.joined, self.wide, self.narrow = _linear(joined), _linear(wide, "gelu"), _linear(narrow)
         self.joined_norm, self.narrow_norm = layer.attention.output.LayerNorm, layer.output.LayerNorm
 
     def __call__(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
@@ -37,7 +37,7 @@ class PackedLayer:
         query, key, value = split.permute(2, 0, 3, 1, 4)
         read = functional.scaled_dot_product_attention(query, key, value, mask)
         hidden = self.joined_norm(hidden + self.joined(read.transpose(1, 2).reshape(texts, tokens, width)))
-        made: Tensor = self.narrow_norm(hidden + self.narrow(functional.gelu(self.wide(hidden))))
+        made: Tensor = self.narrow_norm(hidden + self.narrow(self.wide(hidden)))
         return made
 
 
@@ -82,6 +82,6 @@ def _linears(layer: Any) -> list[nn.Module]:  # noqa: ANN401
     return [own.query, own.key, own.value, attention.output.dense, layer.intermediate.dense, layer.output.dense]
 
 
-def _linear(layer: nn.Module) -> Layer:
+def _linear(layer: nn.Module, activation: str = "none") -> Layer:
     assert isinstance(layer, nn.Linear)
-    return packed.linear(layer.weight, layer.bias, USUAL_TOKENS)
+    return packed.linear(layer.weight, layer.bias, USUAL_TOKENS, activation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara import sources
+from cacara import devices, sources
 from cacara.backbones import e5_weights, hub_text, minilm_weights, packed, packed_bert
 from cacara.config import TextConfig
 from cacara.errors import CheckpointError
@@ -23,6 +24,9 @@ BACKBONES: dict[str, Callable[[Report], Path]] = {
     minilm_weights.NAME: minilm_weights.prepare,
 }
 """Backbones that packages carry; any other name is a folder or a hub id."""
+
+SHORT_TOKENS = 64
+"""Of all texts together: a query, not a batch."""
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +113,9 @@ class TextTower(nn.Module):
         """Return what ``forward`` does but for rounding, in less time where the weights can be packed; no gradients."""
         packing = not torch.is_autocast_enabled(input_ids.device.type)
         encoder = self._packed.of(self.encoder) if packing else self.encoder
-        return self._embed(encoder, input_ids, attention_mask)
+        short = input_ids.numel() <= SHORT_TOKENS and input_ids.device.type == "cpu"
+        with devices.for_short_work() if short else contextlib.nullcontext():
+            return self._embed(encoder, input_ids, attention_mask)
 
     def reader(self) -> str:
         """Return the name of the class that ``read`` sends texts through."""
