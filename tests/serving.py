@@ -11,18 +11,19 @@ from collections.abc import Iterator
 from test_ui_services import in_event_loop
 
 import app as app_module
+from ui.doorkeeper import Door
 from ui.services import Services
 
 
 @contextlib.contextmanager
-def served(services: Services) -> Iterator[str]:
-    """Start the server on a free port and give its address; at the end all is closed."""
+def served(services: Services, door: Door | None = None) -> Iterator[str]:
+    """Start the server on a free port, with the usual door or another, and give its address; close all at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the server is Gradio's; what it leaves to the collector is not ours to mend
-        page = in_event_loop(lambda: app_module.start_server(services, "127.0.0.1", port))
+        page = in_event_loop(lambda: app_module.start_server(services, "127.0.0.1", port, door))
         yield page.local_url
         page.close()
         services.feedback.store().close()
