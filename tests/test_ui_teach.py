@@ -194,6 +194,16 @@ def test_a_taught_language_is_read_at_once_also_after_a_restart_and_can_be_taken
     assert (model.encode_text(["hund"], "sw") == before).all()
 
 
+def test_a_taught_language_is_in_the_menu_while_its_model_still_prepares(services, model, monkeypatch):
+    teaching.teach_start(services, "sw", ROWS)
+    wait(services)
+    model.acquirers.remove("sw")  # as where the model is not loaded yet, and so reads nothing anew
+    monkeypatch.setattr(services.engine, "refresh", lambda: None)
+    assert "sw" not in services.engine.languages()
+    now = tab.look(services, "en")
+    assert [code for _, code in now.known].count("sw") == 1
+
+
 def test_a_language_that_the_model_read_before_is_read_so_again_once_it_is_taken_away(services, model):
     model.acquirers.add(acquirer_file(model, "sw", seed=9))
     before = model.encode_text(["hund"], "sw")

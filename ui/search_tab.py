@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -148,9 +148,15 @@ def show_written(services: Services, search_id: str, language: str, interface: s
     return listening_rendering.speech_words(search_id, told, words)
 
 
-def language_choices(services: Services, words: Wording) -> list[tuple[str, str]]:
-    """Return (name, code) of what a query's language may be set to: detection first, then by own name."""
-    known = [languages.describe(code) for code in services.engine.languages()]
+def language_choices(services: Services, words: Wording, taught: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """Return (name, code) of what a query's language may be set to: detection first, then by own name.
+
+    Args:
+        services: What the handlers work with.
+        words: The interface's words.
+        taught: Languages of models that may still be preparing.
+    """
+    known = [languages.describe(code) for code in dict.fromkeys([*services.engine.languages(), *taught])]
     named = sorted((f"{each.autonym} · {each.english_name}", each.code) for each in known)
     return [(words("detect"), DETECT), *named]
 

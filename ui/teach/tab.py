@@ -87,7 +87,7 @@ def look(services: Services, interface: str, problem: str = "") -> View:
         rendering.taught(status, names, words),
         [(name, code) for code, name in names.items()],
         bool(status["model"]),
-        language_choices(services, words),
+        language_choices(services, words, status["taught"]),
         feedback_rendering.offers(offers, words),
         [(f"{row['name']} ({row['language']})", row["language"]) for row in offers["languages"] or ()],
         offers["counting"],
