@@ -55,7 +55,7 @@ def works() -> bool:
                 linear(wide, bias, 3, "gelu")(rows),
                 depthwise(kernel, bias, 1, 1, (1, 5, 5))(maps),
             )
-    except (RuntimeError, NotImplementedError, AttributeError) as error:
+    except (RuntimeError, AttributeError) as error:  # what an operator lacks or refuses
         log.warning("weights are not packed, which costs time alone: %s", error)
         return False
     straight = functional.linear(rows, wide, bias)
