@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cacara import working_folders
+from cacara import devices, working_folders
 from cacara.errors import CacaraError
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logger.error("cannot listen at %s:%d: %s; choose another --port", settings.host, settings.port, error)
         return 1
     # After the page is up: loading the model would slow its start on few cores.
+    devices.keep_compiler_out(settings.device)
     services.engine.start()
     logger.info("the app is at %s", page.local_url)
     page.block_thread()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -67,3 +68,17 @@ def for_short_work() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def keep_compiler_out(device: str) -> None:
+    """Never import Triton in a program that computes on its CPU: it compiles for GPUs alone.
+
+    ``transformers`` imports it with its generation code, wanted or not: 80 MB and half a second. To be called before
+    ``transformers`` is imported; later it changes nothing.
+
+    Args:
+        device: As for ``resolve``; for other devices than a CPU nothing is done.
+    """
+    if device == "cpu" or (device == "auto" and resolve().type == "cpu"):
+        # How Python is told that there is no such module.
+        sys.modules.setdefault("triton", None)  # type: ignore[arg-type]

@@ -273,5 +273,5 @@ def test_the_recipes_reach_the_studies(monkeypatch, tmp_path, capsys):
     assert main(["mla_amounts", "--recipe", str(recipes / "mla-amounts.yaml"), *flags]) == 0
     (options, base, *_, only), (amounts, model, *_) = called
     assert len(options.languages) == 7 and base == "runs/english-only-images/final" and only == ["nlt"]
-    assert amounts.sizes == (100, 200, 600, 2000) and amounts.acquisition.languages == ("id", "ga") and model == "mla"
+    assert amounts.sizes == (100, 200, 600, 1800) and amounts.acquisition.languages == ("id", "ga") and model == "mla"
     assert capsys.readouterr().out.splitlines() == [str(tmp_path)] * 2

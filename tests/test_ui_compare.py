@@ -131,7 +131,9 @@ def test_a_closer_look_and_tables_need_a_comparison_that_is_remembered(services,
         comparing.make_csv(services, key, "../secrets")
 
 
-@pytest.mark.parametrize(("content", "told"), [("", "Type some words"), ("nothing here", "no text to compare")])
+@pytest.mark.parametrize(
+    ("content", "told"), [("", "Type some words"), (None, "Type some words"), ("nothing here", "no text to compare")]
+)
 def test_a_list_of_nothing_is_told_in_the_place_of_the_results(services, content, told):
     (page,) = comparing.show_comparison(services, content)
     assert 'role="alert"' in page and told in page

@@ -56,7 +56,7 @@ class AmountOptions:
     """
 
     acquisition: LanguageAcquisitionOptions
-    sizes: tuple[int, ...] = (100, 200, 600, 2000)
+    sizes: tuple[int, ...] = (100, 200, 600, 1800)
     seen_up_to: int = 600
     seeds: tuple[int, ...] = (0, 1, 2)
 

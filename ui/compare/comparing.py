@@ -79,7 +79,7 @@ def show_comparison(
     """
     words = wording(interface)
     try:
-        if not content.strip():
+        if not isinstance(content, str) or not content.strip():
             raise QueryError(words("compare_empty"))
         given = word_lists.read(content)
         retriever = services.engine.retriever(words, model) if model else services.engine.retriever(words)
