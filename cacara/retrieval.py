@@ -116,13 +116,17 @@ class Retriever:
         """The gallery's sounds with their embeddings, by clip id."""
         return self._sounds
 
+    def has(self, clip_id: str) -> bool:
+        """Return whether the gallery has a sound or a picture of this id."""
+        return clip_id in self._clips
+
     def clip(self, clip_id: str) -> Clip:
         """Return a sound or a picture of the gallery.
 
         Raises:
             GalleryError: There is no such clip.
         """
-        if clip_id not in self._clips:
+        if not self.has(clip_id):
             raise GalleryError(f"no clip {clip_id!r:.100} in gallery {self.gallery.name!r}")
         return self._clips[clip_id]
 

@@ -19,6 +19,9 @@ from feedback_db.rows import Skip
 from feedback_db.store_campaigns import CampaignStore, base_language, find_campaign, find_item, item_of
 from feedback_db.store_events import insert
 
+GALLERY_SAMPLES = 20
+"""Clips by which it is told whether a campaign's gallery is at hand."""
+
 _ORDERS: Mapping[str, str] = {
     "random": "",
     "uncertainty": "priority desc,",
@@ -46,10 +49,19 @@ _NEXT = """
         and ((known_label is not null) = :check or held)
         and (:languages is null or base_language is null
              or base_language in (select value from json_each(:languages)))
+        and (:galleries is null or gallery in (select value from json_each(:galleries)))
         and not exists (select 1 from skips where skips.item_id = items.item_id and annotator = :annotator)
         and not {held_by_another}
     order by held desc, {order} (shuffle * :odd) & 2147483647, item_id
     limit 1
+"""
+_GALLERIES = """
+    with numbered as (
+        select gallery, coalesce(clip_id, first_json ->> '$.clip_ids[0]') as clip,
+               row_number() over (partition by gallery order by item_id) as place
+        from campaign_items where campaign_id = :campaign_id
+    )
+    select gallery, json_group_array(clip) as clips from numbered where place <= :samples group by gallery
 """
 _LEASE = """
     insert into leases (item_id, annotator, expires_ms) values (:item_id, :annotator, :expires_ms)
@@ -68,7 +80,19 @@ _COUNT_MINE = """
 class QueueStore(CampaignStore):
     """The part of ``Store`` that gives out work and takes the answers."""
 
-    def next_item(self, campaign_id: str, annotator: str, languages: Sequence[str] = ()) -> Lease | None:
+    def galleries(self, campaign_id: str) -> dict[str, tuple[str, ...]]:
+        """Return the names of the galleries that a campaign's items are of, each with the ids of some of its clips."""
+        with self._connection.reading() as database:
+            rows = list(database.query(_GALLERIES, {"campaign_id": campaign_id, "samples": GALLERY_SAMPLES}))
+        return {row["gallery"]: tuple(json.loads(row["clips"])) for row in rows}
+
+    def next_item(
+        self,
+        campaign_id: str,
+        annotator: str,
+        languages: Sequence[str] = (),
+        galleries: Sequence[str] | None = None,
+    ) -> Lease | None:
         """Lease the next item to one person: the one they hold already, else the first in the campaign's order.
 
         They are not given what they have answered or skipped, what others hold, what has all the answers
@@ -79,6 +103,7 @@ class QueueStore(CampaignStore):
             campaign_id: The campaign.
             annotator: Who asks.
             languages: BCP-47 codes this person knows; ``pt`` and ``pt-BR`` are both given either. Empty for any.
+            galleries: Names of the galleries whose clips can be shown to them; None for any.
 
         Returns:
             The lease, or None when there is nothing to do for this person now.
@@ -96,8 +121,9 @@ class QueueStore(CampaignStore):
             answered = _count_mine(database, campaign_id, annotator)
             check = bool(campaign.check_every) and (answered + 1) % campaign.check_every == 0
             known = json.dumps(sorted({base_language(code) for code in languages})) if languages else None
+            at_hand = None if galleries is None else json.dumps(list(galleries))
             for asked in (True, False) if check else (False,):
-                item = _pick(database, campaign, annotator, known, check=asked)
+                item = _pick(database, campaign, annotator, {"languages": known, "galleries": at_hand}, check=asked)
                 if item is not None:
                     return _lease(database, campaign, item, annotator, answered + 1)
         return None
@@ -259,13 +285,15 @@ def _moment(annotator: str) -> dict[str, Any]:
     }
 
 
-def _pick(database: Database, campaign: Campaign, annotator: str, languages: str | None, *, check: bool) -> Item | None:
+def _pick(
+    database: Database, campaign: Campaign, annotator: str, only: Mapping[str, str | None], *, check: bool
+) -> Item | None:
     query = _NEXT.format(answered=_ANSWERED, order=_ORDERS[campaign.order], held_by_another=_HELD_BY_ANOTHER)
     values = _moment(annotator) | {
+        **only,
         "campaign_id": campaign.campaign_id,
         "wanted": campaign.wanted_judgements,
         "check": check,
-        "languages": languages,
         # Odd, so that no two items fall on one place: each person's own shuffle, the same at each call.
         "odd": int.from_bytes(hashlib.sha256(annotator.encode()).digest()[:3], "big") | 1,
     }

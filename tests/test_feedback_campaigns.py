@@ -124,6 +124,20 @@ def test_a_skipped_item_is_not_offered_again_but_can_be_gone_back_to(store):
     assert store.progress(made.campaign_id).skips == 1
 
 
+def test_only_what_is_of_a_gallery_at_hand_is_given_out(store):
+    made, _ = start(store, 2, wanted_judgements=1)
+    pair = comparison(made)
+    store.add_items([dataclasses.replace(pair, gallery="other"), item(made, clip_id="far.wav", gallery="other")])
+    found = store.galleries(made.campaign_id)
+    assert {name: sorted(clips) for name, clips in found.items()} == {
+        "tuxpaint": ["clip 0", "clip 1"],
+        "other": sorted(["far.wav", pair.first.clip_ids[0]]),
+    }
+    assert store.next_item(made.campaign_id, "Ana", galleries=[]) is None
+    assert store.next_item(made.campaign_id, "Ana", galleries=["other"]).item.gallery == "other"
+    assert store.next_item(made.campaign_id, "Ana", galleries=["tuxpaint"]).item.gallery == "tuxpaint"
+
+
 def test_an_undone_answer_is_asked_again(store):
     made, _ = start(store, 1, wanted_judgements=1)
     lease = store.next_item(made.campaign_id, "Ana")

@@ -137,6 +137,23 @@ def test_undo_takes_back_the_answer_with_its_description_and_brings_the_question
         work.annotation_undo(services, token, campaign.campaign_id)
 
 
+def test_a_question_whose_sound_is_not_here_is_not_asked_and_the_page_tells_whose_it_is(services, token):
+    campaign = make_campaign(services, "a bird")
+    about = {"campaign_id": campaign.campaign_id, "query_text": "a hen", "language": "en"}
+    services.feedback.store().add_items([
+        Item(**about, gallery=HOSTILE, clip_id="hen.wav"),
+        Item(**about, gallery="renamed", clip_id="cat.wav"),  # a folder has another name now, and the same clips
+    ])  # fmt: skip
+    asked = []
+    while (item := first_item(services, token, campaign)) is not None:
+        asked.append(item["clip"])
+        work.annotation_judge(services, token, item["item_id"], "relevant")
+    assert sorted(asked) == ["cat.wav", "dog.wav"]
+    page = handlers.annotate_next(services, token, campaign.campaign_id)
+    assert page["state"] == "done" and "sounds that this app does not have: &lt;img" in page["html"]
+    assert HOSTILE not in page["html"]
+
+
 def test_an_answer_is_changed_with_the_earlier_one_filled_in(services, token):
     campaign = make_campaign(services, "a bird")
     item_id = first_item(services, token, campaign)["item_id"]

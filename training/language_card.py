@@ -29,8 +29,9 @@ _TEXT = """\
 {heading}
 
 - **In this folder**: the layer W_e ({shared:,} parameters) and, under `acquirers/`, one file a language ({each:,}
-  parameters, half precision). Everything else is `{base}`, bit by bit; an English text, or one of a language that is
-  not listed here, goes through its text tower as if nothing had been added.
+  parameters, half precision, which changes the cosine of a training text with an English one by at most {rounding:.1e}).
+  Everything else is `{base}`, bit by bit; an English text, or one of a language that is not listed here, goes through its
+  text tower as if nothing had been added.
 - **Not in this folder**: the token embeddings of {embedding}, frozen, which W_e brings into the text tower.
 - **What text it saw** (policy `{policy}`): {seen}
 
@@ -55,6 +56,7 @@ def render(
     files: Sequence[AcquirerFile],
     pairs: Mapping[str, Sequence[Translation]],
     seen: Exposure | None,
+    rounding: float,
 ) -> str:
     """Return the base's card under the new name, with a section on the acquirers at its end.
 
@@ -66,6 +68,7 @@ def render(
         files: The trained acquirers.
         pairs: What they were trained on.
         seen: Sounds and pictures of language exposure; None without.
+        rounding: By how much half precision changes a score at most.
     """
     title, _, rest = (base / CARD).read_text(encoding="utf-8").partition("\n# ")
     base_name = rest.split()[0]
@@ -82,6 +85,7 @@ def render(
         shared=shared,
         each=sum(value.numel() for value in files[0].tensors.values()) if files else 0,
         embedding=options.embedding,
+        rounding=rounding,
         policy=options.policy,
         seen=POLICIES[options.policy],
         recipe=options.recipe,

@@ -182,6 +182,10 @@ class Engine:
         """Return whether pictures can be found and asked with; not before it is ready."""
         return (ready := self._ready) is not None and ready.sees
 
+    def may_have(self, clip_ids: Sequence[str]) -> bool:
+        """Return whether one of these clips is in the gallery; True before it is ready, when nobody knows."""
+        return (ready := self._ready) is None or any(ready.has(clip_id) for clip_id in clip_ids)
+
     def languages(self) -> tuple[str, ...]:
         """Return the BCP-47 codes the model knows, and those acquired here; none before it is ready."""
         if (ready := self._ready) is None:

@@ -68,7 +68,7 @@ def annotate_next(
     told = store.campaign(str(campaign))
     chosen = work.known_languages(told, work.checked_codes(languages), interface)
     asked = work.annotation_next(services, token, campaign, chosen, interface)["item"]
-    return _page(store, me, told, chosen, asked, interface)
+    return _page(services, me, told, chosen, asked, interface)
 
 
 def annotate_again(
@@ -79,7 +79,7 @@ def annotate_again(
     asked = work.annotation_again(services, token, item_id, interface)["item"]
     told = store.campaign(asked["campaign_id"])
     chosen = work.known_languages(told, work.checked_codes(languages), interface)
-    return _page(store, me, told, chosen, asked, interface)
+    return _page(services, me, told, chosen, asked, interface)
 
 
 def annotate_judge(
@@ -151,16 +151,16 @@ def as_problem(message: str) -> dict[str, str]:
 
 
 def _page(
-    store: Store, me: str, campaign: Campaign, chosen: list[str], asked: dict[str, Any] | None, interface: str
+    services: Services, me: str, campaign: Campaign, chosen: list[str], asked: dict[str, Any] | None, interface: str
 ) -> dict[str, Any]:
-    words = wording(str(interface))
+    store, words = services.feedback.store(), wording(str(interface))
     (mine,) = store.annotator_statistics(campaign.campaign_id, me)
     known = list(dict.fromkeys([*chosen, *_own(words, campaign), *campaign.languages]))[:MAX_KNOWN]
-    body = (
-        question_rendering.nothing_left(words)
-        if asked is None
-        else question_rendering.question(asked, known, _earlier(store, me, asked), words)
-    )
+    if asked is None:
+        _, elsewhere = work.sort_galleries(services, store, campaign.campaign_id)
+        body = question_rendering.nothing_left(elsewhere, words)
+    else:
+        body = question_rendering.question(asked, known, _earlier(store, me, asked), words)
     html = rendering.desk(campaign, chosen, store.progress(campaign.campaign_id), mine, body, words)
     return {"state": "done" if asked is None else "asked", "campaign": campaign.campaign_id, "html": html}
 

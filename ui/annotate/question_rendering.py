@@ -48,11 +48,17 @@ def question(asked: Mapping[str, Any], known: Sequence[str], earlier: Mapping[st
     )
 
 
-def nothing_left(words: Wording) -> str:
-    """Return that there is nothing to do for this person now."""
+def nothing_left(elsewhere: Sequence[str], words: Wording) -> str:
+    """Return that there is nothing to do for this person now.
+
+    Args:
+        elsewhere: Names of galleries that the campaign asks about too, whose sounds are not here.
+        words: The interface's words.
+    """
+    other = f"<p>{plain(words('annotate_elsewhere', names=', '.join(elsewhere)))}</p>" if elsewhere else ""
     return (
         '<article class="annotate-item annotate-done" tabindex="-1">'
-        f"<h3>{plain(words('annotate_done'))}</h3><p>{plain(words('annotate_done_hint'))}</p>"
+        f"<h3>{plain(words('annotate_done'))}</h3><p>{plain(words('annotate_done_hint'))}</p>{other}"
         f'<p class="annotate-tools">{button("undo", words("annotate_undo"), "U")} '
         f"{button('next', words('annotate_look_again'))}</p></article>"
     )

@@ -84,8 +84,20 @@ def annotation_next(
         ``right``.
     """
     store, me = require_person(services, token, interface)
-    lease = store.next_item(str(campaign_id), me, checked_codes(languages))
+    at_hand, _ = sort_galleries(services, store, str(campaign_id))
+    lease = store.next_item(str(campaign_id), me, checked_codes(languages), at_hand)
     return {"item": None if lease is None else shown(lease)}
+
+
+def sort_galleries(services: Services, store: Store, campaign_id: str) -> tuple[list[str], list[str]]:
+    """Return the names of the galleries that a campaign asks about: those at hand, and those of other folders.
+
+    By their clips and not by the name of the one that is served: a folder may have been moved or renamed.
+    """
+    at_hand, elsewhere = [], []
+    for name, clips in store.galleries(campaign_id).items():
+        (at_hand if services.engine.may_have(clips) else elsewhere).append(name)
+    return at_hand, elsewhere
 
 
 def annotation_again(services: Services, token: str, item_id: str, interface: str = FALLBACK) -> dict[str, Any]:
