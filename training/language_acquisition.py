@@ -395,7 +395,7 @@ def rounding(
         given = {name: value.to(method.targets.device) for name, value in given.items()}
         with torch.inference_mode():
             whole, halves = (
-                acquirers.acquired(kept)(**given).float() @ method.targets.T
+                acquirers.acquired(kept)(**given).float() @ method.targets.T  # type: ignore[arg-type]
                 for kept in (made, copy.deepcopy(made).half().float())
             )
         most = max(most, float((whole - halves).abs().max()))

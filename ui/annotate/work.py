@@ -94,7 +94,8 @@ def sort_galleries(services: Services, store: Store, campaign_id: str) -> tuple[
 
     By their clips and not by the name of the one that is served: a folder may have been moved or renamed.
     """
-    at_hand, elsewhere = [], []
+    at_hand: list[str] = []
+    elsewhere: list[str] = []
     for name, clips in store.galleries(campaign_id).items():
         (at_hand if services.engine.may_have(clips) else elsewhere).append(name)
     return at_hand, elsewhere
