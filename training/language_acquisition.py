@@ -14,7 +14,6 @@ that are one piece for both tokenizers.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import hashlib
 import json
@@ -370,36 +369,12 @@ def write(
     texts = {text for own in pairs.values() for pair in own for text in (pair.english, pair.text)}
     texts |= {text for own in (seen.texts.values() if seen else ()) for text, _ in own}
     statement = _statement(seen_texts.read(base), benchmark, seen, texts)
-    card = language_card.render(
-        base, config, options, method.projection.weight.numel(), files, pairs, seen, rounding(acquirers, method, pairs)
-    )
+    rounding = language_transfer.rounding(acquirers, method.sets, pairs, method.targets)
+    shared = method.projection.weight.numel()
+    card = language_card.render(base, config, options, shared, files, pairs, seen, rounding)
     own = TrainingFacts(translations=sum(len(of_language) for of_language in pairs.values()))
     card = training_facts.into_card(card, training_facts.of_card(card).plus(own))
     checkpoint.add_acquirers(base, folder, config, method.projection.weight, files, card, statement)
-
-
-def rounding(
-    acquirers: Acquirers, method: LanguageAcquisition, pairs: Mapping[str, Sequence[Translation]], texts: int = 100
-) -> float:
-    """Return by how much a score changes at most when acquirers are kept in half precision, as their files are.
-
-    Args:
-        acquirers: With the trained ``W_e``.
-        method: With the trained acquirers, in full precision.
-        pairs: What they were trained on; the scores are cosines with the English texts.
-        texts: How many of a language are tried.
-    """
-    most = 0.0
-    for code, made in method.sets.items():
-        given = acquirers.tokenize([pair.text for pair in pairs[code][:texts]])
-        given = {name: value.to(method.targets.device) for name, value in given.items()}
-        with torch.inference_mode():
-            whole, halves = (
-                acquirers.acquired(kept)(**given).float() @ method.targets.T  # type: ignore[arg-type]
-                for kept in (made, copy.deepcopy(made).half().float())
-            )
-        most = max(most, float((whole - halves).abs().max()))
-    return most
 
 
 def _statement(

@@ -10,7 +10,7 @@ import gradio as gr
 from cacara import coverage
 from ui import languages_rendering, rendering
 from ui.alerts import bind
-from ui.localised import Localised
+from ui.localised import SPOKEN, Localised
 from ui.services import Services
 from ui.wording import wording
 
@@ -35,5 +35,5 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
         view = gr.HTML(elem_id="languages", js_on_load=SCRIPT.read_text(encoding="utf-8"))
     shown: dict[str, Any] = {"inputs": interface, "outputs": view, **QUIET}
     show = bind(show_languages, services, show=rendering.problem)
-    tab.select(show, **shown)
+    tab.select(show, js=SPOKEN, preprocess=False, **shown)
     interface.input(show, **shown)

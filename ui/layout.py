@@ -13,7 +13,7 @@ from ui.alerts import bind
 from ui.annotate import tab as annotate_tab
 from ui.compare import tab as compare_tab
 from ui.improve import tab as improve_tab
-from ui.localised import Localised
+from ui.localised import SPOKEN, Localised
 from ui.map import tab as map_tab
 from ui.models_menu import menu as models_menu
 from ui.recordings import tab as recordings_tab
@@ -29,13 +29,8 @@ ICON = FOLDER / "icon.svg"
 POLLING_SECONDS = 1.0
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 
-# The interface language: what was chosen here before, else the browser's.
-RECALL = """() => {
-    let chosen = null;
-    try { chosen = localStorage.getItem("cacara-interface"); } catch { /* storage is blocked */ }
-    return [chosen || navigator.language];
-}"""
 REMEMBER = """(code) => {
+    window.cacaraInterface = code;
     try { localStorage.setItem("cacara-interface", code); } catch { /* storage is blocked */ }
     return [code];
 }"""
@@ -132,8 +127,7 @@ def create_app(services: Services) -> gr.Blocks:
             return localised.updates(code)
 
         off = {"fn": bind(feedback_notice, services), "inputs": interface, "outputs": notice, **QUIET}
-        # Unchecked, as the browser's own language need not be one of the choices.
-        arrived = app.load(speak, interface, outputs, js=RECALL, preprocess=False, **QUIET)
+        arrived = app.load(speak, interface, outputs, js=SPOKEN, preprocess=False, **QUIET)
         arrived.then(bind(preparation, services, present=_preparation_updates), **shown)
         arrived.then(**off)
         interface.input(speak, interface, outputs, js=REMEMBER, **QUIET).then(**off)

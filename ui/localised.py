@@ -10,6 +10,14 @@ from gradio.blocks import Block
 
 from ui.wording import FALLBACK, Wording, wording
 
+SPOKEN = """() => {
+    let chosen = window.cacaraInterface;
+    try { chosen ||= localStorage.getItem("cacara-interface"); } catch { /* storage is blocked */ }
+    return [chosen || navigator.language];
+}"""
+"""Gives a handler the visitor's language, also before the page has taken it over: what was chosen here, else the
+browser's. To be used with ``preprocess=False``, as that need not be one of the choices."""
+
 Words = str | Callable[[Wording], Any]
 Part = TypeVar("Part", bound=Block)
 

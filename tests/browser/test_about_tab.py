@@ -26,6 +26,23 @@ def test_models_storage_versions_and_ones_own_name_are_told(open_page):
     page.wait_for_function("document.querySelector('#about .token').textContent === '<b>me</b>'")
 
 
+def test_a_tab_that_is_opened_before_the_page_speaks_the_visitors_language_speaks_it(open_page):
+    page = open_page(wait=False, locale="ar-EG")
+    held = []
+    page.route("**/gradio_api/run/**", lambda route: held.append(route) if held is not None else route.continue_())
+    page.reload()
+    page.wait_for_selector("#query textarea")
+    while not held:
+        page.wait_for_timeout(50)
+    late, held = held, None
+    assert page.get_attribute("html", "lang") != "ar"
+    open_tab(page)
+    page.wait_for_selector("#about .about[dir=rtl]")
+    for route in late:
+        route.continue_()
+    page.wait_for_selector("html[lang=ar]", state="attached")
+
+
 def test_the_tab_fits_a_phone_and_reads_from_the_right(open_page):
     page = open_page(wait=False, locale="ar-EG", viewport={"width": 360, "height": 800})
     open_tab(page)

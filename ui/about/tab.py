@@ -10,7 +10,7 @@ import gradio as gr
 from ui import rendering as page
 from ui.about import contents, rendering
 from ui.alerts import bind
-from ui.localised import Localised
+from ui.localised import SPOKEN, Localised
 from ui.services import Services
 from ui.wording import wording
 
@@ -37,5 +37,5 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
         view = gr.HTML(elem_id="about", js_on_load=SCRIPT.read_text(encoding="utf-8"))
     shown: dict[str, Any] = {"inputs": interface, "outputs": view, **QUIET}
     show = bind(show_about, services, show=page.problem)
-    tab.select(show, **shown)
+    tab.select(show, js=SPOKEN, preprocess=False, **shown)
     interface.input(show, **shown)

@@ -9,7 +9,7 @@ import gradio as gr
 
 from ui import rendering as page
 from ui.alerts import bind
-from ui.localised import Localised
+from ui.localised import SPOKEN, Localised
 from ui.recordings import rendering
 from ui.recordings.finding import cancel, find_in_file, find_sound, find_text, forget, listen, progress
 from ui.recordings.library import MAX_BYTES
@@ -104,7 +104,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
     by_sound = bind(show_sound, services, show=page.problem)
     search_sound.click(by_sound, [sound, interface, recording], **shown)
     known = bind(language_update, services, present=lambda found: gr.update(**found))
-    tab.select(known, interface, language, **QUIET)
+    tab.select(known, interface, language, js=SPOKEN, preprocess=False, **QUIET)
 
 
 def _publish(services: Services) -> None:
