@@ -29,9 +29,9 @@ _TEXT = """\
 {heading}
 
 - **In this folder**: the layer W_e ({shared:,} parameters) and, under `acquirers/`, one file a language ({each:,}
-  parameters, half precision; that changes the cosine of a training text with an English one by at most {rounding:.1e}).
-  Everything else is `{base}`, bit by bit; an English text, or one of a language that is not listed here, goes through
-  its text tower as if nothing had been added.
+  parameters, half precision; of 100 training texts a language that changes no cosine with an English one by more than
+  {rounding:.1e}). Everything else is `{base}`, bit by bit; an English text, or one of a language that is not listed
+  here, goes through its text tower as if nothing had been added.
 - **Not in this folder**: the token embeddings of {embedding}, frozen, which W_e brings into the text tower.
 - **What text it saw** (policy `{policy}`): {seen}
 

@@ -13,7 +13,7 @@ from ui.alerts import bind
 from ui.annotate import tab as annotate_tab
 from ui.compare import tab as compare_tab
 from ui.improve import tab as improve_tab
-from ui.localised import SPOKEN, Localised
+from ui.localised import REMEMBER, SPOKEN, Localised
 from ui.map import tab as map_tab
 from ui.models_menu import menu as models_menu
 from ui.recordings import tab as recordings_tab
@@ -28,12 +28,6 @@ STYLES = [FOLDER / "style.css", *sorted(FOLDER.glob("*/style.css"))]
 ICON = FOLDER / "icon.svg"
 POLLING_SECONDS = 1.0
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
-
-REMEMBER = """(code) => {
-    window.cacaraInterface = code;
-    try { localStorage.setItem("cacara-interface", code); } catch { /* storage is blocked */ }
-    return [code];
-}"""
 
 
 class Preparation(NamedTuple):

@@ -18,6 +18,13 @@ SPOKEN = """() => {
 """Gives a handler the visitor's language, also before the page has taken it over: what was chosen here, else the
 browser's. To be used with ``preprocess=False``, as that need not be one of the choices."""
 
+REMEMBER = """(code) => {
+    window.cacaraInterface = code;
+    try { localStorage.setItem("cacara-interface", code); } catch { /* storage is blocked */ }
+    return [code];
+}"""
+"""Keeps the language that a visitor chose; ``SPOKEN`` gives it back."""
+
 Words = str | Callable[[Wording], Any]
 Part = TypeVar("Part", bound=Block)
 
