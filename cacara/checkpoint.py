@@ -20,6 +20,7 @@ from cacara import acquirer_files, compact_weights, devices, language_acquirers,
 from cacara.acquirer_files import AcquirerFile
 from cacara.adapters import AudioHead, ImageHead, LanguageCentring
 from cacara.backbones import audio, image, text
+from cacara.class_profile import ClassProfile
 from cacara.config import DEFAULT_MODEL, ImageConfig, ModelConfig
 from cacara.errors import CheckpointError
 from cacara.image_encoder import ImageEncoder
@@ -38,6 +39,8 @@ IMAGE_HEAD = "image_head."
 """What the names of the image head's tensors begin with."""
 PROJECTORS = "projectors."
 """What the names of the tensors of uCLIP's heads begin with."""
+PROFILE = "profile."
+"""What the names of the class profiles' tensors begin with."""
 
 
 def bundled() -> dict[str, Path]:
@@ -96,9 +99,10 @@ def load(
     centring = LanguageCentring(config.languages, config.text_width)
     images = _image_encoder(config, report)
     projectors = Projectors(config.projectors, config.dimension) if config.projectors else None
-    text_map = torch.nn.Linear(config.dimension, config.dimension) if config.text_map else None
+    text_map = torch.nn.Linear(config.text_width, config.text_width) if config.text_map else None
+    profile = ClassProfile(config.profile, audio_tower.classes, config.text_width) if config.profile else None
     weight = tensors.pop(W_E, None) if config.acquirers else None
-    _fill(folder, tensors, head, centring, audio_tower, text_tower.encoder, images, text_map, projectors)
+    _fill(folder, tensors, head, centring, audio_tower, text_tower.encoder, images, text_map, projectors, profile)
     acquirers = None
     if config.acquirers is not None:
         if weight is None:
@@ -107,7 +111,7 @@ def load(
     digest = hashlib.sha256((folder / CONFIG).read_bytes() + raw).hexdigest()
     if weights_file.state(folder) != before:
         raise CheckpointError(f"the model folder {folder} was changed while it was read; wait and load it again")
-    parts = (images, text_map, acquirers, projectors)
+    parts = (images, text_map, acquirers, projectors, profile)
     return Cacara(config, text_tower, audio_tower, head, centring, digest[:12], target, precision, *parts)
 
 
@@ -143,6 +147,7 @@ def save(
     seen: SeenTexts | None = None,
     audio_lora: Mapping[str, Tensor] | None = None,
     text_map: torch.nn.Linear | None = None,
+    profile: ClassProfile | None = None,
 ) -> None:
     """Write a model folder beside its place, then put it there.
 
@@ -156,6 +161,7 @@ def save(
         seen: What of the benchmark the training saw; None says nothing about it.
         audio_lora: Low-rank updates of the audio tower, as ``lora.state`` returns them; merged when it is loaded.
         text_map: The trained layer behind the text tower, of a model whose config says that it has one.
+        profile: The class profiles, of a model whose config says that it has them; stored in half precision.
 
     Raises:
         CheckpointError: ``folder`` exists and is no model folder, or cannot be written.
@@ -166,6 +172,7 @@ def save(
         **{f"audio.{name}": value for name, value in (audio_weights or {}).items()},
         **{f"audio_lora.{name}": value for name, value in (audio_lora or {}).items()},
         **{f"text_map.{name}": value for name, value in (text_map.state_dict() if text_map else {}).items()},
+        **{f"{PROFILE}{name}": value.half() for name, value in (profile.state_dict() if profile else {}).items()},
     }
     _write(folder, config, tensors, card, None if seen is None else json.dumps(seen.to_json(), indent=1) + "\n")
 
@@ -294,7 +301,7 @@ def add_text(
     if W_E in tensors:
         raise CheckpointError(f"{base} has acquirers, which were made for its text tower as it is; wanted one without")
     kept = {name: value for name, value in tensors.items() if not name.startswith((TEXT_LORA, "centring."))}
-    centring = LanguageCentring(config.languages, config.dimension)
+    centring = LanguageCentring(config.languages, config.text_width)
     part = {name: tensors[f"centring.{name}"] for name in centring.state_dict()}
     centring.load_state_dict(part)
     english = centring.mean_of("en")
@@ -368,6 +375,7 @@ def _fill(
     images: ImageEncoder | None = None,
     text_map: torch.nn.Linear | None = None,
     projectors: Projectors | None = None,
+    profile: ClassProfile | None = None,
 ) -> None:
     """Put the tensors where they belong; not one may be missing, left over or of another shape."""
 
@@ -381,6 +389,8 @@ def _fill(
             text_map.load_state_dict(part("text_map."), strict=True)
         if projectors is not None:
             projectors.load_state_dict(part(PROJECTORS), strict=True)
+        if profile is not None:
+            profile.load_state_dict(part(PROFILE), strict=True)
         if images is not None:
             images.head.load_state_dict(part(IMAGE_HEAD), strict=True)
         # Only the layers that training changed are in the folder; the others are the backbone's.
@@ -390,7 +400,7 @@ def _fill(
     except (RuntimeError, LookupError, ValueError) as error:
         raise CheckpointError(f"{folder / WEIGHTS} does not fit its config.json: {error}") from error
     parts = ["head.", "centring.", "audio.", "audio_lora.", TEXT_LORA]
-    optional = ((IMAGE_HEAD, images), ("text_map.", text_map), (PROJECTORS, projectors))
+    optional = ((IMAGE_HEAD, images), ("text_map.", text_map), (PROJECTORS, projectors), (PROFILE, profile))
     parts += [prefix for prefix, there in optional if there is not None]
     if left := [name for name in tensors if not name.startswith(tuple(parts))]:
         raise CheckpointError(f"{folder / WEIGHTS} holds tensors of no known part: {', '.join(left[:3])}")

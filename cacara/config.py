@@ -139,13 +139,39 @@ class ProjectorsConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class ProfileConfig:
+    """The class profiles beside the text space (``cacara.class_profile``).
+
+    Attributes:
+        size: Coordinates of a profile.
+        share: Of the profiles in a score between a text and a sound, above 0, below 1.
+        temperature: Of the softmax over class names that makes a text's profile.
+        floor: Added to class probabilities before their logarithm is taken.
+    """
+
+    size: int
+    share: float
+    temperature: float
+    floor: float
+
+    def __post_init__(self) -> None:
+        _at_least("profile.size", self.size, 1)
+        for name in ("share", "temperature", "floor"):
+            value = getattr(self, name)
+            if not 0 < value < (1 if name == "share" else math.inf):
+                raise CheckpointError(
+                    f"profile.{name} is {value}; wanted more than 0{', below 1' if name == 'share' else ''}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """All that is needed to build a model before its weights are read.
 
     Attributes:
         name: Of the method and variant, e.g. ``cacara``.
         version: Of these weights, e.g. ``2026.11.22``.
-        dimension: Width of the shared space.
+        dimension: Width of the shared space, profiles included.
         text: The text tower.
         audio: The audio tower.
         centring: Whether texts are centred by their language's mean unless a caller says otherwise.
@@ -155,6 +181,7 @@ class ModelConfig:
         text_map: True for a model with a trained linear layer behind the text tower; else None, and then absent.
         acquirers: How other languages than the text tower's are read; None for a model without, and then absent.
         projectors: What uCLIP's heads bring together, if they lie behind the towers; else None, and then absent.
+        profile: The class profiles beside the text space; None for a model without, and then absent.
     """
 
     name: str
@@ -169,19 +196,28 @@ class ModelConfig:
     text_map: bool | None = None
     acquirers: AcquirerConfig | None = None
     projectors: ProjectorsConfig | None = None
+    profile: ProfileConfig | None = None
 
     @property
     def text_width(self) -> int:
         """Width of the text tower's embeddings."""
-        return self.projectors.text_width if self.projectors else self.dimension
+        return self.projectors.text_width if self.projectors else self._width
 
     @property
     def media_width(self) -> int:
         """Width of what the audio and image heads give."""
-        return self.projectors.dual_width if self.projectors else self.dimension
+        return self.projectors.dual_width if self.projectors else self._width
+
+    @property
+    def _width(self) -> int:
+        return self.dimension - (self.profile.size if self.profile else 0)
 
     def __post_init__(self) -> None:
-        _at_least("dimension", self.dimension, 1)
+        _at_least("dimension", self.dimension, 1 + (self.profile.size if self.profile else 0))
+        if self.profile and self.projectors:
+            raise CheckpointError(
+                "there are a profile and projectors, which lead into another space; wanted one of them"
+            )
         if not re.fullmatch(r"[\w.-]+", self.name):  # files are named after it
             raise CheckpointError(f"name is {self.name!r:.80}; wanted letters, digits, '_', '.' and '-'")
 
@@ -212,7 +248,9 @@ class ModelConfig:
         languages = values["languages"]
         if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
             raise CheckpointError(f"languages is {languages!r:.80}; wanted a list of codes")
-        image, acquirers, projectors = (values.get(name) for name in ("image", "acquirers", "projectors"))
+        image, acquirers, projectors, profile = (
+            values.get(name) for name in ("image", "acquirers", "projectors", "profile")
+        )
         return cls(
             **{
                 **values,
@@ -221,6 +259,7 @@ class ModelConfig:
                 "image": image and ImageConfig(**_typed(ImageConfig, image, "image.")),
                 "acquirers": acquirers and AcquirerConfig(**_typed(AcquirerConfig, acquirers, "acquirers.")),
                 "projectors": projectors and ProjectorsConfig(**_typed(ProjectorsConfig, projectors, "projectors.")),
+                "profile": profile and ProfileConfig(**_typed(ProfileConfig, profile, "profile.")),
                 "languages": tuple(languages),
             }
         )

@@ -15,6 +15,7 @@ from cacara import languages as language_codes
 from cacara.adapters import AudioHead, LanguageCentring
 from cacara.backbones.audio import AudioTower
 from cacara.backbones.text import TextTower
+from cacara.class_profile import ClassProfile
 from cacara.config import ModelConfig
 from cacara.errors import QueryError
 from cacara.image_encoder import ImageEncoder
@@ -49,6 +50,7 @@ class Cacara:
         text_map: torch.nn.Linear | None = None,
         acquirers: Acquirers | None = None,
         projectors: Projectors | None = None,
+        profile: ClassProfile | None = None,
     ) -> None:
         """Put the parts together; ``checkpoint.load`` does it from a folder.
 
@@ -66,6 +68,7 @@ class Cacara:
             text_map: A trained layer behind the text tower and the centring; None where there is none.
             acquirers: Of the languages that the text tower, on ``device`` already, does not know; None for none.
             projectors: uCLIP's heads, behind the text tower and behind the audio and image heads; None for none.
+            profile: The class profiles beside the text space; None for none.
         """
         self.config = config
         self.text = text.to(device).eval()
@@ -76,6 +79,7 @@ class Cacara:
         self.text_map = text_map if text_map is None else text_map.to(device).eval()
         self.acquirers = acquirers
         self.projectors = projectors if projectors is None else projectors.to(device).eval()
+        self.profile = profile if profile is None else profile.to(device).eval()
         self.fingerprint = fingerprint
         self.device = device
         self.precision = precision
@@ -108,6 +112,7 @@ class Cacara:
         languages: str | Sequence[str | None] | None = None,
         *,
         centre: bool | None = None,
+        profiled: bool = True,
     ) -> np.ndarray:
         """Embed texts.
 
@@ -120,9 +125,11 @@ class Cacara:
             languages: One BCP-47 code for all, one a text, or None: then each text's language is detected,
                 and where the detector abstains the mean of all languages is used.
             centre: Whether to centre by language; None does what the checkpoint says.
+            profiled: Whether to put the class profiles beside, where the model has them; without them an embedding
+                lies in the text space, into which the heads are trained.
 
         Returns:
-            float32 [texts, dimension], L2-normalised.
+            float32 [texts, dimension], L2-normalised; as wide as the text space without profiles.
 
         Raises:
             QueryError: A text is blank, or there are not as many languages as texts.
@@ -134,7 +141,10 @@ class Cacara:
         known = self._languages_of(texts, languages)
         raw = self._embed_texts(texts) if self.acquirers is None else self._embed_routed(self.acquirers, texts, known)
         centred = self.config.centring if centre is None else centre
-        if not texts or not (centred or self.text_map or self.projectors):
+        profile = self.profile if profiled else None
+        if not texts:
+            return np.zeros((0, self.dimension if profiled else self.config.text_width), np.float32)
+        if not (centred or self.text_map or self.projectors or profile):
             return raw
         with torch.inference_mode():
             embeddings = torch.from_numpy(raw).to(self.device)
@@ -144,6 +154,8 @@ class Cacara:
                 embeddings = torch.nn.functional.normalize(self.text_map(embeddings), dim=-1)
             if self.projectors is not None:
                 embeddings = self.projectors.text(embeddings)
+            if profile is not None:
+                embeddings = profile.texts(embeddings)
             return embeddings.cpu().numpy()
 
     def _embed_texts(self, texts: Sequence[str]) -> np.ndarray:
@@ -162,7 +174,7 @@ class Cacara:
             self._remembered.update((text, found[text]) for text in fresh)
             for text in list(itertools.islice(self._remembered, max(0, len(self._remembered) - TEXTS_REMEMBERED))):
                 del self._remembered[text]
-        return np.stack([found[text] for text in texts]) if texts else np.zeros((0, self.dimension), np.float32)
+        return np.stack([found[text] for text in texts]) if texts else np.zeros((0, self.text.dimension), np.float32)
 
     def _embed_routed(self, acquirers: Acquirers, texts: Sequence[str], known: list[str | None]) -> np.ndarray:
         """Return texts as the tower, or their language's acquirers, give them; in ``known`` the latter become English.
@@ -173,7 +185,7 @@ class Cacara:
         places: dict[str | None, list[int]] = {}
         for position, language in enumerate(known):
             places.setdefault(acquirers.route(language), []).append(position)
-        embeddings = np.zeros((len(texts), self.dimension), np.float32)
+        embeddings = np.zeros((len(texts), self.text.dimension), np.float32)
         for route, positions in places.items():
             if route is None:
                 embeddings[positions] = self._embed_texts([texts[position] for position in positions])
@@ -221,7 +233,20 @@ class Cacara:
         """Return the embeddings of a batch that ``hear`` yielded, float32 [clips, dimension], L2-normalised."""
         with torch.inference_mode(), devices.precision(self.precision, self.device):
             placed = self.head(*heard)
-            return (placed if self.projectors is None else self.projectors.dual(placed)).float().cpu().numpy()
+            placed = (placed if self.projectors is None else self.projectors.dual(placed)).float()
+        with torch.inference_mode():
+            return self.with_profiles(placed, heard[1]).cpu().numpy()
+
+    def with_profiles(self, placed: torch.Tensor, probabilities: torch.Tensor | None) -> torch.Tensor:
+        """Return what a head made of sounds or pictures as wide as the shared space, L2-normalised.
+
+        Args:
+            placed: float32 [items, width of the text space], L2-normalised.
+            probabilities: Of sounds float32 [sounds, classes]; None for pictures, whose profile is zero.
+        """
+        if self.profile is None:
+            return placed
+        return self.profile.without(placed) if probabilities is None else self.profile.sounds(placed, probabilities)
 
     @property
     def sees(self) -> bool:
@@ -250,8 +275,8 @@ class Cacara:
         for start in range(0, len(images), IMAGES_AT_ONCE):
             with torch.inference_mode(), devices.precision(self.precision, self.device):
                 seen = self.image(images[start : start + IMAGES_AT_ONCE])
-                placed = seen if self.projectors is None else self.projectors.dual(seen)
-            parts.append(placed.float().cpu().numpy())
+                placed = (seen if self.projectors is None else self.projectors.dual(seen)).float()
+            parts.append(self.with_profiles(placed, None).cpu().numpy())
         return np.concatenate(parts)
 
     def known_texts(self) -> dict[str, np.ndarray]:
@@ -287,8 +312,9 @@ class Cacara:
         """Return this model with a part of it alone, for comparison; towers are shared.
 
         Args:
-            name: Of the audio head ``untrained`` (class anchor alone), ``projection`` (alone) or ``both``; or
-                ``native``: without acquirers, so that every text goes through the text tower.
+            name: Of the audio side ``untrained`` (class anchor and profile), ``projection`` (alone), ``anchor`` (alone)
+                or ``both`` (of these, without the profile); or ``native``: without acquirers, so that every text goes
+                through the text tower.
 
         Raises:
             QueryError: Unknown name, or ``native`` of a model that has no acquirers.
@@ -296,6 +322,7 @@ class Cacara:
         ours = self.config.audio
         shares = {
             "untrained": (0.0, 1.0),
+            "anchor": (0.0, 1.0),
             "projection": (1.0, 0.0),
             "both": (ours.projection_weight, ours.anchor_weight),
             "native": (ours.projection_weight, ours.anchor_weight),
@@ -321,6 +348,9 @@ class Cacara:
             self.text_map,
             None if name == "native" else self.acquirers,
             self.projectors,
+            self.profile.of_texts_alone()
+            if self.profile and name in ("anchor", "projection", "both")
+            else self.profile,
         )
         made._remembered, made._lock = self._remembered, self._lock
         return made

@@ -15,7 +15,7 @@ from cacara import checkpoint, sources
 from cacara.adapters import AudioHead
 from cacara.backbones import audio as audio_backbones
 from cacara.backbones.yamnet import Yamnet, YamnetConfig
-from cacara.config import TextConfig
+from cacara.config import ProfileConfig, TextConfig
 from cacara.errors import ManifestError
 from cacara.evaluation import benchmark_file
 from cacara.evaluation.benchmark_file import Rows, SoundRow, TextRow, file_hash, text_hash
@@ -275,3 +275,24 @@ def test_training_leaves_both_towers_and_the_anchor_as_they_were(tiny_model, tmp
     assert {key for key in trained if not torch.equal(trained[key], untrained[key])} == {
         key for key in trained if key.startswith("projection.")
     }
+
+
+def test_class_profiles_are_made_of_what_the_tower_hears_and_change_nothing_else(world, tmp_path, noise):
+    plain = checkpoint.load(world.train())
+    profiled = dataclasses.replace(world, output=tmp_path / "profiled")
+    model = checkpoint.load(profiled.train(profile=ProfileConfig(5, 0.3, 0.05, 0.01)))
+    assert (model.dimension, plain.dimension) == (37, 32)
+    card = (profiled.output / "final/README.md").read_text(encoding="utf-8")
+    assert "class profiles of 5 coordinates that make 30% of a score" in card
+    with torch.inference_mode():
+        placed = model.head(*next(iter(model.hear([noise])))).numpy()
+    alone = model.encode_text(["dog"], "en", profiled=False) @ placed.T
+    np.testing.assert_allclose(alone, plain.encode_text(["dog"], "en") @ plain.encode_audio([noise]).T, atol=1e-6)
+    np.testing.assert_allclose(model.profile.class_embeddings, model.head.class_embeddings, atol=1e-3)
+
+
+def test_class_profiles_that_nothing_could_fill_are_refused(world):
+    with pytest.raises(RunError, match=r"profile.size is 8; wanted at most 7, as there are \d+ sounds and 7 classes"):
+        world.train(profile=ProfileConfig(8, 0.3, 0.05, 0.01))
+    with pytest.raises(RunError, match="there is a profile, but head.anchor_weight is 0"):
+        world.train(profile=ProfileConfig(4, 0.3, 0.05, 0.01), head=HeadOptions(hidden=16, anchor_weight=0.0))

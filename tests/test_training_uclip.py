@@ -18,7 +18,7 @@ from test_training_emergent_alignment import world  # noqa: F401  (a fixture)
 from torch.nn import functional
 
 from cacara import checkpoint, seen_texts, training_facts
-from cacara.config import ProjectorsConfig, TextConfig
+from cacara.config import ProfileConfig, ProjectorsConfig, TextConfig
 from cacara.evaluation import benchmark_file
 from cacara.uclip import Projectors
 from training import loop, translations, uclip, uclip_banks, uclip_base
@@ -265,6 +265,12 @@ def test_a_model_of_uclip_is_no_base(lexicons, tmp_path):
     final = run(lexicons, tmp_path / "uclip", lexicons.train())
     with pytest.raises(RunError, match="has a text side of other languages already"):
         run(lexicons, tmp_path / "again", final)
+
+
+def test_a_model_with_class_profiles_is_no_base(lexicons, tmp_path):
+    base = lexicons.train(profile=ProfileConfig(5, 0.3, 0.05, 0.01))
+    with pytest.raises(RunError, match="has class profiles, which projectors would not keep"):
+        run(lexicons, tmp_path / "uclip", base)
 
 
 def test_unfit_options_are_refused(world):  # noqa: F811

@@ -27,7 +27,8 @@ from cacara.adapters import AnchoredHead, AudioHead, LanguageCentring
 from cacara.backbones import audio, text
 from cacara.backbones.audio import AudioTower
 from cacara.backbones.text import TextTower
-from cacara.config import AudioConfig, ModelConfig, TextConfig
+from cacara.class_profile import ClassProfile
+from cacara.config import AudioConfig, ModelConfig, ProfileConfig, TextConfig
 from cacara.errors import CheckpointError
 from cacara.evaluation import benchmark_file
 from cacara.manifest import Clip
@@ -119,6 +120,8 @@ class EmergentAlignmentOptions:
         objective: The loss.
         views: How clips are augmented.
         loop: How long and how fast.
+        profile: The class profiles beside the text space, which need no training but the sounds' class posteriors; none
+            if not given.
     """
 
     name: str
@@ -137,8 +140,11 @@ class EmergentAlignmentOptions:
     objective: ObjectiveOptions = dataclasses.field(default_factory=ObjectiveOptions)
     views: ViewOptions = dataclasses.field(default_factory=ViewOptions)
     loop: LoopOptions = dataclasses.field(default_factory=LoopOptions)
+    profile: ProfileConfig | None = None
 
     def __post_init__(self) -> None:
+        if self.profile and not self.head.anchor_weight:
+            raise RunError("there is a profile, but head.anchor_weight is 0; wanted classes in use, or no profile")
         if self.trainable not in get_args(Trainable):
             raise RunError(f"trainable is {self.trainable!r}; wanted one of {', '.join(get_args(Trainable))}")
         try:
@@ -249,6 +255,7 @@ def train(
         audio_tower = audio.load(options.audio_backbone, options.head.patch_pooling).to(accelerator.device)
         config = _config(options, text_tower.dimension, centring.languages)
         head = _head(options, config, clips, text_tower, audio_tower, centring)
+        profile = _profile(options, clips, head, audio_tower)
         embeddings = caption_embeddings(clips, text_tower, centring)
         if options.trainable == "projection":
             opened = None
@@ -267,7 +274,8 @@ def train(
         card = training_facts.into_card(card, TrainingFacts(sounds=len(clips), minutes=watch.minutes()))
         weights, updates = (opened.changed_weights(), opened.changed_updates()) if opened else ({}, {})
         saw = seen_in_training(benchmark, clips)
-        checkpoint.save(final, config, head, centring, card, audio_weights=weights, seen=saw, audio_lora=updates)
+        changed = {"audio_weights": weights, "audio_lora": updates, "profile": profile}
+        checkpoint.save(final, config, head, centring, card, seen=saw, **changed)  # type: ignore[arg-type]
     return final
 
 
@@ -323,12 +331,13 @@ def _config(options: EmergentAlignmentOptions, dimension: int, languages: tuple[
     return ModelConfig(
         name=options.name,
         version=options.version,
-        dimension=dimension,
+        dimension=dimension + (options.profile.size if options.profile else 0),
         text=options.text,
         audio=audio_config(options),
         centring=True,
         languages=languages,
         licence=options.licence,
+        profile=options.profile,
     )
 
 
@@ -359,8 +368,25 @@ def _head(
         heard = features.compute(clips, audio_tower, options.views)
         weights = class_names.class_weights(heard.probabilities[:, 0], options.head.damping)
     torch.manual_seed(options.loop.seed)
-    head = AudioHead(config.audio, audio_tower.features, audio_tower.classes, config.dimension)
+    head = AudioHead(config.audio, audio_tower.features, audio_tower.classes, config.media_width)
     if names:
         head.class_embeddings.copy_(torch.from_numpy(embedded))
         head.class_weights.copy_(torch.from_numpy(weights))
     return head
+
+
+def _profile(
+    options: EmergentAlignmentOptions, clips: Sequence[Clip], head: AudioHead, audio_tower: AudioTower
+) -> ClassProfile | None:
+    """Return the class profiles, made of the anchor's class names and of what the audio tower hears in the clips."""
+    if options.profile is None:
+        return None
+    heard = features.compute(clips, audio_tower, options.views).probabilities[:, 0]
+    if options.profile.size > min(heard.shape):
+        raise RunError(
+            f"profile.size is {options.profile.size}; wanted at most {min(heard.shape)}, as there are {heard.shape[0]} "
+            f"sounds and {heard.shape[1]} classes"
+        )
+    profile = ClassProfile(options.profile, *head.class_embeddings.shape)
+    profile.fit(head.class_embeddings, torch.from_numpy(heard))
+    return profile

@@ -278,8 +278,9 @@ def simulate(world: World, case: Case, options: StudyOptions, folder: Path) -> d
     pairs = finetune_feedback.training_pairs(manifest.rows, "sound", held, seen, asked)
     if pairs is None:
         raise RuntimeError("the simulated people called everything, or nothing, relevant")
-    head = finetune_feedback.tune(world.model.head, pairs, tuning, folder, Progress(None))
-    after = _embed(head, world.heard)
+    complete = finetune_feedback.completed(world.model, "sound")
+    head = finetune_feedback.tune(world.model.head, pairs, tuning, folder, Progress(None), complete=complete)
+    after = finetune_feedback.placed(world.model, world.heard, "sound", head)
     contests = finetune_feedback_data.held_out_contests(manifest.rows, held, seen, asked)
     held_out = gate.compare(contests, world.base[known], after[known])
     probes = {"a": _probe(world, parts, options.languages, True), "b": _probe(world, parts, options.languages, False)}
@@ -290,13 +291,6 @@ def simulate(world: World, case: Case, options: StudyOptions, folder: Path) -> d
     told = f"(a) {means['a']:+.1f}, (b) {means['b']:+.1f}, gate {'passed' if verdict.passed else 'stopped it'}"
     failed = list(verdict.failed)
     return {**hits, "passed": verdict.passed, "failed": failed, "pairs": len(pairs.grades), "told": told}
-
-
-def _embed(head: Any, heard: Heard) -> np.ndarray:  # noqa: ANN401
-    import torch
-
-    with torch.inference_mode():
-        return head(torch.from_numpy(heard.features), torch.from_numpy(heard.probabilities)).numpy()
 
 
 def _probe(world: World, parts: Parts, languages: Sequence[str], judged: bool) -> Probe:

@@ -30,7 +30,14 @@ from training import corpora, feedback_manifest, finetune_feedback_data, finetun
 from training.feedback_manifest import Manifest, Row
 from training.finetune_feedback_data import Heard, HeldOut, Needed
 from training.finetune_feedback_files import Progress
-from training.finetune_feedback_method import FeedbackBatches, FeedbackObjective, FeedbackTuning, JudgedPairs
+from training.finetune_feedback_method import (
+    Complete,
+    FeedbackBatches,
+    FeedbackObjective,
+    FeedbackTuning,
+    JudgedPairs,
+    as_it_is,
+)
 from training.gate import Probe, Verdict
 from training.loop import LoopOptions
 from training.run_folder import RunError
@@ -133,7 +140,8 @@ def _train(
     for kind, heard in galleries.items():
         more = _rehearsed(model, options.rehearsed, benchmark_path, told) if kind == "sound" else None
         if pairs := training_pairs(rows, kind, held, finetune_feedback_data.joined(heard, more), vectors):
-            heads[kind] = tune(_head(model, kind), pairs, options, output / kind, told, kind)
+            complete = completed(model, kind)
+            heads[kind] = tune(_head(model, kind), pairs, options, output / kind, told, kind, complete)
     if not heads:
         raise RunError("nothing to train on but what is held out; wanted more feedback")
     final = output / "final"
@@ -185,6 +193,7 @@ def tune(
     output: Path,
     told: Progress,
     kind: str = "sound",
+    complete: Complete = as_it_is,
 ) -> AnchoredHead:
     """Return a head fine-tuned on judged pairs; the base's stays as it is.
 
@@ -195,11 +204,12 @@ def tune(
         output: Folder for metrics and states.
         told: Is told of each step.
         kind: Named in the progress.
+        complete: Puts class profiles beside what the head gives, see ``completed``.
     """
     head = copy.deepcopy(base)
     for parameter in head.parameters():
         parameter.requires_grad_(True)
-    method = FeedbackTuning(head, pairs, options.objective)
+    method = FeedbackTuning(head, pairs, options.objective, complete)
     data = FeedbackBatches(pairs, lambda step: told.step(output, kind, step, options.loop.steps))
     loop.train(method, data, options.loop, output, {"offset": options.objective.anchor_rate})
     return method.finish()
@@ -309,13 +319,19 @@ def _judged_names(rows: Sequence[Row], galleries: Mapping[str, Heard]) -> frozen
     return frozenset({row.text.lower() for row in rows if row.text} | {name for name in fitting if name})
 
 
-def placed(model: Cacara, heard: Heard, kind: str) -> np.ndarray:
-    """Return where a model's head places clips, float32 [clips, dimension]."""
+def placed(model: Cacara, heard: Heard, kind: str, head: AnchoredHead | None = None) -> np.ndarray:
+    """Return where a model places clips, with its own head of this kind or another, float32 [clips, dimension]."""
     import torch
 
     with torch.inference_mode():
         features, probabilities = torch.from_numpy(heard.features), torch.from_numpy(heard.probabilities)
-        return _head(model, kind)(features, probabilities).numpy()
+        embeddings = (head or _head(model, kind))(features, probabilities)
+        return completed(model, kind)(embeddings, probabilities).numpy()
+
+
+def completed(model: Cacara, kind: str) -> Complete:
+    """Return what makes embeddings of the shared space of those that a head of this kind gives."""
+    return lambda embeddings, heard: model.with_profiles(embeddings, heard if kind == "sound" else None)
 
 
 def _seen(base: Path, benchmark_path: Path, rows: Sequence[Row], galleries: Mapping[str, Heard]) -> SeenTexts | None:

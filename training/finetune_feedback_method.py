@@ -34,6 +34,15 @@ UNKNOWN = -1.0
 """The grade of a pair that nobody judged."""
 
 
+Complete = Callable[[Tensor, Tensor], Tensor]
+"""From what a head gives, and class probabilities, to embeddings of the shared space."""
+
+
+def as_it_is(embeddings: Tensor, probabilities: Tensor) -> Tensor:
+    """Return the embeddings: a head of a model without class profiles leads into the shared space itself."""
+    return embeddings
+
+
 @dataclasses.dataclass(frozen=True)
 class FeedbackObjective:
     """The loss.
@@ -148,21 +157,25 @@ class FeedbackTuning(nn.Module):
     probabilities: Tensor
     base: Tensor
 
-    def __init__(self, head: AnchoredHead, judged: JudgedPairs, objective: FeedbackObjective) -> None:
+    def __init__(
+        self, head: AnchoredHead, judged: JudgedPairs, objective: FeedbackObjective, complete: Complete = as_it_is
+    ) -> None:
         """Put the parts together; ``head`` is changed by training, its class embeddings by ``finish``.
 
         Args:
             head: A copy of the base model's head.
             judged: The pairs.
             objective: The loss.
+            complete: Puts class profiles beside what the head gives.
         """
         super().__init__()
         self.head = head
         self.objective = objective
+        self._complete = complete
         features, probabilities = torch.from_numpy(judged.features), torch.from_numpy(judged.probabilities)
         before = copy.deepcopy(head).eval().requires_grad_(False)
         with torch.inference_mode():
-            base = before(features, probabilities).clone()
+            base = complete(before(features, probabilities), probabilities).clone()
         object.__setattr__(self, "_before", before)  # no part of what is trained and saved
         buffers = {
             "queries": torch.from_numpy(judged.queries),
@@ -181,9 +194,9 @@ class FeedbackTuning(nn.Module):
         return self
 
     def embed(self, features: Tensor, probabilities: Tensor) -> Tensor:
-        """Return embeddings as the head will give them, float32 [clips, dimension], L2-normalised."""
+        """Return embeddings as the model will give them, float32 [clips, dimension], L2-normalised."""
         config = self.head.config
-        embedding = torch.zeros(len(features), self.base.shape[1], device=features.device)
+        embedding = torch.zeros(len(features), self.head.class_embeddings.shape[1], device=features.device)
         if config.projection_weight:
             projected = functional.normalize(self.head.projection(features).float(), dim=-1)
             embedding = embedding + config.projection_weight * projected
@@ -193,7 +206,7 @@ class FeedbackTuning(nn.Module):
             sparse = torch.zeros_like(weighted).scatter(-1, top.indices, top.values)
             anchors = sparse @ (self.head.class_embeddings + self.offset)
             embedding = embedding + config.anchor_weight * functional.normalize(anchors, dim=-1)
-        return functional.normalize(embedding, dim=-1)
+        return self._complete(functional.normalize(embedding, dim=-1), probabilities)
 
     def finish(self) -> AnchoredHead:
         """Put the offset into the head's class embeddings, and return the head."""
@@ -226,7 +239,7 @@ class FeedbackTuning(nn.Module):
         above = settings.temperature * functional.softplus(here - before)
         rejection = (above * refused).sum() / refused.sum().clamp(min=1.0)
         with torch.no_grad():
-            kept = self._before(*mixed)
+            kept = self._complete(self._before(*mixed), mixed[1])
         pull = (1 - (embedded[size:] * kept).sum(1)).mean()
         own = targets.diagonal()
         near = (texts * embedded[:size]).sum(1)

@@ -181,7 +181,7 @@ def _text_space(model: Cacara) -> str:
 
 def _caption_embeddings(pictures: Sequence[Clip], model: Cacara) -> dict[str, np.ndarray]:
     captions = sorted({caption for picture in pictures for caption in picture.captions["en"]})
-    return dict(zip(captions, model.encode_text(captions, "en"), strict=True))
+    return dict(zip(captions, model.encode_text(captions, "en", profiled=False), strict=True))
 
 
 def _head(options: ImageAlignmentOptions, data: CaptionedFeatures, tower: ImageTower, model: Cacara) -> ImageHead:
@@ -191,7 +191,7 @@ def _head(options: ImageAlignmentOptions, data: CaptionedFeatures, tower: ImageT
     embedded = cached_arrays.get("image-classes", key, lambda: {"classes": class_embeddings(classes, model)})["classes"]
     weights = class_names.class_weights(data.probabilities, options.head.damping)
     torch.manual_seed(options.loop.seed)
-    head = ImageHead(options.head.config(), tower.features, tower.classes, model.dimension)
+    head = ImageHead(options.head.config(), tower.features, tower.classes, model.config.media_width)
     head.class_embeddings.copy_(torch.from_numpy(embedded))
     head.class_weights.copy_(torch.from_numpy(weights))
     return head
@@ -209,7 +209,7 @@ def class_embeddings(classes: Sequence[tuple[str, str]], model: Cacara) -> np.nd
     """
     texts = [phrasings(names, gloss) for names, gloss in classes]
     flat = sorted({text for group in texts for text in group})
-    embedded = dict(zip(flat, model.encode_text(flat, "en"), strict=True))
+    embedded = dict(zip(flat, model.encode_text(flat, "en", profiled=False), strict=True))
     means = np.stack([np.mean([embedded[text] for text in group], axis=0) for group in texts])
     return (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
 

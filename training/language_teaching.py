@@ -217,7 +217,7 @@ def _scores(
     others = [text for text in english if text not in held][:DISTRACTORS]
     place = {text: row for row, text in enumerate(english)}
     candidates = targets[[place[text] for text in [*wanted, *others]]].cpu().numpy()
-    embedded = model.encode_text([text for _, text in pairs], language, centre=False)
+    embedded = model.encode_text([text for _, text in pairs], language, centre=False, profiled=False)
     scores = embedded @ candidates.T
     right = np.array([wanted.index(text) for text, _ in pairs])
     own = scores[np.arange(len(pairs)), right]

@@ -71,7 +71,9 @@ _OTHER_LIMITS = "Sounds unlike those it was trained on are found badly."
 
 _ANCHORED = """\
 the audio head ({parameters:,} trained parameters and the embeddings of {classes} AudioSet class
-  names)"""
+  names){profile}"""
+_PROFILE = """,
+  class profiles of {size} coordinates that make {share:.0%} of a score (of the sounds below, without their labels)"""
 _TRAINED = "the trained layers ({parameters:,} parameters)"
 _ENGLISH_ALONE = "; no other language, and no sound of the benchmark"
 _OTHERS_TOO = ", and other languages as told above; no sound of the benchmark"
@@ -123,7 +125,7 @@ def render(
     parameters = sum(parameter.numel() for parameter in head.projection.parameters())
     anchored = bool(config.audio.anchor_weight)
     if config.text_map:
-        parameters += config.dimension * (config.dimension + 1)
+        parameters += config.text_width * (config.text_width + 1)
     return _TEXT.format(
         name=config.name,
         version=config.version,
@@ -138,7 +140,11 @@ def render(
         if tower_parameters
         else "frozen and not in this folder",
         measured="measured on CLDR emoji names outside the benchmark",
-        held=(_ANCHORED if anchored else _TRAINED).format(parameters=parameters, classes=len(head.class_weights)),
+        held=(_ANCHORED if anchored else _TRAINED).format(
+            parameters=parameters,
+            classes=len(head.class_weights),
+            profile=_PROFILE.format(**dataclasses.asdict(config.profile)) if config.profile else "",
+        ),
         limits=_GAME_LIMITS.format(classes=len(head.class_weights)) if options.packages and anchored else _OTHER_LIMITS,
         languages=len(config.languages),
         recipe=options.recipe,

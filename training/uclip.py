@@ -277,6 +277,8 @@ def gather_material(options: UclipOptions, base: str | Path, benchmark: Path, pi
     dual = checkpoint.load(folder, "cpu", report=lambda progress: log.info("%s", progress))
     if dual.projectors is not None or dual.acquirers is not None:
         raise RunError(f"{base} has a text side of other languages already; wanted a plain dual encoder")
+    if dual.profile is not None:
+        raise RunError(f"{base} has class profiles, which projectors would not keep; wanted a dual encoder without")
     folders = sources.fetch_all(translations.ALL_SOURCES, lambda progress: log.info("%s", progress))
     pairs = translations.allowed(translations.collect(folders), options.banks.policy, benchmark)
     clips, stamps = uclip_media.collect(options.media, dual, benchmark, pictures)

@@ -20,13 +20,13 @@ def measure(size: Size) -> Iterator[Row]:
     from cacara.adapters import AudioHead
 
     model = checkpoint.load("cacara", "cpu")
-    head = AudioHead(model.config.audio, model.audio.features, model.audio.classes, model.dimension)
+    head = AudioHead(model.config.audio, model.audio.features, model.audio.classes, model.config.media_width)
     head.load_state_dict(model.head.state_dict())
     head.train()
     optimizer = torch.optim.AdamW([value for value in head.parameters() if value.requires_grad], 1e-4)
     rng = np.random.default_rng(0)
     sounds = [rng.normal(0, 0.1, 16_000 * SECONDS).astype(np.float32) for _ in range(CLIPS)]
-    texts = torch.nn.functional.normalize(torch.randn(CLIPS, model.dimension), dim=-1)
+    texts = torch.nn.functional.normalize(torch.randn(CLIPS, model.config.media_width), dim=-1)
     with torch.no_grad():
         cached = model.audio(sounds)
 

@@ -67,7 +67,7 @@ class Sight:
             if self._frames > 1:
                 means = placed.reshape(len(waveforms), self._frames, -1).mean(1)
                 placed = torch.nn.functional.normalize(means, dim=-1)
-            return placed.cpu().numpy()
+            return self.model.with_profiles(placed, None).cpu().numpy()
 
 
 def variants_of(model: Cacara, images: Sequence[NDArray[np.uint8]], frames: int = 1) -> dict[str, Sight]:
