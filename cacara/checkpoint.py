@@ -102,7 +102,8 @@ def load(
     text_map = torch.nn.Linear(config.text_width, config.text_width) if config.text_map else None
     profile = ClassProfile(config.profile, audio_tower.classes, config.text_width) if config.profile else None
     weight = tensors.pop(W_E, None) if config.acquirers else None
-    _fill(folder, tensors, head, centring, audio_tower, text_tower.encoder, images, text_map, projectors, profile)
+    optional = {"text_map.": text_map, PROJECTORS: projectors, PROFILE: profile, IMAGE_HEAD: images and images.head}
+    _fill(folder, tensors, head, centring, audio_tower, text_tower.encoder, optional)
     acquirers = None
     if config.acquirers is not None:
         if weight is None:
@@ -372,12 +373,10 @@ def _fill(
     centring: LanguageCentring,
     audio_tower: torch.nn.Module,
     text_encoder: torch.nn.Module,
-    images: ImageEncoder | None = None,
-    text_map: torch.nn.Linear | None = None,
-    projectors: Projectors | None = None,
-    profile: ClassProfile | None = None,
+    optional: Mapping[str, torch.nn.Module | None],
 ) -> None:
     """Put the tensors where they belong; not one may be missing, left over or of another shape."""
+    present = {prefix: module for prefix, module in optional.items() if module is not None}
 
     def part(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
@@ -385,22 +384,14 @@ def _fill(
     try:
         head.load_state_dict(part("head."), strict=True)
         centring.load_state_dict(part("centring."), strict=True)
-        if text_map is not None:
-            text_map.load_state_dict(part("text_map."), strict=True)
-        if projectors is not None:
-            projectors.load_state_dict(part(PROJECTORS), strict=True)
-        if profile is not None:
-            profile.load_state_dict(part(PROFILE), strict=True)
-        if images is not None:
-            images.head.load_state_dict(part(IMAGE_HEAD), strict=True)
+        for prefix, module in present.items():
+            module.load_state_dict(part(prefix), strict=True)
         # Only the layers that training changed are in the folder; the others are the backbone's.
         audio_tower.load_state_dict({**audio_tower.state_dict(), **part("audio.")}, strict=True)
         lora.merge(audio_tower, part("audio_lora."))
         lora.merge(text_encoder, part(TEXT_LORA))
     except (RuntimeError, LookupError, ValueError) as error:
         raise CheckpointError(f"{folder / WEIGHTS} does not fit its config.json: {error}") from error
-    parts = ["head.", "centring.", "audio.", "audio_lora.", TEXT_LORA]
-    optional = ((IMAGE_HEAD, images), ("text_map.", text_map), (PROJECTORS, projectors), (PROFILE, profile))
-    parts += [prefix for prefix, there in optional if there is not None]
-    if left := [name for name in tensors if not name.startswith(tuple(parts))]:
+    parts = ("head.", "centring.", "audio.", "audio_lora.", TEXT_LORA, *present)
+    if left := [name for name in tensors if not name.startswith(parts)]:
         raise CheckpointError(f"{folder / WEIGHTS} holds tensors of no known part: {', '.join(left[:3])}")

@@ -312,25 +312,28 @@ class Cacara:
         """Return this model with a part of it alone, for comparison; towers are shared.
 
         Args:
-            name: Of the audio side ``untrained`` (class anchor and profile), ``projection`` (alone), ``anchor`` (alone)
-                or ``both`` (of these, without the profile); or ``native``: without acquirers, so that every text goes
+            name: Of the audio side ``untrained`` (class anchor and profile), ``anchor`` (alone), ``projection`` (alone)
+                or ``unprofiled`` (anchor and projection); or ``native``: without acquirers, so that every text goes
                 through the text tower.
 
         Raises:
-            QueryError: Unknown name, or ``native`` of a model that has no acquirers.
+            QueryError: Unknown name, ``native`` of a model that has no acquirers, or ``unprofiled`` of one that has no
+                class profiles.
         """
         ours = self.config.audio
         shares = {
             "untrained": (0.0, 1.0),
             "anchor": (0.0, 1.0),
             "projection": (1.0, 0.0),
-            "both": (ours.projection_weight, ours.anchor_weight),
+            "unprofiled": (ours.projection_weight, ours.anchor_weight),
             "native": (ours.projection_weight, ours.anchor_weight),
         }
         if name not in shares:
             raise QueryError(f"unknown variant {name!r}; wanted one of {', '.join(shares)}")
         if name == "native" and self.acquirers is None:
             raise QueryError(f"{self.name} has no language acquirers, so there is no variant 'native'")
+        if name == "unprofiled" and self.profile is None:
+            raise QueryError(f"{self.name} has no class profiles, so there is no variant 'unprofiled'")
         projection, anchor = shares[name]
         audio_config = dataclasses.replace(ours, projection_weight=projection, anchor_weight=anchor)
         head = AudioHead(audio_config, self.audio.features, self.audio.classes, self.config.media_width)
@@ -349,7 +352,7 @@ class Cacara:
             None if name == "native" else self.acquirers,
             self.projectors,
             self.profile.of_texts_alone()
-            if self.profile and name in ("anchor", "projection", "both")
+            if self.profile and name in ("anchor", "projection", "unprofiled")
             else self.profile,
         )
         made._remembered, made._lock = self._remembered, self._lock

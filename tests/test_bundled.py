@@ -14,7 +14,7 @@ from cacara.checkpoint import CARD, FILES, OPTIONAL_FILES, WEIGHTS
 REPOSITORY = Path(__file__).parent.parent
 MAX_FILE_BYTES = 10_000_000
 MAX_ALL_BYTES = 40_000_000
-PARTS = ("head.", "centring.", "audio.", "image_head.", "text_lora.", "projectors.", "acquirers.")
+PARTS = ("head.", "centring.", "audio.", "image_head.", "text_lora.", "projectors.", "acquirers.", "profile.")
 
 each = pytest.mark.parametrize("name", list(checkpoint.bundled()))
 
@@ -64,6 +64,11 @@ def test_the_tensors_are_finite_and_of_the_sizes_that_the_config_says(name):
     assert tensors["head.projection.1.weight"].shape[0] == config.audio.hidden
     norms = tensors["head.class_embeddings"].float().norm(dim=1)
     assert torch.allclose(norms, torch.ones_like(norms), atol=1e-2)
+    assert (config.profile is not None) == ("profile.basis" in tensors) == name.startswith("cacara")
+    if config.profile is not None:
+        basis = tensors["profile.basis"].float()
+        assert basis.shape == (521, config.profile.size)
+        assert torch.allclose(basis.T @ basis, torch.eye(config.profile.size), atol=1e-2)
 
 
 @each

@@ -14,7 +14,7 @@ from torch.nn import functional
 from cacara import checkpoint
 from cacara.class_profile import ClassProfile
 from cacara.config import ModelConfig, ProfileConfig
-from cacara.errors import CheckpointError
+from cacara.errors import CheckpointError, QueryError
 from cacara.evaluation import image_retrieval
 from cacara.model import Cacara
 from training import finetune_feedback, image_alignment
@@ -105,12 +105,15 @@ def test_without_profiles_a_text_lies_in_the_text_space(profiled, seeing_model):
 
 def test_a_variant_without_profiles_ranks_as_the_text_space_does(profiled, seeing_model, noise):
     texts = profiled.encode_text(["hund", "dog", "cat"], "de")
-    for name in ("both", "projection", "anchor"):
+    for name in ("unprofiled", "projection", "anchor"):
         heard = profiled.variant(name).encode_audio([noise, noise[:9000]])
-        plain = seeing_model.variant(name).encode_audio([noise, noise[:9000]])
+        bare = seeing_model if name == "unprofiled" else seeing_model.variant(name)
+        plain = bare.encode_audio([noise, noise[:9000]])
         expected = seeing_model.encode_text(["hund", "dog", "cat"], "de") @ plain.T
         np.testing.assert_allclose(texts @ heard.T, 0.7**0.5 * expected, atol=1e-6)
     assert profiled.variant("untrained").encode_audio([noise])[0, 32:].any()
+    with pytest.raises(QueryError, match="has no class profiles, so there is no variant 'unprofiled'"):
+        seeing_model.variant("unprofiled")
 
 
 def test_measured_pictures_are_as_wide_too(profiled):

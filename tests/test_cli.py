@@ -193,7 +193,7 @@ def test_texts_are_embedded_line_by_line(capsys, loaded_once, tmp_path):
     output = tmp_path / "x.npz"
     command = ["embed", "--kind", "text", "--input", str(tmp_path / "texts.txt"), "--output", str(output)]
     assert main([*command, "--language", "en"]) == 0
-    assert capsys.readouterr().out == f"{output}: 3 × 384\n"
+    assert capsys.readouterr().out == f"{output}: 3 × 576\n"
     with np.load(output, allow_pickle=False) as arrays:
         assert sorted(arrays) == ["embeddings", "ids"] and arrays["ids"].tolist() == ["1", "3", "4"]
         embeddings = arrays["embeddings"]
@@ -212,7 +212,7 @@ def test_sounds_are_embedded_by_name_and_bad_ones_passed_over(capsys, loaded_onc
     with np.load(output, allow_pickle=False) as arrays:
         assert arrays["ids"].tolist() == ["far/noise.wav", "tone.wav"]
         embeddings = arrays["embeddings"]
-    assert embeddings.shape == (2, 384) and embeddings.dtype == np.float32
+    assert embeddings.shape == (2, 576) and embeddings.dtype == np.float32
     assert np.allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
     assert main(["embed", "--kind", "audio", "--input", str(sounds / "tone.wav"), "--output", str(output)]) == 0
     with np.load(output, allow_pickle=False) as arrays:

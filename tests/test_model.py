@@ -93,10 +93,8 @@ def test_unfit_waveforms_are_told(tiny_model, waveform):
 
 
 def test_variants_share_towers_and_differ_in_their_branches(tiny_model, noise):
-    both, untrained, projection = (
-        tiny_model.variant(name).encode_audio([noise])[0] for name in ("both", "untrained", "projection")
-    )
-    assert np.array_equal(both, tiny_model.encode_audio([noise])[0])
+    both = tiny_model.encode_audio([noise])[0]
+    untrained, projection = (tiny_model.variant(name).encode_audio([noise])[0] for name in ("untrained", "projection"))
     halves = 0.5 * untrained + 0.5 * projection
     assert np.allclose(both, halves / np.linalg.norm(halves), atol=1e-5)
     assert tiny_model.variant("untrained").text is tiny_model.text

@@ -149,7 +149,7 @@ def test_an_interrupted_run_ends_without_a_traceback(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("recipe", ["english-only", "translated"])
-def test_a_baselines_recipe_differs_from_the_demos_in_what_it_is_named_for_alone(calls, monkeypatch, recipe):
+def test_a_baselines_recipe_differs_from_the_demos_in_its_name_and_the_profiles_alone(calls, monkeypatch, recipe):
     from training import translated_captions
 
     monkeypatch.setattr(translated_captions, "train", calls)
@@ -159,7 +159,8 @@ def test_a_baselines_recipe_differs_from_the_demos_in_what_it_is_named_for_alone
     [(demo, _, _), (baseline, _, _)] = calls
     assert baseline.name == recipe and baseline.recipe == f"training/recipes/baselines/{recipe}.yaml"
     text = TextConfig("all-MiniLM-L6-v2", "", 128) if recipe == "english-only" else demo.text
-    assert baseline == dataclasses.replace(demo, name=baseline.name, recipe=baseline.recipe, text=text)
+    changed = {"name": baseline.name, "recipe": baseline.recipe, "text": text, "profile": None}
+    assert demo.profile is not None and baseline == dataclasses.replace(demo, **changed)
 
 
 def test_m2ms_recipe_has_the_demos_sounds_and_no_anchor(calls, monkeypatch):

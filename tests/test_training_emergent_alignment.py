@@ -283,7 +283,7 @@ def test_class_profiles_are_made_of_what_the_tower_hears_and_change_nothing_else
     model = checkpoint.load(profiled.train(profile=ProfileConfig(5, 0.3, 0.05, 0.01)))
     assert (model.dimension, plain.dimension) == (37, 32)
     card = (profiled.output / "final/README.md").read_text(encoding="utf-8")
-    assert "class profiles of 5 coordinates that make 30% of a score" in card
+    assert "class profiles of 5 coordinates, 30% of a score" in card
     with torch.inference_mode():
         placed = model.head(*next(iter(model.hear([noise])))).numpy()
     alone = model.encode_text(["dog"], "en", profiled=False) @ placed.T

@@ -73,7 +73,8 @@ _ANCHORED = """\
 the audio head ({parameters:,} trained parameters and the embeddings of {classes} AudioSet class
   names){profile}"""
 _PROFILE = """,
-  class profiles of {size} coordinates that make {share:.0%} of a score (of the sounds below, without their labels)"""
+  class profiles of {size} coordinates, {share:.0%} of a score (from the sounds below without their labels),
+ """
 _TRAINED = "the trained layers ({parameters:,} parameters)"
 _ENGLISH_ALONE = "; no other language, and no sound of the benchmark"
 _OTHERS_TOO = ", and other languages as told above; no sound of the benchmark"

@@ -43,8 +43,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--compare",
         nargs="+",
         metavar="MODEL",
-        help="compare these models on the same queries, each [LABEL=]NAME_OR_FOLDER[:untrained|:projection|:native]; "
-        "models that share a name are seeds of one",
+        help="compare these models on the same queries, each [LABEL=]NAME_OR_FOLDER[:VARIANT], VARIANT being "
+        "untrained, anchor, projection, unprofiled or native; models that share a name are seeds of one",
     )
     parser.add_argument(
         "--output",
@@ -153,7 +153,8 @@ def _measure_all(
             _tell(0.0, f"{entry.given}: {len(seen)} pictures")
             of_pictures = image_retrieval.measure(model, pictures, seen, benchmark, waveforms, modes=as_it_is)
             # Without acquirers ("native") its pictures are its own; other variants are branches of the image head too.
-            wanted = entry.variant if entry.variant in ("untrained", "projection") else model.name
+            alone = {"untrained": "untrained", "anchor": "untrained", "projection": "projection"}
+            wanted = alone.get(entry.variant or "", model.name)
             found.update(next(row.outcomes for row in of_pictures if row.system == wanted))
     for model in towers:
         text_memory.keep(model, texts)

@@ -16,7 +16,8 @@ from cacara.model import Cacara
 from cacara.package_clients import Report, silent
 from cacara.seen_texts import SeenTexts
 
-VARIANTS = ("untrained", "projection", "native")
+UNTRAINED = ("untrained", "anchor")
+VARIANTS = (*UNTRAINED, "projection", "unprofiled", "native")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +79,7 @@ def load(entries: Sequence[Entry], device: str = "auto", report: Report = silent
 def seen_by(entries: Sequence[Entry]) -> SeenTexts | None:
     """Return what the seeds of one model saw together, or None if one of them does not say.
 
-    The ``untrained`` variant has not been trained on any caption, whatever its folder says.
+    The ``untrained`` variant, and the ``anchor`` alone, have not been trained on any caption, whatever its folder says.
 
     Raises:
         CheckpointError: A folder's statement is malformed.
@@ -88,7 +89,7 @@ def seen_by(entries: Sequence[Entry]) -> SeenTexts | None:
         seen = seen_texts.read(entry.folder)
         if seen is None:
             return None
-        found.append(dataclasses.replace(seen, concepts=frozenset()) if entry.variant == "untrained" else seen)
+        found.append(dataclasses.replace(seen, concepts=frozenset()) if entry.variant in UNTRAINED else seen)
     return dataclasses.replace(
         found[0],
         concepts=frozenset().union(*(seen.concepts for seen in found)),
@@ -152,6 +153,6 @@ def _parse(given: str) -> Entry:
 
 
 def _variant(model: Cacara, entry: Entry) -> Cacara:
-    if entry.variant in ("untrained", "projection") and not model.audio.classes:
+    if entry.variant in (*UNTRAINED, "projection") and not model.audio.classes:
         raise CheckpointError(f"{entry.given!r}: its audio tower has no classes, so there is no anchor to tell apart")
     return model.variant(entry.variant) if entry.variant else model
