@@ -201,15 +201,16 @@ class ModelConfig:
     @property
     def text_width(self) -> int:
         """Width of the text tower's embeddings."""
-        return self.projectors.text_width if self.projectors else self._width
+        return self.projectors.text_width if self.projectors else self.space_width
 
     @property
     def media_width(self) -> int:
         """Width of what the audio and image heads give."""
-        return self.projectors.dual_width if self.projectors else self._width
+        return self.projectors.dual_width if self.projectors else self.space_width
 
     @property
-    def _width(self) -> int:
+    def space_width(self) -> int:
+        """Width of the shared space without class profiles."""
         return self.dimension - (self.profile.size if self.profile else 0)
 
     def __post_init__(self) -> None:

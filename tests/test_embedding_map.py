@@ -76,6 +76,17 @@ def test_a_map_of_one_point_places_everything_there():
     assert drawn.place(np.array([0, 1, 0], np.float32)) == pytest.approx((0.25, 0.5))
 
 
+def test_class_profiles_say_what_is_near_and_not_where_it_is_drawn():
+    """The last coordinate is a profile; it alone tells the two points apart, and the third has none."""
+    embeddings = np.array([[0.6, 0, 0.8], [0.6, 0, -0.8], [0, 1, 0]])
+    drawn = make_map(embeddings, np.array([[-1, 0], [1, 0], [0, 1]], float), ("text", "audio", "image"))
+    drawn = dataclasses.replace(drawn, inputs=dataclasses.replace(drawn.inputs, width=2))
+    query = np.array([0.6, 0, 0.8], np.float32)
+    assert drawn.place(query)[0] == pytest.approx(0, abs=1e-6)
+    assert drawn.neighbours(query, 1)["audio"][0].score == pytest.approx(-0.28, abs=1e-6)
+    np.testing.assert_allclose(drawn.inputs.without_profiles(drawn.embeddings), [[1, 0], [1, 0], [0, 1]], atol=1e-6)
+
+
 def test_a_rank_counts_the_better_ones_of_the_same_kind_only():
     embeddings = np.array([[1, 0], [0.9, 0.1], [0.5, 0.5], [0.1, 0.9]], float)
     drawn = make_map(embeddings, np.zeros((4, 2)), ("text", "audio", "audio", "image"))

@@ -60,7 +60,8 @@ def lay_out(
     with working_folders.made("map") as folder:
         task, done = folder / "task.npz", folder / "done.npz"
         points = json.dumps([dataclasses.asdict(point) for point in inputs.points])
-        np.savez(task, embeddings=embeddings, points=np.array(points), together=np.array(inputs.centred))
+        drawn = inputs.without_profiles(embeddings)
+        np.savez(task, embeddings=drawn, points=np.array(points), together=np.array(inputs.centred))
         _run(task, done, report, stopped)
         with np.load(done, allow_pickle=False) as arrays:
             positions, method, measures = arrays["positions"], str(arrays["method"]), str(arrays["measures"])

@@ -19,7 +19,7 @@ KINDS = ("text", "audio", "image")
 
 PLACING_NEIGHBOURS = 15
 MAX_NEIGHBOURS = 50
-FORMAT = 2
+FORMAT = 3
 """Rises when the same inputs give another map."""
 
 
@@ -56,6 +56,8 @@ class MapInputs:
             the common centre; or all left raw.
         points: The points, texts first.
         files: Hash of each sound's and picture's bytes by clip id.
+        width: How many coordinates of an embedding are drawn: class profiles, which come after them, would make an
+            island of what has none. None for all.
     """
 
     model: str
@@ -64,6 +66,12 @@ class MapInputs:
     centred: bool
     points: tuple[MapPoint, ...]
     files: Mapping[str, str]
+    width: int | None = None
+
+    def without_profiles(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return the part of embeddings that is drawn, float32 [..., width], L2-normalised."""
+        part = embeddings[..., : self.width]
+        return part / np.maximum(np.linalg.norm(part, axis=-1, keepdims=True), 1e-6)
 
     @property
     def key(self) -> str:
@@ -157,7 +165,7 @@ class EmbeddingMap:
         Args:
             embedding: float32 [dimension], L2-normalised.
         """
-        scores = self.embeddings @ embedding
+        scores = self.inputs.without_profiles(self.embeddings) @ self.inputs.without_profiles(embedding)
         count = min(PLACING_NEIGHBOURS, len(scores))
         nearest = np.argsort(-scores, kind="stable")[:count]
         weights = _memberships(1.0 - scores[nearest].astype(np.float64))
