@@ -21,3 +21,28 @@ def show_tab(page, name: str) -> None:
     page.click("#tabs .overflow-menu > button")
     wanted = re.compile(rf"^\s*({'|'.join(sorted(labels))})\s*$")
     page.locator("#tabs .overflow-dropdown button").filter(has_text=wanted).first.click()
+
+
+def open_unspoken(open_page, locale):
+    """Open the page and hold back what makes it speak the visitor's language.
+
+    Returns:
+        The page, and a function that lets it go on and waits until it speaks.
+    """
+    page = open_page(wait=False, locale=locale)
+    held = []
+    page.route("**/gradio_api/run/**", lambda route: held.append(route) if held is not None else route.continue_())
+    page.reload()
+    page.wait_for_selector("#query textarea")
+    while not held:
+        page.wait_for_timeout(50)
+    late, held = held, None
+    code = locale.split("-")[0]
+    assert page.get_attribute("html", "lang") != code
+
+    def go_on():
+        for route in late:
+            route.continue_()
+        page.wait_for_selector(f"html[lang={code}]", state="attached")
+
+    return page, go_on

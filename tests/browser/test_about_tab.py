@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tabs import open_unspoken
+
 
 def open_tab(page):
     if page.locator("#about-tab-button:visible").count():
@@ -27,20 +29,10 @@ def test_models_storage_versions_and_ones_own_name_are_told(open_page):
 
 
 def test_a_tab_that_is_opened_before_the_page_speaks_the_visitors_language_speaks_it(open_page):
-    page = open_page(wait=False, locale="ar-EG")
-    held = []
-    page.route("**/gradio_api/run/**", lambda route: held.append(route) if held is not None else route.continue_())
-    page.reload()
-    page.wait_for_selector("#query textarea")
-    while not held:
-        page.wait_for_timeout(50)
-    late, held = held, None
-    assert page.get_attribute("html", "lang") != "ar"
+    page, go_on = open_unspoken(open_page, "ar-EG")
     open_tab(page)
     page.wait_for_selector("#about .about[dir=rtl]")
-    for route in late:
-        route.continue_()
-    page.wait_for_selector("html[lang=ar]", state="attached")
+    go_on()
 
 
 def test_the_tab_fits_a_phone_and_reads_from_the_right(open_page):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 
 import pytest
-from tabs import show_tab
+from tabs import open_unspoken, show_tab
+
+from ui.wording import wording
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 
@@ -101,3 +103,11 @@ def test_a_program_compares_too(app, open_page):
     )
     assert [text["rank"] for text in answer["texts"]][0] == 1
     assert answer["columns"] == ["en", "sw"] and answer["concepts"][0]["wanted"]
+
+
+def test_the_choice_of_a_wanted_sound_speaks_the_visitors_language_before_the_page_does(open_page):
+    page, go_on = open_unspoken(open_page, "ar-EG")
+    open_tab(page)
+    wanted = wording("ar")("compare_wanted_auto")
+    page.wait_for_function("text => document.querySelector('#compare-wanted input').value === text", arg=wanted)
+    go_on()

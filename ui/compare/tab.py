@@ -12,7 +12,7 @@ import gradio as gr
 from cacara import coverage
 from ui.alerts import bind
 from ui.compare import comparing, rendering
-from ui.localised import Localised
+from ui.localised import SPOKEN, Localised
 from ui.services import Services
 from ui.wording import wording
 
@@ -67,9 +67,8 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, answ
     taken: dict[str, Any] = {"inputs": [asked.concept, asked.codes], "outputs": [asked.rows, left_out], **QUIET}
     take = bind(take_concept, services, show=_not_read, present=_filled)
     gr.on([asked.concept.input, asked.codes.input], take, **taken)
-    tab.select(
-        bind(open_tab, services, present=_updates), [asked.concept, interface], [asked.concept, asked.wanted], **QUIET
-    )
+    opened = bind(open_tab, services, present=_updates)
+    tab.select(opened, interface, [asked.concept, asked.wanted], js=SPOKEN, preprocess=False, **QUIET)
 
 
 class Asked(NamedTuple):
@@ -147,7 +146,7 @@ def take_concept(services: Services, key: str | None, codes: list[str] | None) -
     return (comparing.take_concept(services, key, codes) if key else None), ""
 
 
-def open_tab(services: Services, concept: str | None, interface: str) -> tuple[list[tuple[str, str]], list[Any]]:
+def open_tab(services: Services, interface: str) -> tuple[list[tuple[str, str]], list[Any]]:
     """Return the choices of the lexicon and of the wanted sound; those of the lexicon are sent once."""
     words = wording(interface)
     sounds = comparing.sound_choices(services, words)
