@@ -182,7 +182,7 @@ def test_a_hundred_words_in_thirty_languages_take_less_than_a_minute_on_two_core
     before = time.process_time()
     finish(compare(retriever, rows[::10]))
     reading = 10 * (time.process_time() - before)
-    random = np.random.default_rng(0).normal(size=(len(rows), model.dimension)).astype(np.float32)
+    random = np.random.default_rng(0).normal(size=(len(rows), model.text.dimension)).astype(np.float32)
     random /= np.linalg.norm(random, axis=1, keepdims=True)
     model.learn_texts({entry.text: row for entry, row in zip(rows, random, strict=True)})
     before = time.process_time()

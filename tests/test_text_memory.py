@@ -19,13 +19,13 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def model(tiny_model):
     """The tiny model with nothing remembered."""
-    fresh = tiny_model.variant("both")
+    fresh = tiny_model.variant("untrained")
     fresh._remembered = {}
     return fresh
 
 
 def again(model):
-    other = model.variant("both")
+    other = model.variant("untrained")
     other._remembered = {}
     return other
 

@@ -159,7 +159,8 @@ def test_a_baselines_recipe_differs_from_the_demos_in_its_name_and_the_profiles_
     [(demo, _, _), (baseline, _, _)] = calls
     assert baseline.name == recipe and baseline.recipe == f"training/recipes/baselines/{recipe}.yaml"
     text = TextConfig("all-MiniLM-L6-v2", "", 128) if recipe == "english-only" else demo.text
-    changed = {"name": baseline.name, "recipe": baseline.recipe, "text": text, "profile": None}
+    changed = {name: getattr(baseline, name) for name in ("name", "version", "recipe")}
+    changed |= {"text": text, "profile": None}
     assert demo.profile is not None and baseline == dataclasses.replace(demo, **changed)
 
 
