@@ -191,10 +191,15 @@ def test_fine_tuning_sees_what_the_model_will_give(profiled, kind):
     pairs = np.array([[0, 0], [1, 1]])
     grades, weights = np.array([1, 0], np.float32), np.ones(2, np.float32)
     judged = JudgedPairs(queries, features, probabilities, pairs, grades, weights, np.arange(6))
-    complete = finetune_feedback.completed(profiled, kind)
-    method = FeedbackTuning(copy.deepcopy(head), judged, FeedbackObjective(), complete)
+    profile = finetune_feedback.profile_of(profiled, kind)
+    method = FeedbackTuning(copy.deepcopy(head), judged, FeedbackObjective(), profile)
     clips = tuple(range(6))
     heard = Heard(clips, features, probabilities)  # type: ignore[arg-type]
     embedded = method.embed(torch.from_numpy(features), torch.from_numpy(probabilities)).detach().numpy()
     np.testing.assert_allclose(embedded, finetune_feedback.placed(profiled, heard, kind), atol=1e-6)
     assert embedded.shape == (6, SHARED) and bool(embedded[:, 32:].any()) == (kind == "sound")
+    moved = method.double()  # as to a device: what is not saved comes along, and the model's own stays where it is
+    assert next(moved._before.parameters()).dtype == moved._profile.basis.dtype == torch.float64
+    assert profiled.profile.basis.dtype == torch.float32
+    embedded = moved.embed(torch.from_numpy(features).double(), torch.from_numpy(probabilities).double())
+    np.testing.assert_allclose(embedded.detach().numpy(), moved.base.numpy(), atol=1e-6)

@@ -274,8 +274,8 @@ def train(
         card = training_facts.into_card(card, TrainingFacts(sounds=len(clips), minutes=watch.minutes()))
         weights, updates = (opened.changed_weights(), opened.changed_updates()) if opened else ({}, {})
         saw = seen_in_training(benchmark, clips)
-        changed = {"audio_weights": weights, "audio_lora": updates, "profile": profile}
-        checkpoint.save(final, config, head, centring, card, seen=saw, **changed)  # type: ignore[arg-type]
+        parts = (config, head, centring, card)
+        checkpoint.save(final, *parts, audio_weights=weights, seen=saw, audio_lora=updates, profile=profile)
     return final
 
 
@@ -378,7 +378,10 @@ def _head(
 def _profile(
     options: EmergentAlignmentOptions, clips: Sequence[Clip], head: AudioHead, audio_tower: AudioTower
 ) -> ClassProfile | None:
-    """Return the class profiles, made of the anchor's class names and of what the audio tower hears in the clips."""
+    """Return the class profiles, made of the anchor's class names and of what the audio tower hears in the clips.
+
+    A tower that learns is asked before it has.
+    """
     if options.profile is None:
         return None
     heard = features.compute(clips, audio_tower, options.views).probabilities[:, 0]

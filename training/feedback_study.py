@@ -278,8 +278,7 @@ def simulate(world: World, case: Case, options: StudyOptions, folder: Path) -> d
     pairs = finetune_feedback.training_pairs(manifest.rows, "sound", held, seen, asked)
     if pairs is None:
         raise RuntimeError("the simulated people called everything, or nothing, relevant")
-    complete = finetune_feedback.completed(world.model, "sound")
-    head = finetune_feedback.tune(world.model.head, pairs, tuning, folder, Progress(None), complete=complete)
+    head = finetune_feedback.tune(world.model.head, pairs, tuning, folder, Progress(None), profile=world.model.profile)
     after = finetune_feedback.placed(world.model, world.heard, "sound", head)
     contests = finetune_feedback_data.held_out_contests(manifest.rows, held, seen, asked)
     held_out = gate.compare(contests, world.base[known], after[known])

@@ -21,6 +21,7 @@ import numpy as np
 
 from cacara import checkpoint, gallery, seen_texts, sources
 from cacara.adapters import AnchoredHead
+from cacara.class_profile import ClassProfile
 from cacara.evaluation import benchmark, benchmark_file
 from cacara.gallery import Gallery
 from cacara.model import Cacara
@@ -30,14 +31,7 @@ from training import corpora, feedback_manifest, finetune_feedback_data, finetun
 from training.feedback_manifest import Manifest, Row
 from training.finetune_feedback_data import Heard, HeldOut, Needed
 from training.finetune_feedback_files import Progress
-from training.finetune_feedback_method import (
-    Complete,
-    FeedbackBatches,
-    FeedbackObjective,
-    FeedbackTuning,
-    JudgedPairs,
-    as_it_is,
-)
+from training.finetune_feedback_method import FeedbackBatches, FeedbackObjective, FeedbackTuning, JudgedPairs
 from training.gate import Probe, Verdict
 from training.loop import LoopOptions
 from training.run_folder import RunError
@@ -140,8 +134,8 @@ def _train(
     for kind, heard in galleries.items():
         more = _rehearsed(model, options.rehearsed, benchmark_path, told) if kind == "sound" else None
         if pairs := training_pairs(rows, kind, held, finetune_feedback_data.joined(heard, more), vectors):
-            complete = completed(model, kind)
-            heads[kind] = tune(_head(model, kind), pairs, options, output / kind, told, kind, complete)
+            profile = profile_of(model, kind)
+            heads[kind] = tune(_head(model, kind), pairs, options, output / kind, told, kind, profile)
     if not heads:
         raise RunError("nothing to train on but what is held out; wanted more feedback")
     final = output / "final"
@@ -193,7 +187,7 @@ def tune(
     output: Path,
     told: Progress,
     kind: str = "sound",
-    complete: Complete = as_it_is,
+    profile: ClassProfile | None = None,
 ) -> AnchoredHead:
     """Return a head fine-tuned on judged pairs; the base's stays as it is.
 
@@ -204,12 +198,12 @@ def tune(
         output: Folder for metrics and states.
         told: Is told of each step.
         kind: Named in the progress.
-        complete: Puts class profiles beside what the head gives, see ``completed``.
+        profile: The class profiles beside what the head gives, see ``profile_of``.
     """
     head = copy.deepcopy(base)
     for parameter in head.parameters():
         parameter.requires_grad_(True)
-    method = FeedbackTuning(head, pairs, options.objective, complete)
+    method = FeedbackTuning(head, pairs, options.objective, profile)
     data = FeedbackBatches(pairs, lambda step: told.step(output, kind, step, options.loop.steps))
     loop.train(method, data, options.loop, output, {"offset": options.objective.anchor_rate})
     return method.finish()
@@ -326,12 +320,12 @@ def placed(model: Cacara, heard: Heard, kind: str, head: AnchoredHead | None = N
     with torch.inference_mode():
         features, probabilities = torch.from_numpy(heard.features), torch.from_numpy(heard.probabilities)
         embeddings = (head or _head(model, kind))(features, probabilities)
-        return completed(model, kind)(embeddings, probabilities).numpy()
+        return model.with_profiles(embeddings, probabilities if kind == "sound" else None).numpy()
 
 
-def completed(model: Cacara, kind: str) -> Complete:
-    """Return what makes embeddings of the shared space of those that a head of this kind gives."""
-    return lambda embeddings, heard: model.with_profiles(embeddings, heard if kind == "sound" else None)
+def profile_of(model: Cacara, kind: str) -> ClassProfile | None:
+    """Return the class profiles as they stand beside clips of this kind: pictures have none of their own."""
+    return model.profile.of_texts_alone() if model.profile and kind != "sound" else model.profile
 
 
 def _seen(base: Path, benchmark_path: Path, rows: Sequence[Row], galleries: Mapping[str, Heard]) -> SeenTexts | None:

@@ -28,19 +28,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cacara.adapters import AnchoredHead
+from cacara.class_profile import ClassProfile
 from training.run_folder import RunError
 
 UNKNOWN = -1.0
 """The grade of a pair that nobody judged."""
-
-
-Complete = Callable[[Tensor, Tensor], Tensor]
-"""From what a head gives, and class probabilities, to embeddings of the shared space."""
-
-
-def as_it_is(embeddings: Tensor, probabilities: Tensor) -> Tensor:
-    """Return the embeddings: a head of a model without class profiles leads into the shared space itself."""
-    return embeddings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,6 +143,7 @@ class FeedbackTuning(nn.Module):
     """One head and its losses; the frozen tower's outputs are held beside."""
 
     _before: AnchoredHead
+    _profile: ClassProfile | None
 
     queries: Tensor
     features: Tensor
@@ -158,7 +151,11 @@ class FeedbackTuning(nn.Module):
     base: Tensor
 
     def __init__(
-        self, head: AnchoredHead, judged: JudgedPairs, objective: FeedbackObjective, complete: Complete = as_it_is
+        self,
+        head: AnchoredHead,
+        judged: JudgedPairs,
+        objective: FeedbackObjective,
+        profile: ClassProfile | None = None,
     ) -> None:
         """Put the parts together; ``head`` is changed by training, its class embeddings by ``finish``.
 
@@ -166,17 +163,18 @@ class FeedbackTuning(nn.Module):
             head: A copy of the base model's head.
             judged: The pairs.
             objective: The loss.
-            complete: Puts class profiles beside what the head gives.
+            profile: The class profiles beside what the head gives; None for a model without.
         """
         super().__init__()
         self.head = head
         self.objective = objective
-        self._complete = complete
         features, probabilities = torch.from_numpy(judged.features), torch.from_numpy(judged.probabilities)
         before = copy.deepcopy(head).eval().requires_grad_(False)
+        # No part of what is trained and saved.
+        object.__setattr__(self, "_before", before)
+        object.__setattr__(self, "_profile", copy.deepcopy(profile))
         with torch.inference_mode():
-            base = complete(before(features, probabilities), probabilities).clone()
-        object.__setattr__(self, "_before", before)  # no part of what is trained and saved
+            base = self._with_profile(before(features, probabilities), probabilities).clone()
         buffers = {
             "queries": torch.from_numpy(judged.queries),
             "features": features,
@@ -186,6 +184,17 @@ class FeedbackTuning(nn.Module):
         for name, value in buffers.items():
             self.register_buffer(name, value.clone(), persistent=False)
         self.offset = nn.Parameter(torch.zeros_like(head.class_embeddings), requires_grad=objective.anchor_rate > 0)
+
+    def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> FeedbackTuning:
+        """Move all to a device, the parts that are not saved among it."""
+        super()._apply(function, recurse)
+        for part in (self._before, self._profile):
+            if part is not None:
+                part._apply(function, recurse)
+        return self
+
+    def _with_profile(self, embeddings: Tensor, probabilities: Tensor) -> Tensor:
+        return embeddings if self._profile is None else self._profile.sounds(embeddings, probabilities)
 
     def train(self, mode: bool = True) -> FeedbackTuning:
         """Set the mode; the head's dropout stays off, as an embedding is to be what the app will see."""
@@ -206,7 +215,7 @@ class FeedbackTuning(nn.Module):
             sparse = torch.zeros_like(weighted).scatter(-1, top.indices, top.values)
             anchors = sparse @ (self.head.class_embeddings + self.offset)
             embedding = embedding + config.anchor_weight * functional.normalize(anchors, dim=-1)
-        return self._complete(functional.normalize(embedding, dim=-1), probabilities)
+        return self._with_profile(functional.normalize(embedding, dim=-1), probabilities)
 
     def finish(self) -> AnchoredHead:
         """Put the offset into the head's class embeddings, and return the head."""
@@ -239,7 +248,7 @@ class FeedbackTuning(nn.Module):
         above = settings.temperature * functional.softplus(here - before)
         rejection = (above * refused).sum() / refused.sum().clamp(min=1.0)
         with torch.no_grad():
-            kept = self._complete(self._before(*mixed), mixed[1])
+            kept = self._with_profile(self._before(*mixed), mixed[1])
         pull = (1 - (embedded[size:] * kept).sum(1)).mean()
         own = targets.diagonal()
         near = (texts * embedded[:size]).sum(1)
