@@ -33,7 +33,7 @@ soak: $(VENV)/.installed-dev
 	@touch $(VENV)/.fetched
 	@sh tests/browser/install_chromium.sh
 	@$(BIN)/python -m pytest -m soak
-	@$(BIN)/python -m pytest -m "not soak" --hypothesis-profile=search $$(grep -l '^from hypothesis' tests/test_*.py)
+	@$(BIN)/python -m pytest -m "not soak" --hypothesis-profile=search $$(grep -rl '^from hypothesis' tests --include='test_*.py')
 
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python -m cacara setup

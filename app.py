@@ -18,9 +18,9 @@ from cacara.errors import CacaraError
 if TYPE_CHECKING:
     import gradio as gr
 
-    from ui.doorkeeper import Credentials, Door
-    from ui.limits import Limits
-    from ui.services import Services
+    from ui.server.door import Credentials, Door
+    from ui.server.limits import Limits
+    from ui.server.services import Services
 
 REPOSITORY = Path(__file__).resolve().parent
 SPACE_DISK = Path("/data")
@@ -172,15 +172,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_services(settings: Settings) -> Services:
     """Return what the handlers work with; nothing is loaded or opened yet."""
-    from cacara.registry import Registry
-    from ui.jobs import Jobs
+    from cacara.model.registry import Registry
     from ui.models_menu.shelf import Shelf
-    from ui.permissions import Access
     from ui.recordings.library import Recordings
-    from ui.services import Feedback, Services
-    from ui.startup import Engine
+    from ui.server.jobs import Jobs
+    from ui.server.permissions import Access
+    from ui.server.services import Feedback, Services
+    from ui.server.startup import Engine
+    from ui.server.workshop import Workshop
     from ui.teach.taught import TaughtLanguages
-    from ui.workshop import Workshop
 
     registry, taught = Registry(settings.models), TaughtLanguages(settings.models)
     shelf = Shelf(registry, settings.gallery, settings.device, settings.model)
@@ -198,8 +198,8 @@ def make_services(settings: Settings) -> Services:
 
 def make_door(settings: Settings) -> Door:
     """Return who is let in."""
-    from ui.doorkeeper import Door
-    from ui.limits import Limits
+    from ui.server.door import Door
+    from ui.server.limits import Limits
 
     names = None
     if settings.host in LOOPBACK:
@@ -221,10 +221,10 @@ def start_server(services: Services, host: str, port: int, door: Door | None = N
     """
     from starlette.middleware import Middleware
 
-    from ui.doorkeeper import Door, Doorkeeper
-    from ui.layout import ICON, STYLES, create_app
-    from ui.media import media_routes
-    from ui.theme import make_theme
+    from ui.page.layout import ICON, STYLES, create_app
+    from ui.page.theme import make_theme
+    from ui.server.door import Door, Doorkeeper
+    from ui.server.media import media_routes
 
     page = create_app(services).queue(max_size=WAITING_VISITORS, default_concurrency_limit=8)
     page.launch(
@@ -269,7 +269,7 @@ def _is_public(settings: Settings) -> bool:
 
 
 def _add_door_flags(parser: argparse.ArgumentParser, on_space: bool) -> None:
-    from ui import limits
+    from ui.server import limits
 
     parser.add_argument(
         "--auth",
@@ -286,7 +286,8 @@ def _add_door_flags(parser: argparse.ArgumentParser, on_space: bool) -> None:
 def _read_door_flags(
     parser: argparse.ArgumentParser, given: dict[str, Any], environment: Mapping[str, str], on_space: bool
 ) -> None:
-    from ui import doorkeeper, limits
+    from ui.server import door as doorkeeper
+    from ui.server import limits
 
     given["limits"] = limits.from_flags(given, limits.Limits(proxies=1 if on_space else 0))
     file, listed = given.pop("auth"), environment.get("CACARA_AUTH")

@@ -16,12 +16,12 @@ from cacara.commands import classify, coverage, evaluate, find, index, listen, m
 from cacara.commands import map as embedding_map_commands
 from cacara.commands.command_line import add_command, require_writable, show_progress
 from cacara.errors import AudioError, CacaraError, QueryError, SourceError
-from cacara.package_clients import Progress
+from cacara.sources.clients import Progress
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from cacara.model import Cacara
+    from cacara.model.model import Cacara
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def setup(options: argparse.Namespace) -> None:
     """Fetch all that the app needs, and embed the gallery."""
-    from cacara import setup as preparation
     from cacara import sources
+    from cacara.search import setup as preparation
 
     sources.remove_stale_partials()
     retriever = preparation.prepare(options.model, options.gallery, "cpu", show_progress)
@@ -75,8 +75,9 @@ def setup(options: argparse.Namespace) -> None:
 
 def search(options: argparse.Namespace) -> None:
     """Search the gallery by text, by a sound file or by a picture."""
-    from cacara import setup as preparation
-    from cacara.media import audio, sights
+    from cacara.media import audio
+    from cacara.search import setup as preparation
+    from cacara.search import sights
 
     if sum(given is not None for given in (options.query, options.audio, options.image)) != 1:
         raise QueryError("give a query, --audio FILE or --image FILE, one of them")
@@ -113,7 +114,7 @@ def embed(options: argparse.Namespace) -> None:
     """Write embeddings of a text file's lines, or of a folder's sounds, as ``ids`` and ``embeddings``."""
     import numpy as np
 
-    from cacara import checkpoint
+    from cacara.model import checkpoint
 
     require_writable(options.output)
     if options.kind == "text":
@@ -166,7 +167,7 @@ def _text_inputs(path: Path) -> dict[str, str]:
 
 
 def _audio_inputs(path: Path) -> dict[str, Path]:
-    from cacara import gallery
+    from cacara.search import gallery
 
     if path.is_file():
         return {path.name: path}

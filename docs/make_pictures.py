@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser"), str(ROOT / "docs")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser"), str(ROOT / "tests" / "support"), str(ROOT / "docs")]
 
 import pictures_campaign  # noqa: E402
 from conftest import CHROMIUM, READY_SECONDS, RunningApp  # noqa: E402
@@ -32,9 +32,12 @@ from gradio_client import Client  # noqa: E402
 from playwright.sync_api import Browser, Error, Page, sync_playwright  # noqa: E402
 from tabs import show_tab  # noqa: E402
 
-from cacara import gallery, source_texts, sources, speech  # noqa: E402
-from cacara.config import DEFAULT_MODEL  # noqa: E402
+from cacara import sources  # noqa: E402
 from cacara.media import audio  # noqa: E402
+from cacara.model.config import DEFAULT_MODEL  # noqa: E402
+from cacara.recordings import speech  # noqa: E402
+from cacara.search import gallery  # noqa: E402
+from cacara.sources import texts as source_texts  # noqa: E402
 
 MAX_BYTES = 250_000
 RIVAL = "cacara"  # is compared with the default model

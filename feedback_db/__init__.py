@@ -1,9 +1,8 @@
 """Feedback that survives: typed records, an append-only SQLite database, consented recordings."""
 
-from feedback_db.campaign_records import AnnotatorStatistics, Campaign, Item, Lease, Progress, Ranking
 from feedback_db.errors import FeedbackError
-from feedback_db.recordings import hash_file, recording_path, recordings_folder, save_recording
-from feedback_db.records import (
+from feedback_db.records.campaigns import AnnotatorStatistics, Campaign, Item, Lease, Progress, Ranking
+from feedback_db.records.opinions import (
     CHOICES,
     GRADES,
     KINDS,
@@ -18,10 +17,11 @@ from feedback_db.records import (
     Preference,
     Undo,
 )
-from feedback_db.review_records import Change, LabelRow, Pair, ReviewRow
-from feedback_db.rows import Listener, Person, Record, Skip
-from feedback_db.store import Store
-from feedback_db.store_people import Forgotten
+from feedback_db.records.people import Listener, Person, Record, Skip
+from feedback_db.records.review import Change, LabelRow, Pair, ReviewRow
+from feedback_db.store.people import Forgotten
+from feedback_db.store.recordings import hash_file, recording_path, recordings_folder, save_recording
+from feedback_db.store.store import Store
 
 __all__ = [
     "CHOICES",

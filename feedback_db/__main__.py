@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from feedback_db.errors import FeedbackError
-from feedback_db.export import FORMATS, anonymised, export
-from feedback_db.importing import read_file
-from feedback_db.recordings import recordings_folder
-from feedback_db.records import Adjudication, Caption, Judgement, Preference
-from feedback_db.rows import Record
-from feedback_db.store import Store
+from feedback_db.exchange.export import FORMATS, anonymised, export
+from feedback_db.exchange.importing import read_file
+from feedback_db.records.opinions import Adjudication, Caption, Judgement, Preference
+from feedback_db.records.people import Record
+from feedback_db.store.recordings import recordings_folder
+from feedback_db.store.store import Store
 
 DATABASE = Path("feedback.db")
 

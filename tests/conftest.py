@@ -59,12 +59,12 @@ def tiny_model(tiny_text_folder: Path):
     """The whole model at toy width: 32 dimensions, 7 classes, random weights from a seed."""
     import torch
 
-    from cacara.adapters import AudioHead, LanguageCentring
-    from cacara.backbones import text
-    from cacara.backbones.audio import AudioTower
-    from cacara.backbones.yamnet import Yamnet, YamnetConfig
-    from cacara.config import AudioConfig, ModelConfig, TextConfig
-    from cacara.model import Cacara
+    from cacara.encoders import text
+    from cacara.encoders.audio import AudioTower
+    from cacara.encoders.yamnet import Yamnet, YamnetConfig
+    from cacara.model.config import AudioConfig, ModelConfig, TextConfig
+    from cacara.model.model import Cacara
+    from cacara.model.parts.heads import AudioHead, LanguageCentring
 
     torch.manual_seed(1)
     text_config = TextConfig(str(tiny_text_folder), "query: ", 16)
@@ -84,7 +84,7 @@ def tiny_image_tower():
     import torch
     from torch import nn
 
-    from cacara.backbones.image import ImageTower
+    from cacara.encoders.image import ImageTower
 
     class Network(nn.Module):
         def __init__(self) -> None:
@@ -110,10 +110,10 @@ def seeing_model(tiny_model, tiny_image_tower):
 
     import torch
 
-    from cacara.adapters import ImageHead
-    from cacara.config import ImageConfig
-    from cacara.image_encoder import ImageEncoder
-    from cacara.model import Cacara
+    from cacara.model.config import ImageConfig
+    from cacara.model.model import Cacara
+    from cacara.model.parts.heads import ImageHead
+    from cacara.model.parts.image_encoder import ImageEncoder
 
     torch.manual_seed(3)
     image_config = ImageConfig("efficientnet-lite0", 16, 0.5, 0.5, 3, 1.0)

@@ -9,9 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cacara import checkpoint, setup
-from cacara.backbones import e5_weights
 from cacara.media import audio
+from cacara.model import checkpoint
+from cacara.search import setup
+from cacara.sources.converters import e5
 
 pytestmark = pytest.mark.weights
 
@@ -105,7 +106,7 @@ def test_nothing_that_is_asked_changes_the_text_tower(retriever, bark):
 
 def test_the_text_tower_of_cacara_is_the_published_one():
     tower = checkpoint.load("cacara", device="cpu").text
-    published = load_file(e5_weights.prepare() / "model.safetensors")
+    published = load_file(e5.prepare() / "model.safetensors")
     state = tower.encoder.state_dict()
     assert set(published) == set(state)
     assert all(torch.equal(state[name], value.float()) for name, value in published.items())

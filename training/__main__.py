@@ -12,24 +12,24 @@ from pathlib import Path
 
 from jsonargparse import ActionConfigFile, ArgumentParser
 
-from cacara.config import DEFAULT_MODEL
 from cacara.errors import CacaraError
-from training.emergent_alignment import EmergentAlignmentOptions
-from training.emergent_alignment import train as train_emergent_alignment
-from training.feedback_study import StudyOptions
-from training.finetune_feedback import FeedbackOptions
-from training.finetune_feedback_data import Needed
-from training.image_alignment import ImageAlignmentOptions
-from training.image_alignment import train as train_image_alignment
-from training.language_acquisition import LanguageAcquisitionOptions
-from training.linear_map import LinearMapOptions
-from training.linear_map import train as train_linear_map
-from training.mla_study_commands import mla_amounts, mla_study
+from cacara.model.config import DEFAULT_MODEL
+from training.feedback.data import Needed
+from training.feedback.finetuning import FeedbackOptions
+from training.feedback.teaching_command import teach_feedback, teach_feedback_status
+from training.images.alignment import ImageAlignmentOptions
+from training.images.alignment import train as train_image_alignment
+from training.mla.acquisition import LanguageAcquisitionOptions
 from training.run_folder import RunError
-from training.teach_feedback_command import teach_feedback, teach_feedback_status
-from training.text_alignment import TextAlignmentOptions
-from training.text_alignment import train as train_text_alignment
-from training.uclip_commands import uclip, uclip_ablations, uclip_beside, uclip_latency
+from training.sounds.alignment import EmergentAlignmentOptions
+from training.sounds.alignment import train as train_emergent_alignment
+from training.sounds.linear_map import LinearMapOptions
+from training.sounds.linear_map import train as train_linear_map
+from training.studies.feedback_study import StudyOptions
+from training.studies.mla_commands import mla_amounts, mla_study
+from training.texts.alignment import TextAlignmentOptions
+from training.texts.alignment import train as train_text_alignment
+from training.uclip.commands import uclip, uclip_ablations, uclip_beside, uclip_latency
 
 BENCHMARK = Path("benchmarks/sounds-v1.jsonl")
 IMAGE_BENCHMARK = Path("benchmarks/images-v1.jsonl")
@@ -55,7 +55,7 @@ def translated_captions(options: EmergentAlignmentOptions, output: Path, benchma
         output: The run's folder; the checkpoint is in its ``final``.
         benchmark: The frozen benchmark, whose sounds and texts are kept out.
     """
-    from training.translated_captions import train
+    from training.sounds.translated_captions import train
 
     sys.stdout.write(f"{train(options, output, benchmark)}\n")
 
@@ -91,7 +91,7 @@ def benchmark(output: Path = BENCHMARK) -> None:
     Args:
         output: The file to write.
     """
-    from training import benchmark as builder
+    from training.data import sound_benchmark as builder
 
     builder.build_from_sources(output)
     sys.stdout.write(f"{output}\n")
@@ -109,8 +109,8 @@ def prepare(
         packages: Sources of sounds; all when not given (2.5 GB).
         licences: Keep only clips under these, e.g. ``[CC0-1.0]`` for a model without conditions.
     """
-    from training import prepare as preparation
-    from training.corpora.packages import PACKAGES
+    from training.data import prepare as preparation
+    from training.data.corpora.packages import PACKAGES
 
     report = preparation.prepare(output, benchmark, packages or sorted(PACKAGES), licences or ())
     sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
@@ -157,7 +157,7 @@ def image_benchmark(output: Path = IMAGE_BENCHMARK, sounds: Path = BENCHMARK) ->
         output: The file to write.
         sounds: The frozen benchmark of sounds, which decides the split of the concepts that sound.
     """
-    from training import image_benchmark as builder
+    from training.data import image_benchmark as builder
 
     builder.build_from_sources(output, sounds)
     sys.stdout.write(f"{output}\n")
@@ -188,16 +188,16 @@ def language_acquisition(
         progress: A file for progress as JSON lines.
     """
     if add_language is not None:
-        from training import language_teaching
+        from training.mla import teaching
 
         if pairs is None or options is not None:
             raise RunError("--add-language wants --pairs FILE, and neither a recipe nor options")
-        done = language_teaching.command(add_language, pairs, output, model, progress)
+        done = teaching.command(add_language, pairs, output, model, progress)
         sys.stdout.write(json.dumps(done, ensure_ascii=False, indent=1) + "\n")
         return
     if options is None or base is None:
         raise RunError("options or base are missing; wanted --recipe training/recipes/mla.yaml, or --add-language CODE")
-    from training.language_acquisition import train
+    from training.mla.acquisition import train
 
     sys.stdout.write(f"{train(options, base, output, benchmark, images)}\n")
 
@@ -222,7 +222,7 @@ def finetune_feedback(
         progress: A file that is told how far it is, JSON lines.
         benchmark: The frozen benchmark, whose dev split the gate asks.
     """
-    from training.finetune_feedback import train
+    from training.feedback.finetuning import train
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: tell it, and leave what can go on
     sys.stdout.write(f"{train(options, database, base, output, benchmark, gallery, progress)}\n")
@@ -235,7 +235,7 @@ def feedback_status(database: Path, needed: Needed) -> None:
         database: The app's feedback database.
         needed: How much there must be.
     """
-    from training.finetune_feedback import status
+    from training.feedback.finetuning import status
 
     sys.stdout.write(json.dumps(status(database, needed), ensure_ascii=False, indent=1) + "\n")
 
@@ -249,7 +249,7 @@ def feedback_study(output: Path, options: StudyOptions, benchmark: Path = BENCHM
         benchmark: The frozen benchmark, whose dev split is judged and measured on.
         base: The model to begin with.
     """
-    from training.feedback_study import run
+    from training.studies.feedback_study import run
 
     sys.stdout.write(f"{run(options, base, output, benchmark)}\n")
 

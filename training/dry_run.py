@@ -19,19 +19,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from cacara.adapters import AudioHead
-from cacara.backbones.audio import AudioTower
-from cacara.backbones.audio_network import AudioNetwork
-from cacara.backbones.hub_audio import AstNetwork, ClapNetwork
-from cacara.backbones.hub_text import HubText
-from cacara.backbones.text import TextTower
-from cacara.backbones.yamnet import Yamnet
-from cacara.manifest import Clip
+from cacara.encoders.audio import AudioTower
+from cacara.encoders.audio_network import AudioNetwork
+from cacara.encoders.hub_audio import AstNetwork, ClapNetwork
+from cacara.encoders.hub_text import HubText
+from cacara.encoders.text import TextTower
+from cacara.encoders.yamnet import Yamnet
+from cacara.model.parts.heads import AudioHead
+from cacara.search.manifest import Clip
 from training import loop
-from training.emergent_alignment import EmergentAlignment, EmergentAlignmentOptions, audio_config
 from training.run_folder import METRICS, RunError
-from training.sounds import CaptionedSounds
-from training.trainable import open_part
+from training.sounds.alignment import EmergentAlignment, EmergentAlignmentOptions, audio_config
+from training.sounds.tower_batches import CaptionedSounds
+from training.sounds.trainable import open_part
 
 SAMPLE_RATE_HZ = 16_000
 CAPTION_TOKENS = 32

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cacara.errors import CacaraError
-from cacara.manifest import Clip
+from cacara.search.manifest import Clip
 
 OPTIONS = "options.json"
 METRICS = "metrics.jsonl"

@@ -30,7 +30,7 @@ def _embed(threads: int, rounds: int) -> Row:
     import torch
     from transformers import ClapAudioConfig, ClapAudioModelWithProjection, ClapFeatureExtractor
 
-    from cacara import checkpoint
+    from cacara.model import checkpoint
 
     model = checkpoint.load("cacara", "cpu")
     torch.manual_seed(0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.speed import machine
 from benchmarks.speed.timing import Row, Size, interleaved, milliseconds, percentile, ratio
-from cacara.index import ExactIndex
+from cacara.search.index import ExactIndex
 
 WIDTH = 384
 TOP = 10

@@ -27,9 +27,9 @@ def measure(size: Size) -> Iterator[Row]:
     import torch
     from sentence_transformers import SentenceTransformer
 
-    from cacara import checkpoint
-    from cacara.backbones import text
-    from cacara.index import ExactIndex
+    from cacara.encoders import text
+    from cacara.model import checkpoint
+    from cacara.search.index import ExactIndex
 
     model = checkpoint.load("cacara", "cpu")
     rng = np.random.default_rng(0)

@@ -16,8 +16,8 @@ def measure(size: Size) -> Iterator[Row]:
     """Yield one row: the same loss on the same head, with and without the cache."""
     import torch
 
-    from cacara import checkpoint
-    from cacara.adapters import AudioHead
+    from cacara.model import checkpoint
+    from cacara.model.parts.heads import AudioHead
 
     model = checkpoint.load("cacara", "cpu")
     head = AudioHead(model.config.audio, model.audio.features, model.audio.classes, model.config.media_width)

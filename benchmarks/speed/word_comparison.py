@@ -13,7 +13,7 @@ LIMIT_SECONDS = 60.0
 
 def measure(size: Size) -> Iterator[Row]:
     """Yield the row: no text was read before, so the encoder reads each."""
-    from cacara import setup
+    from cacara.search import setup
     from cacara.words import comparison, lexicon
 
     retriever, words = setup.prepare(), lexicon.load()

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from cacara.commands.command_line import add_command, make_folder, show_progress, write_whole
 from cacara.errors import AudioError, CacaraError, GalleryError
-from cacara.package_clients import Progress
+from cacara.sources.clients import Progress
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from cacara.model import Cacara
+    from cacara.model.model import Cacara
 
 _EPILOG = """\
 labels.csv (UTF-8, with a header) names every class in every language that is to be tried, one name a line:
@@ -67,7 +67,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def classify(options: argparse.Namespace) -> None:
     """Sort a folder's sounds and pictures into classes named in any language; no training."""
-    from cacara import checkpoint, classification
+    from cacara.model import checkpoint
+    from cacara.search import classification
 
     checkpoint.find(options.model)  # a wrong name or a bad table fails before anything is loaded
     languages = [code.strip() for code in options.languages.split(",")] if options.languages else None
@@ -106,8 +107,8 @@ def classify(options: argparse.Namespace) -> None:
 
 def _files(folder: Path) -> dict[str, Path]:
     """Return the sounds and pictures below a folder by their place in it, sorted."""
-    from cacara.gallery import AUDIO_SUFFIXES, IMAGE_SUFFIXES
-    from cacara.media.sights import VIDEO_SUFFIXES
+    from cacara.search.gallery import AUDIO_SUFFIXES, IMAGE_SUFFIXES
+    from cacara.search.sights import VIDEO_SUFFIXES
 
     folder = Path(os.path.expanduser(folder)).absolute()
     if not folder.is_dir():
@@ -139,8 +140,9 @@ def _embed(model: Cacara, files: Mapping[str, Path]) -> tuple[dict[str, np.ndarr
 
 
 def _embed_one(model: Cacara, path: Path) -> np.ndarray:
-    from cacara.gallery import AUDIO_SUFFIXES
-    from cacara.media import audio, images, sights
+    from cacara.media import audio, images
+    from cacara.search import sights
+    from cacara.search.gallery import AUDIO_SUFFIXES
 
     if path.suffix.lower() in AUDIO_SUFFIXES or sights.is_video(path):
         try:

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from cacara.config import DEFAULT_MODEL
 from cacara.errors import CacaraError
-from cacara.package_clients import Progress
+from cacara.model.config import DEFAULT_MODEL
+from cacara.sources.clients import Progress
 
 
 def add_command(

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cacara import coverage
 from cacara.commands.command_line import add_command, require_writable, show_progress, write_whole
 from cacara.errors import CacaraError
+from cacara.languages import coverage
 
 if TYPE_CHECKING:
-    from cacara.coverage import Coverage, Found, Row
+    from cacara.languages.coverage import Coverage, Found, Row
 
 
 _WORD_MARK = "\N{LOWER ONE EIGHTH BLOCK}"  # of SentencePiece
@@ -37,7 +37,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def tabulate(options: argparse.Namespace) -> None:
     """Tell for every language how the text encoder reads it, and how well sounds were found in it."""
-    from cacara import checkpoint, sources
+    from cacara import sources
+    from cacara.model import checkpoint
 
     for path in filter(None, (options.output, options.json)):
         require_writable(path)
@@ -71,7 +72,8 @@ def to_markdown(table: Coverage) -> str:
         f"{len(table.rows)} languages and variants answer; the encoder, {table.encoder}, was trained on {trained}.",
         "Made by",
         "",
-        f"    {coverage.COMMAND} --report DEV.json TEST.json --output docs/coverage.md --json cacara/coverage.json",
+        f"    {coverage.COMMAND} --report DEV.json TEST.json --output docs/coverage.md "
+        "--json cacara/languages/coverage.json",
         "",
         f"which also makes the file that the app's tab shows. Recall in percent, of {table.model} on",
         f"{table.benchmark or 'no benchmark'}, text → audio with the language given; in brackets its 95 % interval",
@@ -125,7 +127,7 @@ def _read(path: Path) -> dict[str, object]:
 
 def _tokenizer(backbone: str) -> Callable[[Sequence[str]], list[tuple[int, int]]]:
     """Return the function that cuts texts into pieces as a text encoder does, without its weights."""
-    from cacara.backbones import piece_tokenizer, text
+    from cacara.encoders import piece_tokenizer, text
 
     place = str(text.BACKBONES[backbone](show_progress)) if backbone in text.BACKBONES else backbone
     tokenizer = piece_tokenizer.of(place)

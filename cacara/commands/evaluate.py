@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from cacara.commands import evaluate_images
 from cacara.commands.command_line import add_command, make_folder, require_writable, show_progress, write_whole
-from cacara.package_clients import Progress
+from cacara.sources.clients import Progress
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from cacara.evaluation.benchmark import Benchmark
-    from cacara.evaluation.entries import Entry
-    from cacara.evaluation.image_benchmark import ImageBenchmark
-    from cacara.evaluation.outcome import Outcomes
-    from cacara.model import Cacara
+    from cacara.benchmark.entries import Entry
+    from cacara.benchmark.image_benchmark import ImageBenchmark
+    from cacara.benchmark.outcome import Outcomes
+    from cacara.benchmark.sound_benchmark import Benchmark
+    from cacara.model.model import Cacara
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "sounds-v1.jsonl"
 COMPARE_OUTPUT = Path("runs") / "compare"
@@ -65,24 +65,24 @@ def evaluate(options: argparse.Namespace) -> None:
 
 
 def _evaluate_one(options: argparse.Namespace) -> None:
-    from cacara import checkpoint, text_memory
-    from cacara.evaluation import sound_retrieval
-    from cacara.evaluation.tables import to_markdown
+    from cacara.benchmark import sound_retrieval
+    from cacara.benchmark.tables import to_markdown
+    from cacara.model import checkpoint, text_cache
 
     if options.json:
         require_writable(options.json)
     checkpoint.find(options.model)  # a wrong name fails before minutes of fetching
-    benchmark = _benchmark(options.split)
+    sound_benchmark = _benchmark(options.split)
     model = checkpoint.load(options.model, options.device, report=show_progress)
-    waveforms = _waveforms(benchmark)
+    waveforms = _waveforms(sound_benchmark)
     # Without an anchor nothing of a model works untrained, and its projection is the model.
     names = ("untrained", "projection") if model.config.audio.anchor_weight else ()
     variants = {model.name: model, **{name: model.variant(name) for name in names}}
-    texts = [query.text for query in benchmark.queries]
-    text_memory.recall(model, texts)
-    measured = sound_retrieval.measure(variants, benchmark, waveforms, shared_text=True, progress=_tell)
-    text_memory.keep(model, texts)
-    report = sound_retrieval.to_report(measured, benchmark)
+    texts = [query.text for query in sound_benchmark.queries]
+    text_cache.recall(model, texts)
+    measured = sound_retrieval.measure(variants, sound_benchmark, waveforms, shared_text=True, progress=_tell)
+    text_cache.keep(model, texts)
+    report = sound_retrieval.to_report(measured, sound_benchmark)
     report |= {"model_version": model.version, "fingerprint": model.fingerprint}
     if options.json:
         sound_retrieval.write_report(report, options.json)
@@ -90,9 +90,9 @@ def _evaluate_one(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from cacara.evaluation import entries as evaluation_models
-    from cacara.evaluation.side_by_side import Contender, compare
-    from cacara.evaluation.side_by_side_tables import to_markdown
+    from cacara.benchmark import entries as evaluation_models
+    from cacara.benchmark.side_by_side import Contender, compare
+    from cacara.benchmark.side_by_side_tables import to_markdown
 
     output = options.output or COMPARE_OUTPUT.with_name(f"{COMPARE_OUTPUT.name}-{options.split}")
     make_folder(output)
@@ -101,10 +101,10 @@ def _compare(options: argparse.Namespace) -> None:
     entries = evaluation_models.parse(options.compare)
     groups = evaluation_models.grouped(entries)
     seen = {name: evaluation_models.seen_by([entries[at] for at in places]) for name, places in groups.items()}
-    benchmark = _benchmark(options.split)
+    sound_benchmark = _benchmark(options.split)
     models = evaluation_models.load(entries, options.device, show_progress)
-    outcomes, pictures = _measure_all(entries, models, benchmark)
-    costs = _costs({name: (entries[places[0]], models[places[0]]) for name, places in groups.items()}, benchmark)
+    outcomes, pictures = _measure_all(entries, models, sound_benchmark)
+    costs = _costs({name: (entries[places[0]], models[places[0]]) for name, places in groups.items()}, sound_benchmark)
     contenders = [
         Contender(
             name,
@@ -119,7 +119,7 @@ def _compare(options: argparse.Namespace) -> None:
         for name, places in groups.items()
     ]
     _tell(1.0, "figures and tests")
-    report = compare(contenders, benchmark)
+    report = compare(contenders, sound_benchmark)
     if pictures is not None:
         report["benchmark_of_pictures"] = {"name": pictures.name, "hash": pictures.hash}
     _write_comparison(report, output, options.json)
@@ -128,46 +128,46 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _measure_all(
-    entries: Sequence[Entry], models: Sequence[Cacara], benchmark: Benchmark
+    entries: Sequence[Entry], models: Sequence[Cacara], sound_benchmark: Benchmark
 ) -> tuple[list[Outcomes], ImageBenchmark | None]:
     """Return each model's outcomes, with those of pictures where it knows pictures, and the pictures' benchmark."""
-    from cacara import text_memory
-    from cacara.evaluation import entries as evaluation_models
-    from cacara.evaluation import image_retrieval, sound_retrieval
+    from cacara.benchmark import entries as evaluation_models
+    from cacara.benchmark import image_retrieval, sound_retrieval
+    from cacara.model import text_cache
 
-    waveforms = _waveforms(benchmark)
-    pictures, seen = _pictures(benchmark.split) if any(model.sees for model in models) else (None, ())
-    texts = [query.text for query in (*benchmark.queries, *(pictures.queries if pictures else ()))]
+    waveforms = _waveforms(sound_benchmark)
+    pictures, seen = _pictures(sound_benchmark.split) if any(model.sees for model in models) else (None, ())
+    texts = [query.text for query in (*sound_benchmark.queries, *(pictures.queries if pictures else ()))]
     towers = list({id(model.text): model for model in models}.values())
     for model in towers:
-        text_memory.recall(model, texts)
+        text_cache.recall(model, texts)
     heard: dict[int, Any] = {}
     systems = {
         entry.given: evaluation_models.SharedModel(model, heard) for entry, model in zip(entries, models, strict=True)
     }
     as_it_is = [sound_retrieval.AS_THE_MODEL_HAS_IT]
-    measured = sound_retrieval.measure(systems, benchmark, waveforms, modes=as_it_is, progress=_tell)
+    measured = sound_retrieval.measure(systems, sound_benchmark, waveforms, modes=as_it_is, progress=_tell)
     outcomes = [dict(found.outcomes) for found in measured]
     for entry, model, found in zip(entries, models, outcomes, strict=True):
         if pictures is not None and model.sees:
             _tell(0.0, f"{entry.given}: {len(seen)} pictures")
-            of_pictures = image_retrieval.measure(model, pictures, seen, benchmark, waveforms, modes=as_it_is)
+            of_pictures = image_retrieval.measure(model, pictures, seen, sound_benchmark, waveforms, modes=as_it_is)
             # Without acquirers ("native") its pictures are its own; other variants are branches of the image head too.
             alone = {"untrained": "untrained", "anchor": "untrained", "projection": "projection"}
             wanted = alone.get(entry.variant or "", model.name)
             found.update(next(row.outcomes for row in of_pictures if row.system == wanted))
     for model in towers:
-        text_memory.keep(model, texts)
+        text_cache.keep(model, texts)
     return list(outcomes), pictures
 
 
-def _costs(models: Mapping[str, tuple[Entry, Cacara]], benchmark: Benchmark) -> dict[str, dict[str, Any]]:
+def _costs(models: Mapping[str, tuple[Entry, Cacara]], sound_benchmark: Benchmark) -> dict[str, dict[str, Any]]:
     """Return what each model cost to make and what a query costs, JSON-ready; a variant is told as the whole model."""
-    from cacara import checkpoint, training_facts
-    from cacara.evaluation import query_latency
+    from cacara.benchmark import query_latency
+    from cacara.model import checkpoint, training_facts
 
     _tell(1.0, "latency of a query")
-    latencies = query_latency.of({name: model for name, (_, model) in models.items()}, benchmark.queries)
+    latencies = query_latency.of({name: model for name, (_, model) in models.items()}, sound_benchmark.queries)
     found = {}
     for name, (entry, _) in models.items():
         facts = training_facts.of_card((entry.folder / checkpoint.CARD).read_text(encoding="utf-8"))
@@ -180,8 +180,8 @@ def _costs(models: Mapping[str, tuple[Entry, Cacara]], benchmark: Benchmark) -> 
 
 
 def _write_comparison(report: Mapping[str, Any], output: Path, copy: Path | None) -> None:
-    from cacara.evaluation.page import to_html
-    from cacara.evaluation.side_by_side_tables import to_markdown
+    from cacara.benchmark.page import to_html
+    from cacara.benchmark.side_by_side_tables import to_markdown
 
     text = json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     for path in (output / "compare.json", *([copy] if copy else [])):
@@ -192,15 +192,15 @@ def _write_comparison(report: Mapping[str, Any], output: Path, copy: Path | None
 
 def _benchmark(split: str) -> Benchmark:
     from cacara import sources
-    from cacara.evaluation import benchmark
+    from cacara.benchmark import sound_benchmark
 
-    keys = benchmark.required_sources(BENCHMARK, split)
-    return benchmark.load(BENCHMARK, split, sources.fetch_all(sorted(keys), show_progress))
+    keys = sound_benchmark.required_sources(BENCHMARK, split)
+    return sound_benchmark.load(BENCHMARK, split, sources.fetch_all(sorted(keys), show_progress))
 
 
 def _pictures(split: str) -> tuple[ImageBenchmark, Sequence[np.ndarray]]:
     from cacara import sources
-    from cacara.evaluation import image_benchmark
+    from cacara.benchmark import image_benchmark
     from cacara.media import images
 
     keys = {row.source for row in image_benchmark.read().images}
@@ -208,12 +208,12 @@ def _pictures(split: str) -> tuple[ImageBenchmark, Sequence[np.ndarray]]:
     return pictures, [images.load(picture.path, images.GALLERY_LIMITS) for picture in pictures.images]
 
 
-def _waveforms(benchmark: Benchmark) -> Sequence[np.ndarray]:
+def _waveforms(sound_benchmark: Benchmark) -> Sequence[np.ndarray]:
     from cacara.media import audio
 
     waveforms = []
-    for number, clip in enumerate(benchmark.clips):
-        _tell(number / len(benchmark.clips), "read the sounds")
+    for number, clip in enumerate(sound_benchmark.clips):
+        _tell(number / len(sound_benchmark.clips), "read the sounds")
         waveforms.append(audio.load(clip.path, audio.GALLERY_LIMITS).waveform)
     return waveforms
 

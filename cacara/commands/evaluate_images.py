@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from cacara.commands.command_line import require_writable, show_progress
-from cacara.package_clients import Progress
+from cacara.sources.clients import Progress
 
 
 def evaluate_images(options: argparse.Namespace, sounds_path: Path) -> None:
@@ -23,11 +23,12 @@ def evaluate_images(options: argparse.Namespace, sounds_path: Path) -> None:
     Raises:
         CacaraError: The model knows no pictures, or something cannot be had.
     """
-    from cacara import checkpoint, sources
+    from cacara import sources
+    from cacara.benchmark import image_benchmark, image_retrieval, sound_benchmark, sound_retrieval, stamp_films
+    from cacara.benchmark.tables import to_markdown
     from cacara.errors import QueryError
-    from cacara.evaluation import benchmark, image_benchmark, image_retrieval, sound_retrieval, stamp_films
-    from cacara.evaluation.tables import to_markdown
     from cacara.media import audio, images, video
+    from cacara.model import checkpoint
 
     if options.json:
         require_writable(options.json)
@@ -35,10 +36,10 @@ def evaluate_images(options: argparse.Namespace, sounds_path: Path) -> None:
     if checkpoint.read_config(folder).image is None:  # before minutes of fetching
         raise QueryError(f"the model {options.model} knows no pictures; wanted one with an image head")
     rows = image_benchmark.read()
-    keys = benchmark.required_sources(sounds_path, options.split) | {row.source for row in rows.images}
+    keys = sound_benchmark.required_sources(sounds_path, options.split) | {row.source for row in rows.images}
     folders = sources.fetch_all(sorted(keys), show_progress)
     pictures = image_benchmark.load(image_benchmark.PATH, options.split, folders)
-    sounds = benchmark.load(sounds_path, options.split, folders)
+    sounds = sound_benchmark.load(sounds_path, options.split, folders)
     model = checkpoint.load(folder, options.device, report=show_progress)
     seen = [images.load(picture.path, images.GALLERY_LIMITS) for picture in pictures.images]
     frames = 1

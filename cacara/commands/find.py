@@ -9,16 +9,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cacara.annotation_export import FORMATS, Search, export
 from cacara.commands.command_line import add_command, require_writable, show_progress
 from cacara.errors import QueryError
-from cacara.long_recordings import Passage, Timeline, Windowing
-from cacara.package_clients import Progress
+from cacara.recordings.export import FORMATS, Search, export
+from cacara.recordings.long_recordings import Passage, Timeline, Windowing
+from cacara.sources.clients import Progress
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from cacara.model import Cacara
+    from cacara.model.model import Cacara
 
 _EPILOG = """\
 An hour takes a few minutes on two cores and a few hundred MB of memory, as does a day. Example:
@@ -60,8 +60,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def find(options: argparse.Namespace) -> None:
     """Find passages of a long recording by text, by a sound or by a picture."""
-    from cacara import checkpoint, long_recordings
-    from cacara.media import audio, sights, streaming
+    from cacara.media import audio, streaming
+    from cacara.model import checkpoint
+    from cacara.recordings import long_recordings
+    from cacara.search import sights
 
     windowing = Windowing(options.window, options.hop)
     _check(options)
@@ -113,7 +115,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _search(model: Cacara, timeline: Timeline, query: str, options: argparse.Namespace) -> Search:
     from cacara import languages
-    from cacara.retrieval import clean_query
+    from cacara.search.retriever import clean_query
 
     text = clean_query(query)
     language = languages.normalise(options.language) if options.language else languages.detect(text).language
@@ -122,7 +124,7 @@ def _search(model: Cacara, timeline: Timeline, query: str, options: argparse.Nam
 
 
 def _passages(timeline: Timeline, embedding: np.ndarray, top: int) -> tuple[Passage, ...]:
-    from cacara import long_recordings
+    from cacara.recordings import long_recordings
 
     return long_recordings.passages(timeline, long_recordings.similarity(timeline, embedding), top)
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from cacara.commands.command_line import add_command, make_folder, show_progress, write_whole
 from cacara.errors import CacaraError, QueryError
-from cacara.package_clients import Report, silent
+from cacara.sources.clients import Report, silent
 
 if TYPE_CHECKING:
     from accelerate import PartialState
 
-    from cacara.index_engines import VectorIndex
-    from cacara.model import Cacara
+    from cacara.model.model import Cacara
+    from cacara.search.engines import VectorIndex
 
 _EPILOG = """\
 Engines: exact:FOLDER keeps the embeddings in files and searches them in memory; lancedb:PLACE keeps and searches them
@@ -58,9 +58,11 @@ def index(options: argparse.Namespace) -> None:
         raise QueryError(f"--top is {options.top}; wanted 1 to 100")
     from accelerate import PartialState
 
-    from cacara import checkpoint, devices, index_engines
+    from cacara import devices
+    from cacara.model import checkpoint
+    from cacara.search import engines
 
-    index_engines.check_uri(options.engine)
+    engines.check_uri(options.engine)
     on_processor = devices.resolve(options.device).type == "cpu"
     # A process waits for the slowest, which may take days.
     state = PartialState(cpu=on_processor, timeout=datetime.timedelta(days=30))
@@ -77,7 +79,7 @@ def index(options: argparse.Namespace) -> None:
 
 
 def _embed(model: Cacara, folder: Path, work: Path, state: PartialState, report: Report) -> None:
-    from cacara import bulk_embedding
+    from cacara.search import bulk_embedding
 
     if state.is_main_process:
         make_folder(work)
@@ -88,13 +90,13 @@ def _embed(model: Cacara, folder: Path, work: Path, state: PartialState, report:
 
 
 def _fill_and_search(model: Cacara, options: argparse.Namespace) -> None:
-    from cacara import index_engines
+    from cacara.search import engines
 
-    chosen = index_engines.open_index(options.engine, model.dimension)
+    chosen = engines.open_index(options.engine, model.dimension)
     if options.folder:
         fill(model, chosen, options.engine, _work(options))
     if options.approximate:
-        index_engines.approximate(chosen)
+        engines.approximate(chosen)
     for query in options.query:
         search(model, chosen, query, options)
 
@@ -107,7 +109,7 @@ def fill(model: Cacara, chosen: VectorIndex, uri: str, work: Path) -> None:
     Raises:
         CacaraError: The index was filled by another model, or the record is damaged.
     """
-    from cacara import bulk_embedding
+    from cacara.search import bulk_embedding
 
     record = work / f"index-{hashlib.sha256(uri.encode()).hexdigest()[:16]}.json"
     known = _read_record(record, uri) if record.is_file() and len(chosen) else {}
@@ -147,7 +149,7 @@ def _read_record(path: Path, uri: str) -> dict[str, Any]:
 def search(model: Cacara, chosen: VectorIndex, query: str, options: argparse.Namespace) -> None:
     """Write the hits of a query, by name."""
     from cacara import languages
-    from cacara.retrieval import clean_query
+    from cacara.search.retriever import clean_query
 
     text = clean_query(query)
     language = languages.normalise(options.language) if options.language else languages.detect(text).language

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from cacara.commands.command_line import add_command, require_writable, show_progress, write_whole
 from cacara.errors import QueryError
-from cacara.package_clients import Progress
+from cacara.sources.clients import Progress
 
 if TYPE_CHECKING:
-    from cacara.listening import Heard
+    from cacara.recordings.listening import Heard
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,8 +38,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def listen(options: argparse.Namespace) -> None:
     """Write words, in any language, for what the machine's microphone hears, until it is stopped."""
-    from cacara import languages, listening
+    from cacara import languages
     from cacara.media import audio
+    from cacara.recordings import listening
 
     if options.list:
         for number, name in listening.inputs():
@@ -53,7 +54,7 @@ def listen(options: argparse.Namespace) -> None:
     chosen = int(options.input) if options.input and options.input.isdecimal() else options.input
     stretches = listening.microphone(chosen, options.every)
     first = next(stretches)  # a missing microphone is told before a model is loaded
-    from cacara import setup as preparation
+    from cacara.search import setup as preparation
 
     retriever = preparation.prepare(options.model, options.gallery, options.device, show_progress)
     sound = listening.RollingSound().followed_by(first, audio.SAMPLE_RATE_HZ)
@@ -68,9 +69,12 @@ def listen(options: argparse.Namespace) -> None:
 
 def evaluate_speech(options: argparse.Namespace) -> None:
     """Measure how well pictures are found by spoken descriptions, against the same typed."""
-    from cacara import checkpoint, languages, source_texts, sources, speech
-    from cacara.evaluation import image_benchmark, speech_queries
+    from cacara import languages, sources
+    from cacara.benchmark import image_benchmark, speech_queries
     from cacara.media import images
+    from cacara.model import checkpoint
+    from cacara.recordings import speech
+    from cacara.sources import texts as source_texts
 
     if options.json:
         require_writable(options.json)

@@ -32,8 +32,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def fit(options: argparse.Namespace) -> None:
     """Fit the map of texts, sounds and pictures, and store it where the app looks for it."""
-    from cacara import setup as preparation
     from cacara.embedding_map import points, store
+    from cacara.search import setup as preparation
 
     chosen = None
     if options.languages is not None:

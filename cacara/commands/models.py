@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from cacara.registry import Entry, Registry
+from cacara.model.registry import Entry, Registry
 
 DEFAULT_FOLDER = Path("data/models")
 

@@ -27,7 +27,7 @@ from cacara.embedding_map import measures as embedding_map_measures
 from cacara.embedding_map.plane import EmbeddingMap, MapInputs, MapPoint
 from cacara.embedding_map.points import SUBJECT, MapStopped, never
 from cacara.errors import CacaraError
-from cacara.package_clients import Progress, Report, silent
+from cacara.sources.clients import Progress, Report, silent
 
 LEAST_FOR_UMAP = 48
 """With fewer points UMAP's neighbourhoods are all of the map; their two main directions are shown instead."""

@@ -11,11 +11,11 @@ import numpy as np
 from cacara import languages as language_codes
 from cacara.embedding_map.plane import MapInputs, MapPoint
 from cacara.errors import CacaraError, QueryError
-from cacara.package_clients import Progress, Report, silent
+from cacara.sources.clients import Progress, Report, silent
 
 if TYPE_CHECKING:
-    from cacara.manifest import Clip
-    from cacara.retrieval import Retriever
+    from cacara.search.manifest import Clip
+    from cacara.search.retriever import Retriever
 
 DEFAULT_LANGUAGES = ("en", "pt-BR", "es", "fr", "de", "ar", "zh-Hans", "sw")
 """What a map shows when nobody has chosen: many families and scripts. Those without a text are left out."""

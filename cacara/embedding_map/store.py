@@ -18,10 +18,10 @@ import numpy as np
 from cacara import sources
 from cacara.embedding_map.plane import EmbeddingMap, MapInputs
 from cacara.embedding_map.points import embed, never
-from cacara.package_clients import Progress, Report, silent
+from cacara.sources.clients import Progress, Report, silent
 
 if TYPE_CHECKING:
-    from cacara.retrieval import Retriever
+    from cacara.search.retriever import Retriever
 
 MAPS_KEPT = 40
 """The oldest files beyond are removed; one takes 2 to 20 MB."""

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara.backbones.e5_weights import NAME as E5
+from cacara.benchmark import metrics
 from cacara.errors import CacaraError, GalleryError
-from cacara.evaluation import metrics
-from cacara.model import TEXTS_AT_ONCE
+from cacara.model.model import TEXTS_AT_ONCE
+from cacara.sources.converters.e5 import NAME as E5
 from cacara.words import diagnosis
 from cacara.words.diagnosis import Finding, Reading
 from cacara.words.lexicon import bare_name
 from cacara.words.word_lists import Entry
 
 if TYPE_CHECKING:
-    from cacara.manifest import Clip
-    from cacara.retrieval import Retriever
+    from cacara.search.manifest import Clip
+    from cacara.search.retriever import Retriever
 
 TOP = 10
 NEIGHBOURS = 3

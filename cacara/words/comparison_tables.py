@@ -15,7 +15,7 @@ from cacara.words.comparison import MAX_ITEMS_SOUNDS, MAX_ITEMS_TEXTS, Compariso
 from cacara.words.diagnosis import pieces_per_word
 
 if TYPE_CHECKING:
-    from cacara.retrieval import Retriever
+    from cacara.search.retriever import Retriever
 
 TABLES = ("texts", "results", "similarity", "agreement")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")

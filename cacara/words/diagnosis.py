@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cacara import coverage, languages
+from cacara import languages
+from cacara.languages import coverage
 
 if TYPE_CHECKING:
     from cacara.words.comparison import Place

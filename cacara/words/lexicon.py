@@ -13,8 +13,8 @@ from pathlib import Path
 
 from cacara import languages, sources
 from cacara.errors import CacaraError, LanguageError, SourceError
-from cacara.package_clients import Report, silent
-from cacara.source_texts import content_folder, read_stamp_texts
+from cacara.sources.clients import Report, silent
+from cacara.sources.texts import content_folder, read_stamp_texts
 from cacara.words.word_lists import Entry, clean
 
 _INHERITED = "↑↑↑"

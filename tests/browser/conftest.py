@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara import gallery
-from cacara.manifest import Clip
 from cacara.media import audio
-from ui.wording import wording
+from cacara.search import gallery
+from cacara.search.manifest import Clip
+from ui.page.wording import wording
 
 playwright = pytest.importorskip("playwright.sync_api", reason="requirements-dev.txt is not installed")
 

@@ -7,7 +7,7 @@ import csv
 import pytest
 from tabs import open_unspoken, show_tab
 
-from ui.wording import wording
+from ui.page.wording import wording
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 

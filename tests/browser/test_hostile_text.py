@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tabs import show_tab
-from test_ui_services import in_event_loop
 
 import app as app_module
 from cacara.errors import CheckpointError
 from cacara.media import audio
-from cacara.registry import POINTER, VERSIONS
+from cacara.model.registry import POINTER, VERSIONS
 from feedback_db import Campaign, Caption, Item, Judgement, Store, save_recording
-from feedback_db.exchange import to_line
+from feedback_db.records.lines import to_line
+from tests.ui.server.test_services import in_event_loop
 
 PROBE = "\"'><img src=x onerror=window.hacked=1><svg onload=window.hacked=2>${window.hacked=3}{{hacked}}"
 """Leaves an attribute and an element, and would run in a template too. Fits where 100 characters may stand."""
@@ -58,9 +58,9 @@ class Models:
 
 @pytest.fixture(scope="module")
 def hostile(tiny_model, tmp_path_factory):
-    from cacara.gallery import load_folder
-    from cacara.retrieval import Retriever
-    from ui.startup import Engine
+    from cacara.search.gallery import load_folder
+    from cacara.search.retriever import Retriever
+    from ui.server.startup import Engine
 
     folder = tmp_path_factory.mktemp("hostile")
     gallery, models = folder / "gallery", folder / "models"

@@ -20,8 +20,8 @@ import pytest
 from tabs import show_tab
 
 from cacara import sources
+from cacara.benchmark import sound_benchmark
 from cacara.commands.evaluate import BENCHMARK
-from cacara.evaluation import benchmark
 from cacara.media import audio
 
 pytestmark = pytest.mark.soak
@@ -71,8 +71,8 @@ class Memory(threading.Thread):
 @pytest.fixture(scope="module")
 def tape(tmp_path_factory):
     """Sounds of the dev split, none of test, each half minute; written second by second."""
-    folders = {key: sources.fetch(key) for key in benchmark.required_sources(BENCHMARK, "dev")}
-    clips = benchmark.load(BENCHMARK, "dev", folders).clips
+    folders = {key: sources.fetch(key) for key in sound_benchmark.required_sources(BENCHMARK, "dev")}
+    clips = sound_benchmark.load(BENCHMARK, "dev", folders).clips
     clips = sorted(clips, key=lambda clip: (clip.concept not in QUERIES.values(), clip.sha256))[: SECONDS // APART]
     clips = sorted(clips, key=lambda clip: clip.sha256)
     rate, rng, planted = audio.SAMPLE_RATE_HZ, np.random.default_rng(0), []

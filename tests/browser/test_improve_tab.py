@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from tabs import show_tab
 
-from cacara.config import DEFAULT_MODEL
-from feedback_db.records import Judgement
-from feedback_db.store import Store
+from cacara.model.config import DEFAULT_MODEL
+from feedback_db.records.opinions import Judgement
+from feedback_db.store.store import Store
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 LANGUAGES = ("de", "fr", "es", "pl", "cs", "fi")
@@ -56,7 +56,7 @@ def annotate(client, database) -> list[tuple[str, str, str, int]]:
     Returns:
         Query, language, the best right clip and its rank.
     """
-    from cacara import gallery
+    from cacara.search import gallery
 
     concepts: dict[str, list] = {}
     for clip in gallery.load_default().clips:

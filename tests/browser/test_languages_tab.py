@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tabs import show_tab
 
-from cacara import coverage
+from cacara.languages import coverage
 
 
 def open_tab(page):

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from feedback_db.store import Store
+from feedback_db.store.store import Store
 
 HOSTILE = '"><img src=x onerror=alert(1)><b>dog</b>'
 DRAWN_MS = 600_000

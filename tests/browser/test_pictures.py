@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cacara import source_texts, sources
+from cacara import sources
+from cacara.sources import texts as source_texts
 
 PHOTOGRAPH = "vehicles/emergency/firetruck.png"
 

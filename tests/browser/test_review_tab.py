@@ -8,7 +8,7 @@ import pytest
 from tabs import show_tab
 
 from feedback_db import Judgement, Store
-from feedback_db.exchange import to_line
+from feedback_db.records.lines import to_line
 
 HOSTILE = '<img src=x onerror="alert(1)"> <b>lead</b>'
 

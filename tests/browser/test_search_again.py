@@ -5,7 +5,8 @@ from __future__ import annotations
 import urllib.parse
 
 import pytest
-from test_search import HOSTILE, ask
+
+from tests.browser.test_search import HOSTILE, ask
 
 
 def test_a_link_reopens_the_query_with_its_language_and_kind(open_page, app):

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara import source_texts, sources, speech
+from cacara import sources
+from cacara.recordings import speech
+from cacara.sources import texts as source_texts
 
 SPOKEN = "animals/amphibians/frog-1_desc_es.ogg"
 

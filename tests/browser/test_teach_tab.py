@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from tabs import show_tab
 
-from cacara import gallery
-from feedback_db.records import Caption
-from feedback_db.store import Store
+from cacara.search import gallery
+from feedback_db.records.opinions import Caption
+from feedback_db.store.store import Store
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 

@@ -22,13 +22,14 @@ sys.path.insert(0, str(ROOT))
 
 with atheris.instrument_imports(include=["cacara", "feedback_db", "ui"]):
     from cacara.errors import CacaraError
-    from cacara.manifest import Clip
     from cacara.media import audio, decoding, images, video
+    from cacara.search.manifest import Clip
     from cacara.words import word_lists
-    from feedback_db import FeedbackError, parquet_rows
-    from feedback_db.importing import read_file
-    from feedback_db.table import from_row
-    from ui.reopening import reopened
+    from feedback_db import FeedbackError
+    from feedback_db.exchange import parquet_rows
+    from feedback_db.exchange.importing import read_file
+    from feedback_db.exchange.table import from_row
+    from ui.search.reopening import reopened
     from ui.teach import pairs
 
 FEW = 1 << 20

@@ -12,7 +12,8 @@ from email.message import Message
 from pathlib import Path
 from typing import cast
 
-from cacara import checkpoint, sources
+from cacara import sources
+from cacara.model import checkpoint
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements.txt"
 _LICENCE_CLASSIFIER = "License :: OSI Approved :: "

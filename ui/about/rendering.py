@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cacara.sources import Source
     from ui.about.contents import Package
-    from ui.wording import Wording
+    from ui.page.wording import Wording
 
 STORED = ("flags", "recordings", "long", "searches", "network")
 CARD_HEADINGS = {"h1": "h3", "h2": "h4", "h3": "h5"}

@@ -7,12 +7,12 @@ from typing import Any
 
 import gradio as gr
 
-from ui import rendering as page
 from ui.about import contents, rendering
-from ui.alerts import bind
-from ui.localised import SPOKEN, Localised
-from ui.services import Services
-from ui.wording import wording
+from ui.page import rendering as page
+from ui.page.localised import SPOKEN, Localised
+from ui.page.wording import wording
+from ui.server.bind import bind
+from ui.server.services import Services
 
 SCRIPT = Path(__file__).with_name("about.js")
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}

@@ -6,11 +6,11 @@ from typing import Any
 
 from cacara.errors import QueryError
 from feedback_db import Campaign, Caption, Judgement, Preference, Store
-from ui import rendering as common
 from ui.annotate import pooling, question_rendering, rendering, work
-from ui.permissions import PermissionRefusedError, require_admin
-from ui.services import Services
-from ui.wording import FALLBACK, Wording, wording
+from ui.page import rendering as common
+from ui.page.wording import FALLBACK, Wording, wording
+from ui.server.permissions import PermissionRefusedError, require_admin
+from ui.server.services import Services
 
 RECENT = 12
 MAX_KNOWN = 40

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cacara import languages as language_codes
 from cacara.errors import CacaraError, QueryError
 from feedback_db import Campaign, Item, Ranking
-from feedback_db.store_campaigns import base_language
-from ui.answers import nearest_language
+from feedback_db.store.campaigns import base_language
+from ui.search.answers import nearest_language
 
 if TYPE_CHECKING:
-    from cacara.manifest import Clip
-    from cacara.retrieval import Hit, Retriever
+    from cacara.search.manifest import Clip
+    from cacara.search.retriever import Hit, Retriever
 
 MAX_QUERIES = 500
 MAX_TOP_K = 20

@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 from feedback_db import REASONS
 from ui.annotate.rendering import SIDES, button, key, language, language_name, plain
-from ui.media import picture_url, sound_url, waveform_url
+from ui.server.media import picture_url, sound_url, waveform_url
 
 if TYPE_CHECKING:
-    from ui.wording import Wording
+    from ui.page.wording import Wording
 
 LABELS = (("relevant", "✓"), ("partly", "◐"), ("not_relevant", "✕"), ("unsure", "?"))
 """What can be said of a clip, in the order of the keys 1 to 4, each with a sign."""

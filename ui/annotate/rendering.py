@@ -12,7 +12,7 @@ from feedback_db import Adjudication, Caption, Judgement, Preference, Undo
 
 if TYPE_CHECKING:
     from feedback_db import AnnotatorStatistics, Campaign, Event, Progress
-    from ui.wording import Wording
+    from ui.page.wording import Wording
 
 SIDES = ("left", "right", "both", "neither")
 EVENTS_SHOWN = 200

@@ -13,10 +13,10 @@ from starlette.routing import Route
 from cacara import working_folders
 from cacara.errors import CacaraError
 from feedback_db import FeedbackError, recording_path
-from ui.permissions import PermissionRefusedError, require_admin
+from ui.server.permissions import PermissionRefusedError, require_admin
 
 if TYPE_CHECKING:
-    from ui.services import Services
+    from ui.server.services import Services
 
 MINE = "/media/mine.zip"
 CONSENTED = "/media/consented"

@@ -7,10 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from ui.alerts import bind
 from ui.annotate import handlers, rendering, work
-from ui.localised import Localised
-from ui.services import Services
+from ui.page.localised import Localised
+from ui.server.bind import bind
+from ui.server.services import Services
 
 FOLDER = Path(__file__).parent
 TAB = "annotate"

@@ -12,10 +12,10 @@ from typing import Any
 
 from cacara.errors import QueryError
 from feedback_db import Campaign, Caption, Event, FeedbackError, Item, Judgement, Lease, Preference, Store, Undo
-from feedback_db.campaign_records import left_side
-from feedback_db.store_campaigns import base_language
-from ui.services import Services
-from ui.wording import FALLBACK, wording
+from feedback_db.records.campaigns import left_side
+from feedback_db.store.campaigns import base_language
+from ui.page.wording import FALLBACK, wording
+from ui.server.services import Services
 
 RESERVED = ("visitor-", "hf:")
 """How names begin that nobody may choose: random names of this page's visitors, and accounts of those who sign in."""

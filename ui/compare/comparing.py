@@ -14,8 +14,8 @@ from cacara.words import word_lists
 from cacara.words.word_lists import Entry, WordList
 from ui.compare import rendering, telling
 from ui.compare.memory import Compared
-from ui.services import Services
-from ui.wording import FALLBACK, Wording, wording
+from ui.page.wording import FALLBACK, Wording, wording
+from ui.server.services import Services
 
 if TYPE_CHECKING:
     from cacara.words.comparison import Comparison

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cacara.words.comparison import Comparison, Floats
     from cacara.words.comparison_tables import Similarity
-    from ui.wording import Wording
+    from ui.page.wording import Wording
 
 MAX_LABEL = 26
 NUMBERED_CONCEPTS = 12

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cacara.retrieval import Retriever
+    from cacara.search.retriever import Retriever
     from cacara.words.comparison import Comparison
 
 

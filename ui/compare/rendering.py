@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ui.answers import described
 from ui.compare import figures, telling
-from ui.media import sound_url
+from ui.search.answers import described
+from ui.server.media import sound_url
 
 if TYPE_CHECKING:
     from cacara.words.comparison import Comparison
     from cacara.words.diagnosis import Reading
     from cacara.words.word_lists import BadRow
     from ui.compare.memory import Compared
-    from ui.wording import Wording
+    from ui.page.wording import Wording
 
 RESULTS_SHOWN = 5
 COLUMNS_SHOWN = 60

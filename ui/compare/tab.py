@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from cacara import coverage
-from ui.alerts import bind
+from cacara.languages import coverage
 from ui.compare import comparing, rendering
-from ui.localised import SPOKEN, Localised
-from ui.services import Services
-from ui.wording import wording
+from ui.page.localised import SPOKEN, Localised
+from ui.page.wording import wording
+from ui.server.bind import bind
+from ui.server.services import Services
 
 FOLDER = Path(__file__).parent
 EXAMPLE = "en, dog\nde, Hund\nfr, chien\nsw, mbwa\nar, كلب\nhi, कुत्ता\nzh, 狗\nko, 개\nru, собака\nyo, ajá\n"

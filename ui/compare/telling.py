@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cacara.words.comparison import Comparison
     from cacara.words.diagnosis import Finding
-    from ui.wording import Wording
+    from ui.page.wording import Wording
 
 
 def sentences(findings: Sequence[Finding], words: Wording) -> Iterator[str]:

@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ui.wording import Wording
+from ui.page.wording import Wording
 
 LOSSES = ("loss", "attraction", "rejection", "pull", "contrast")
 """Drawn in this order; each has a line of its own kind, so that colour is not all that tells them apart."""

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cacara.config import DEFAULT_MODEL
 from cacara.errors import CacaraError, QueryError
-from feedback_db.records import LABELS
-from ui.jobs import Job
-from ui.permissions import require_admin
-from ui.services import Services
-from ui.wording import FALLBACK, Wording, wording
-from ui.workshop import Trainable, workshop_of
+from cacara.model.config import DEFAULT_MODEL
+from feedback_db.records.opinions import LABELS
+from ui.page.wording import FALLBACK, Wording, wording
+from ui.server.jobs import Job
+from ui.server.permissions import require_admin
+from ui.server.services import Services
+from ui.server.workshop import Trainable, workshop_of
 
 KIND = "finetune_feedback"
 RECIPE = "training/recipes/feedback.yaml"
@@ -278,7 +278,7 @@ def _folder(services: Services, job: Job) -> Path:
 
 def _trained(services: Services, job: Job) -> str | None:
     """Return the id that a trained model has once it is promoted; None when its folder is gone."""
-    from cacara import checkpoint
+    from cacara.model import checkpoint
 
     try:
         config = checkpoint.read_config(_folder(services, job) / FINAL)

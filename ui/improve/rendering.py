@@ -8,9 +8,9 @@ from typing import Any
 
 from cacara import languages
 from cacara.errors import CacaraError
-from feedback_db.records import LABELS
+from feedback_db.records.opinions import LABELS
 from ui.improve import curves
-from ui.wording import Wording
+from ui.page.wording import Wording
 
 STAGES = ("manifest", "prepare", "train", "gate")
 """The training's stages that have a name of their own here."""

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from cacara.errors import CacaraError
-from feedback_db.records import FeedbackError
-from ui import rendering as page
-from ui.alerts import bind
+from feedback_db.records.opinions import FeedbackError
 from ui.improve import improving, rendering
-from ui.localised import Localised
-from ui.services import Services
-from ui.wording import wording
+from ui.page import rendering as page
+from ui.page.localised import Localised
+from ui.page.wording import wording
+from ui.server.bind import bind
+from ui.server.services import Services
 
 POLLING_SECONDS = 1.5
 ACTIONS = ("start", "resume", "cancel", "promote", "rollback")

@@ -9,13 +9,13 @@ import threading
 from typing import TYPE_CHECKING
 
 from cacara.errors import CacaraError, QueryError
-from ui.wording import FALLBACK, wording
+from ui.page.wording import FALLBACK, wording
 
 if TYPE_CHECKING:
     from cacara.embedding_map.plane import EmbeddingMap, MapInputs
-    from cacara.package_clients import Progress
-    from cacara.retrieval import Retriever
-    from ui.wording import Wording
+    from cacara.search.retriever import Retriever
+    from cacara.sources.clients import Progress
+    from ui.page.wording import Wording
 
 IN_MEMORY = 6
 """How many maps are kept ready; one of 10,000 points takes 15 MB."""

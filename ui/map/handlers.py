@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cacara.errors import QueryError
-from ui import rendering as common
 from ui.map import mapping, rendering
-from ui.searching import DETECT
-from ui.services import Services
-from ui.wording import FALLBACK, wording
+from ui.page import rendering as common
+from ui.page.wording import FALLBACK, wording
+from ui.search.actions import DETECT
+from ui.server.services import Services
 
 if TYPE_CHECKING:
     from cacara.embedding_map.plane import EmbeddingMap

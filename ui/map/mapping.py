@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cacara.errors import QueryError
-from ui import judging
-from ui.searches import ShownSearch
-from ui.searching import DETECT
-from ui.services import Services
-from ui.wording import FALLBACK, Wording, wording
+from ui.page.wording import FALLBACK, Wording, wording
+from ui.search import judging
+from ui.search.actions import DETECT
+from ui.search.searches import ShownSearch
+from ui.server.services import Services
 
 if TYPE_CHECKING:
     import numpy as np
 
     from cacara.embedding_map.plane import EmbeddingMap, MapInputs, Neighbour
-    from cacara.retrieval import Retriever
+    from cacara.search.retriever import Retriever
 
 TOP_K = 6
 MOST_FLAGGED = 200
@@ -114,7 +114,7 @@ def embed_query(
     """Return a query's embedding as the map has texts, the query cleaned, and its language if known."""
     from cacara import languages as language_codes
     from cacara.embedding_map.points import encode_texts
-    from cacara.retrieval import clean_query
+    from cacara.search.retriever import clean_query
 
     query = clean_query(query)
     chosen = language not in ("", DETECT, None)

@@ -7,11 +7,11 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from cacara import languages as language_codes
-from ui.media import picture_url, sound_url
+from ui.server.media import picture_url, sound_url
 
 if TYPE_CHECKING:
-    from cacara.manifest import Clip
-    from ui.wording import Wording
+    from cacara.search.manifest import Clip
+    from ui.page.wording import Wording
 
 LABELS = ("relevant", "not_relevant", "unsure")
 ROWS_SHOWN = 200

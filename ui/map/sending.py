@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cacara.errors import QueryError
 from feedback_db import Campaign, Item, Store
-from feedback_db.store_campaigns import base_language
-from ui import rendering as common
+from feedback_db.store.campaigns import base_language
 from ui.annotate.pooling import uncertainty
 from ui.annotate.rendering import language_name
 from ui.annotate.work import open_campaigns
 from ui.map import mapping, sending_rendering
-from ui.permissions import PermissionRefusedError, require_admin
+from ui.page import rendering as common
+from ui.page.wording import FALLBACK, Wording, wording
 from ui.review.deciding import lead_name
-from ui.searching import DETECT
-from ui.services import Services
-from ui.wording import FALLBACK, Wording, wording
+from ui.search.actions import DETECT
+from ui.server.permissions import PermissionRefusedError, require_admin
+from ui.server.services import Services
 
 if TYPE_CHECKING:
     import numpy as np
 
     from cacara.embedding_map.plane import EmbeddingMap
-    from cacara.retrieval import Retriever
+    from cacara.search.retriever import Retriever
 
 MOST_ITEMS = 500
 """How many questions one sending adds; the next one adds the next."""

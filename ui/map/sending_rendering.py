@@ -13,7 +13,7 @@ ISOLATED = "\u2068{}\u2069"
 
 if TYPE_CHECKING:
     from feedback_db import Campaign
-    from ui.wording import Wording
+    from ui.page.wording import Wording
 
 
 def locked(enter: bool, words: Wording) -> str:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import gradio as gr
 
-from ui import rendering as common
-from ui.alerts import bind
-from ui.localised import Localised
 from ui.map import handlers, mapping, rendering, sending
-from ui.services import Services
+from ui.page import rendering as common
+from ui.page.localised import Localised
+from ui.server.bind import bind
+from ui.server.services import Services
 
 FOLDER = Path(__file__).parent
 CALLED = (

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from ui.alerts import bind
-from ui.localised import Localised
 from ui.models_menu import rendering
-from ui.services import Services
-from ui.wording import FALLBACK, wording
+from ui.page.localised import Localised
+from ui.page.wording import FALLBACK, wording
+from ui.server.bind import bind
+from ui.server.services import Services
 
 POLLING_SECONDS = 1.0
 DEFAULT = ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 
-from ui.startup import Status
-from ui.wording import Wording
+from ui.page.wording import Wording
+from ui.server.startup import Status
 
 
 def answering(model: str) -> str:

@@ -8,20 +8,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cacara.config import DEFAULT_MODEL
 from cacara.errors import RegistryError
-from cacara.registry import Entry, Registry, bundled
+from cacara.model.config import DEFAULT_MODEL
+from cacara.model.registry import Entry, Registry, bundled
 
 if TYPE_CHECKING:
-    from cacara.gallery import Gallery
-    from cacara.package_clients import Progress
-    from cacara.retrieval import Retriever
+    from cacara.search.gallery import Gallery
+    from cacara.search.retriever import Retriever
+    from cacara.sources.clients import Progress
 
 logger = logging.getLogger(__name__)
 
 
 class Shelf:
-    """The bundled and the promoted models over one gallery, see ``ui.startup.Models``."""
+    """The bundled and the promoted models over one gallery, see ``ui.server.startup.Models``."""
 
     def __init__(self, registry: Registry, gallery: Path | None, device: str, given: str | None = None) -> None:
         """Remember where everything is; nothing is read yet.
@@ -77,8 +77,8 @@ class Shelf:
         Raises:
             CacaraError: There is no such model, or it or the gallery cannot be had.
         """
-        from cacara import checkpoint
-        from cacara.retrieval import Retriever
+        from cacara.model import checkpoint
+        from cacara.search.retriever import Retriever
 
         # Only here may a path lead outside the registry, and it is that of whoever started the app.
         place = self._given if model_id == self._given and self._given else self._registry.find(model_id).folder
@@ -90,7 +90,7 @@ class Shelf:
         return Retriever(model, sounds, report)
 
     def _sounds(self, report: Callable[[Progress], None]) -> Gallery:
-        from cacara import gallery
+        from cacara.search import gallery
 
         with self._lock:
             # Its files may be gone since, as when the cache was emptied: it is then read, or fetched, again.

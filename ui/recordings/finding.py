@@ -6,19 +6,19 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cacara.annotation_export import FORMATS, Search
 from cacara.errors import QueryError
+from cacara.recordings.export import FORMATS, Search
+from ui.page.wording import FALLBACK, wording
 from ui.recordings.library import SEARCHES, Opened
 from ui.recordings.routes import export_url, sound_url
-from ui.searching import DETECT
-from ui.services import Services
-from ui.wording import FALLBACK, wording
+from ui.search.actions import DETECT
+from ui.server.services import Services
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from cacara.long_recordings import Timeline
-    from cacara.model import Cacara
+    from cacara.model.model import Cacara
+    from cacara.recordings.long_recordings import Timeline
 
 TOP_K = 10
 BINS = 600
@@ -90,7 +90,7 @@ def find_text(
         ``model_version``, ``sound`` and ``exports`` (addresses relative to the page), and ``notes``.
     """
     from cacara import languages
-    from cacara.retrieval import clean_query
+    from cacara.search.retriever import clean_query
 
     opened, timeline, model = _ready(services, recording, interface)
     text = clean_query(_text(query))
@@ -133,9 +133,10 @@ def find_in_file(
     Returns:
         As ``find_text``, without addresses.
     """
-    from cacara import languages, long_recordings
+    from cacara import languages
     from cacara.media import streaming
-    from cacara.retrieval import clean_query
+    from cacara.recordings import long_recordings
+    from cacara.search.retriever import clean_query
 
     words = wording(interface)
     if not file:
@@ -169,7 +170,7 @@ def _found(
     language: str | None,
     top_k: int,
 ) -> dict[str, Any]:
-    from cacara import long_recordings
+    from cacara.recordings import long_recordings
 
     if isinstance(top_k, bool) or not isinstance(top_k, int | float) or not float(top_k).is_integer():
         raise QueryError(f"top_k: found {top_k!r:.40}, wanted a whole number")

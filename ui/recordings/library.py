@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cacara import working_folders
-from cacara.annotation_export import Search
 from cacara.errors import CacaraError, QueryError
+from cacara.recordings.export import Search
 
 if TYPE_CHECKING:
-    from cacara.long_recordings import Timeline
-    from cacara.model import Cacara
+    from cacara.model.model import Cacara
+    from cacara.recordings.long_recordings import Timeline
 
 MAX_BYTES = 700 << 20
 MAX_RECORDINGS = 8
@@ -122,7 +122,7 @@ class Recordings:
 
     def local_files(self) -> list[str]:
         """Return the recordings in the folder of this machine, as places below it; empty if there is no such folder."""
-        from cacara.gallery import AUDIO_SUFFIXES
+        from cacara.search.gallery import AUDIO_SUFFIXES
 
         if self.local_folder is None:
             return []
@@ -258,8 +258,8 @@ def _check(opened: Opened, wanted: Callable[[], Cacara | None]) -> None:
 
 
 def _heard(opened: Opened, model: Cacara, wanted: Callable[[], Cacara | None]) -> Timeline:
-    from cacara import long_recordings
     from cacara.media import streaming
+    from cacara.recordings import long_recordings
 
     def read(share: float) -> None:
         _check(opened, wanted)

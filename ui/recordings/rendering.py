@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cacara import languages
 
 if TYPE_CHECKING:
-    from ui.wording import Wording
+    from ui.page.wording import Wording
 
 HEIGHT = 100
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)

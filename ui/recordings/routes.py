@@ -14,13 +14,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from cacara.annotation_export import FORMATS, export
 from cacara.errors import CacaraError, QueryError
+from cacara.recordings.export import FORMATS, export
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ui.services import Services
+    from ui.server.services import Services
 
 OWN_HEADER = "x-cacara"
 """A page of another origin cannot send it without being allowed to, and it is not."""

@@ -7,16 +7,16 @@ from typing import Any
 
 import gradio as gr
 
-from ui import rendering as page
-from ui.alerts import bind
-from ui.localised import SPOKEN, Localised
+from ui.page import rendering as page
+from ui.page.localised import SPOKEN, Localised
+from ui.page.wording import FALLBACK, wording
 from ui.recordings import rendering
 from ui.recordings.finding import cancel, find_in_file, find_sound, find_text, forget, listen, progress
 from ui.recordings.library import MAX_BYTES
-from ui.search_tab import ONE_AT_A_TIME, language_choices
-from ui.searching import DETECT, TOP_K
-from ui.services import Services
-from ui.wording import FALLBACK, wording
+from ui.search.actions import DETECT, TOP_K
+from ui.search.tab import ONE_AT_A_TIME, language_choices
+from ui.server.bind import bind
+from ui.server.services import Services
 
 SCRIPTS = Path(__file__).parent
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}

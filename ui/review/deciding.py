@@ -9,10 +9,10 @@ from cacara.errors import LanguageError, QueryError
 from cacara.languages import normalise
 from feedback_db import Adjudication, Campaign, FeedbackError, Pair, Store
 from ui.annotate import pooling
-from ui.permissions import require_admin
+from ui.page.wording import FALLBACK, wording
 from ui.review import agreement
-from ui.services import Services
-from ui.wording import FALLBACK, wording
+from ui.server.permissions import require_admin
+from ui.server.services import Services
 
 SETTINGS = ("name", "guidelines", "languages", "wanted_judgements", "order", "check_every", "open")
 """What of a campaign a team lead sets."""

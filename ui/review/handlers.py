@@ -7,11 +7,11 @@ from typing import Any
 
 from cacara.errors import QueryError
 from feedback_db import Campaign, Event, Store
-from ui import rendering as common
-from ui.permissions import PermissionRefusedError, require_admin
+from ui.page import rendering as common
+from ui.page.wording import FALLBACK, Wording, wording
 from ui.review import agreement, deciding, figures, rendering
-from ui.services import Services
-from ui.wording import FALLBACK, Wording, wording
+from ui.server.permissions import PermissionRefusedError, require_admin
+from ui.server.services import Services
 
 PAGE_ROWS = 50
 CHANGES_SHOWN = 200

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from feedback_db import LABELS, Adjudication, Campaign, Caption, Deletion, Judgement, Preference
-from feedback_db.campaign_records import ORDERS
-from feedback_db.review_records import STATES
+from feedback_db.records.campaigns import ORDERS
+from feedback_db.records.review import STATES
 from ui.annotate.rendering import button, language, plain
-from ui.media import picture_url, sound_url
 from ui.review.routes import FORMATS, MOST_BAD_ROWS
+from ui.server.media import picture_url, sound_url
 
 if TYPE_CHECKING:
     from feedback_db import AnnotatorStatistics, Event, Pair, Progress, ReviewRow
+    from ui.page.wording import Wording
     from ui.review.agreement import Agreement
-    from ui.wording import Wording
 
 SECTIONS = ("campaigns", "judgements", "disagreements", "agreement", "progress", "data", "changes")
 MOST_PAIRS = 100

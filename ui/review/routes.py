@@ -14,14 +14,14 @@ from starlette.routing import Route
 from cacara import working_folders
 from cacara.errors import CacaraError
 from feedback_db import FeedbackError, Record
-from feedback_db.export import anonymised, export
-from feedback_db.importing import read_file
+from feedback_db.exchange.export import anonymised, export
+from feedback_db.exchange.importing import read_file
 from ui.annotate.routes import HEADERS, OWN_HEADER, TOKEN_HEADER
-from ui.permissions import require_admin
-from ui.wording import FALLBACK, wording
+from ui.page.wording import FALLBACK, wording
+from ui.server.permissions import require_admin
 
 if TYPE_CHECKING:
-    from ui.services import Services
+    from ui.server.services import Services
 
 EXPORT = "/media/feedback-export"
 IMPORT = "/media/feedback-import"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import gradio as gr
 
-from ui.alerts import bind
-from ui.localised import Localised
+from ui.page.localised import Localised
 from ui.review import deciding, handlers, rendering
-from ui.services import Services
+from ui.server.bind import bind
+from ui.server.services import Services
 
 FOLDER = Path(__file__).parent
 PUBLISHED = (

@@ -6,8 +6,8 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
+from ui.page.wording import Wording
 from ui.teach.from_feedback import lacking
-from ui.wording import Wording
 
 PARTS = ("feedback", "dev")
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from cacara import languages
 from cacara.errors import QueryError
-from ui.jobs import Job
-from ui.permissions import require_admin
-from ui.services import Services
+from ui.page.wording import FALLBACK, Wording, wording
+from ui.server.jobs import Job
+from ui.server.permissions import require_admin
+from ui.server.services import Services
+from ui.server.workshop import workshop_of
 from ui.teach import teaching
 from ui.teach.pairs import Pairs
 from ui.teach.pairs import read as read_pairs
-from ui.wording import FALLBACK, Wording, wording
-from ui.workshop import workshop_of
 
 SHOWN = 40
 """So many languages are offered, those with the most feedback."""

@@ -10,9 +10,9 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cacara import text_pairs
 from cacara.errors import QueryError
-from cacara.text_pairs import MAX_PAIRS, MIN_PAIRS
+from cacara.words import text_pairs
+from cacara.words.text_pairs import MAX_PAIRS, MIN_PAIRS
 
 MAX_BYTES = 20_000_000
 MIN_ENGLISH = 3

@@ -6,10 +6,10 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cacara.text_pairs import MAX_UNKNOWN
+from cacara.words.text_pairs import MAX_UNKNOWN
+from ui.page.wording import Wording
 from ui.teach import feedback_rendering
 from ui.teach.teaching import Check, too_few
-from ui.wording import Wording
 
 SHOWN_FAULTS = 10
 SHOWN_PAIRS = 4

@@ -10,15 +10,15 @@ import gradio as gr
 
 from cacara import languages
 from cacara.errors import CacaraError
-from feedback_db.records import FeedbackError
-from ui import rendering as page
-from ui.alerts import bind
-from ui.localised import Localised
-from ui.search_tab import language_choices
-from ui.services import Services
+from feedback_db.records.opinions import FeedbackError
+from ui.page import rendering as page
+from ui.page.localised import Localised
+from ui.page.wording import wording
+from ui.search.tab import language_choices
+from ui.server.bind import bind
+from ui.server.services import Services
 from ui.teach import feedback_rendering, from_feedback, rendering, teaching
 from ui.teach import pairs as pair_lists
-from ui.wording import wording
 
 POLLING_SECONDS = 1.0
 ENDPOINTS: tuple[Callable[..., Any], ...] = (

@@ -18,12 +18,12 @@ from cacara import languages
 from cacara.errors import CacaraError, QueryError
 
 if TYPE_CHECKING:
-    from cacara.acquirer_files import AcquirerFile
-    from cacara.model import Cacara
-    from cacara.retrieval import Retriever
+    from cacara.model.model import Cacara
+    from cacara.model.parts.acquirer_files import AcquirerFile
+    from cacara.search.retriever import Retriever
 
 FOLDER, SUFFIX = "acquirers", ".safetensors"
-"""As in ``cacara.acquirer_files``, whose import brings torch: the page is to be there before that."""
+"""As in ``cacara.model.parts.acquirer_files``, whose import brings torch: the page is to be there before that."""
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class TaughtLanguages:
         Raises:
             CheckpointError: It is no file of acquirers, or cannot be put in its place.
         """
-        from cacara.acquirer_files import read, write
+        from cacara.model.parts.acquirer_files import read, write
 
         content = read(path)
         write(self.folder_of(model) / f"{content.language}{SUFFIX}", content)
@@ -106,7 +106,7 @@ class TaughtLanguages:
                     self._add(model, known, path)
 
     def _add(self, model: Cacara, known: _Known, path: Path) -> None:
-        from cacara.acquirer_files import AcquirerFile, read
+        from cacara.model.parts.acquirer_files import AcquirerFile, read
 
         acquirers = model.acquirers
         assert acquirers is not None

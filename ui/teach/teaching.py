@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cacara import languages, text_pairs
+from cacara import languages
 from cacara.errors import LanguageError, QueryError
-from ui.jobs import Job
-from ui.permissions import require_admin
-from ui.services import Services
+from cacara.words import text_pairs
+from ui.page.wording import FALLBACK, Wording, wording
+from ui.server.jobs import Job
+from ui.server.permissions import require_admin
+from ui.server.services import Services
+from ui.server.workshop import Trainable, workshop_of
 from ui.teach import pairs as pair_lists
 from ui.teach.pairs import Pairs
-from ui.wording import FALLBACK, Wording, wording
-from ui.workshop import Trainable, workshop_of
 
 KIND, FEEDBACK_KIND = "language_acquisition", "teach_feedback"
 KINDS = (KIND, FEEDBACK_KIND)
@@ -312,7 +313,7 @@ def language_of(code: str, words: Wording) -> str:
 
 def _pieces(embedding: str, texts: Sequence[str]) -> tuple[float, int]:
     """Return the share of unknown pieces, and how many texts have too many pieces."""
-    from cacara.backbones import piece_tokenizer, text
+    from cacara.encoders import piece_tokenizer, text
 
     tokenizer = piece_tokenizer.of(text.place_of(embedding))
     unknown = total = long = 0

@@ -1,0 +1,246 @@
+"""The frozen benchmark: which sounds are asked for with which texts, without holding either.
+
+A benchmark is a JSONL file. Sounds and texts of others are named by source, place and hash, fetched
+with ``cacara.sources`` and verified when the benchmark is loaded. The first line is the header, then
+sounds and texts follow in any order (``write`` sorts them); no other fields are allowed.
+
+Header::
+
+    {"benchmark": "sounds-v1", "version": 1, "rules": {...how it was chosen, free...}}
+
+A sound. ``source`` is a key of ``cacara.sources.SOURCES``; ``member`` is the file's path below
+``content_folder(source, fetched folder)``, with ``/``; ``sha256`` hashes the file's bytes; ``clip_id``
+is unique over both splits::
+
+    {"row": "sound", "split": "test", "clip_id": "tuxpaint/animals/mammals/dogs/dog", "concept": "dog",
+     "source": "tuxpaint", "member": "animals/mammals/dogs/dog.ogg", "sha256": "<64 hex>"}
+
+A text. ``language`` is BCP-47 as ``cacara.languages.normalise`` writes it; ``reference`` says where the
+string stands in its source, in the form its reader in ``TEXT_READERS`` wants; ``sha256_16`` is
+``text_hash`` of the string. ``text`` stands only in sentences of our own, whose source and reference
+are ``"own"``::
+
+    {"row": "text", "split": "test", "concept": "dog", "language": "pt-BR", "source": "tuxpaint",
+     "reference": "animals/mammals/dogs/dog.txt#pt_BR", "sha256_16": "<16 hex>"}
+    {"row": "text", "split": "dev", "concept": "rain", "language": "sw", "source": "cldr",
+     "reference": "sw/1F327", "sha256_16": "<16 hex>"}
+    {"row": "text", "split": "dev", "concept": "rain", "language": "en", "source": "own",
+     "reference": "own", "sha256_16": "<16 hex>", "text": "heavy rain on a roof"}
+
+The rules over several rows are told and checked in ``cacara.benchmark.sound_benchmark``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cacara.errors import ManifestError
+
+SPLITS = ("test", "dev")
+OWN = "own"  # the source of sentences that are ours and so stand in the file
+
+
+@dataclasses.dataclass(frozen=True)
+class SoundRow:
+    """A sound of the file; the module's docstring says what each field holds."""
+
+    split: str
+    concept: str
+    clip_id: str
+    source: str
+    member: str
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class TextRow:
+    """A text of the file; the module's docstring says what each field holds."""
+
+    split: str
+    concept: str
+    language: str
+    source: str
+    reference: str
+    sha256_16: str
+    text: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """What a benchmark file holds, unresolved."""
+
+    name: str
+    version: int
+    rules: Mapping[str, object]
+    sounds: tuple[SoundRow, ...]
+    texts: tuple[TextRow, ...]
+
+    @property
+    def sources(self) -> set[str]:
+        """The keys of ``cacara.sources`` that the rows name."""
+        return ({row.source for row in self.sounds} | {row.source for row in self.texts}) - {OWN}
+
+    def of_split(self, split: str) -> Rows:
+        """Return the rows of one split.
+
+        Raises:
+            ManifestError: There is no such split.
+        """
+        if split not in SPLITS:
+            raise ManifestError(f"there is no split {split!r}; wanted one of {', '.join(SPLITS)}")
+        return dataclasses.replace(
+            self,
+            sounds=tuple(row for row in self.sounds if row.split == split),
+            texts=tuple(row for row in self.texts if row.split == split),
+        )
+
+
+def text_hash(text: str) -> str:
+    """Return the first 16 hex digits of the sha256 of ``text``, NFC-normalised, in UTF-8."""
+    return hashlib.sha256(unicodedata.normalize("NFC", text).encode()).hexdigest()[:16]
+
+
+def file_hash(path: Path) -> str:
+    """Return the sha256 of a file's bytes, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read(path: Path) -> Rows:
+    """Return the rows of a benchmark file.
+
+    Raises:
+        ManifestError: The file cannot be read or a line is malformed (the first is named). Rules over
+            several rows are ``find_problems``' business.
+    """
+    rows, problems = parse(path)
+    if rows is None or problems:
+        raise ManifestError(f"{path}: {problems[0]}")
+    return rows
+
+
+def write(rows: Rows, path: Path) -> None:
+    """Write a benchmark file, sorted, so that the same rows give the same bytes."""
+    write_lines(_canonical_lines(rows), path)
+
+
+def write_lines(lines: Iterable[str], path: Path) -> None:
+    """Write lines beside a file's place, then put them there."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    partial.replace(path)
+
+
+def rows_hash(rows: Rows) -> str:
+    """Return 12 hex digits that change with any row or rule, not with their order or white space."""
+    return hashlib.sha256("\n".join(_canonical_lines(rows)).encode()).hexdigest()[:12]
+
+
+def benchmark_hash(path: Path) -> str:
+    """Return ``rows_hash`` of a file.
+
+    Raises:
+        ManifestError: The file cannot be read or is malformed.
+    """
+    return rows_hash(read(path))
+
+
+def parse(path: Path) -> tuple[Rows | None, list[str]]:
+    """Return what is well-formed, and a problem for every other line; no rows without a header."""
+    header, rows, problems = parse_lines(path, {"sound": SoundRow, "text": TextRow}, optional={"text"})
+    if header is None:
+        return None, problems
+    sounds = tuple(row for row in rows if isinstance(row, SoundRow))
+    texts = tuple(row for row in rows if isinstance(row, TextRow))
+    return Rows(header["benchmark"], header["version"], header["rules"], sounds, texts), problems
+
+
+def parse_lines(
+    path: Path, kinds: Mapping[str, type[Any]], optional: Collection[str] = ()
+) -> tuple[dict[str, Any] | None, list[Any], list[str]]:
+    """Return header and rows of a benchmark file of any kind, and a problem for every line that is neither.
+
+    Args:
+        path: The file.
+        kinds: What ``row`` may say, and the dataclass of strings that such a row becomes.
+        optional: Fields that may be missing.
+
+    Returns:
+        The header, None when there is none; the rows in their order; the problems, each with its line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        return None, [], [f"cannot read the benchmark: {error}"]
+    problems: list[str] = []
+    objects = list(_objects(lines, problems))
+    header = objects[0][1] if objects else {}
+    if {name: type(value) for name, value in header.items()} != {"benchmark": str, "version": int, "rules": dict}:
+        return None, [], [*problems, 'line 1: wanted the header {"benchmark": …, "version": …, "rules": {…}}']
+    rows = []
+    for number, row in objects[1:]:
+        try:
+            rows.append(_from_json(row, kinds, optional))
+        except ManifestError as error:
+            problems.append(f"line {number}: {error}")
+    return header, rows, problems
+
+
+def _objects(lines: Sequence[str], problems: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            problems.append(f"line {number}: not JSON ({error})")
+            continue
+        if isinstance(row, dict):
+            yield number, row
+        else:
+            problems.append(f"line {number}: {line!r:.80} is not an object")
+
+
+def _from_json(row: Mapping[str, Any], kinds: Mapping[str, type[Any]], optional: Collection[str]) -> Any:  # noqa: ANN401
+    kind = str(row.get("row"))
+    if kind not in kinds:
+        raise ManifestError(f"row is {kind!r}; wanted one of {', '.join(kinds)}")
+    fields = {field.name for field in dataclasses.fields(kinds[kind])}
+    values = {name: value for name, value in row.items() if name != "row"}
+    if unknown := sorted(set(values) - fields):
+        raise ManifestError(f"a row {kind!r} has no fields {unknown}; wanted {sorted(fields)}")
+    if missing := sorted(fields - set(values) - set(optional)):
+        raise ManifestError(f"a row {kind!r} lacks the fields {missing}")
+    if wrong := sorted(name for name, value in values.items() if not isinstance(value, str) or not value):
+        raise ManifestError(f"the fields {wrong} of a row {kind!r} must be strings that are not empty")
+    return kinds[kind](**values)
+
+
+def _canonical_lines(rows: Rows) -> list[str]:
+    lines = [
+        *({"row": "sound", **dataclasses.asdict(row)} for row in rows.sounds),
+        *({"row": "text", **_without_none(dataclasses.asdict(row))} for row in rows.texts),
+    ]
+    return sorted_lines(rows.name, rows.version, rows.rules, lines)
+
+
+def sorted_lines(
+    name: str, version: int, rules: Mapping[str, object], rows: Iterable[Mapping[str, object]]
+) -> list[str]:
+    """Return a benchmark file's lines: the header, then the rows, sorted, with sorted keys."""
+
+    def dump(row: Mapping[str, object]) -> str:
+        return json.dumps(row, ensure_ascii=False, sort_keys=True)
+
+    return [dump({"benchmark": name, "version": version, "rules": rules}), *sorted(map(dump, rows))]
+
+
+def _without_none(row: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in row.items() if value is not None}

@@ -1,0 +1,253 @@
+"""How well systems find sounds by text and texts by sound, per language, on the frozen benchmark.
+
+Two directions. ``text_to_audio``: a query is one text, the candidates are all clips of the split,
+relevant are the clips of the text's concept. ``audio_to_text``: a query is a clip, the candidates are
+the distinct texts of one language, relevant are those that were written for the clip's concept; a clip
+whose concept has no text in that language is left out there, and counted.
+
+Every system is measured in four modes: the language given or left to the system's detector, and text
+centred per language or not. The first system, language given and centred, is the one the report is
+about; the others are rows beside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cacara.benchmark.figures import per_language, summary
+from cacara.benchmark.outcome import Outcome, Outcomes, is_other, outcome_of
+from cacara.benchmark.sound_benchmark import Benchmark, Query
+from cacara.search.manifest import Clip
+
+DIRECTIONS = ("text_to_audio", "audio_to_text")
+
+
+class System(Protocol):
+    """Anything that embeds texts and sounds into one space."""
+
+    def encode_text(
+        self, texts: Sequence[str], languages: str | Sequence[str] | None = None, *, centre: bool | None = True
+    ) -> NDArray[np.float32]:
+        """Return float32 ``[N, D]``, L2-normalised; without ``languages`` the system detects them.
+
+        ``centre`` None leaves it to the system whether texts are centred by language.
+        """
+        ...
+
+    def encode_audio(self, waveforms: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return float32 ``[N, D]``, L2-normalised, of float32 mono waveforms ``[samples]``."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Mode:
+    """Whether queries come with their language, and whether text is centred by it; None: as the model has it."""
+
+    language_given: bool = True
+    centred: bool | None = True
+
+
+AS_THE_MODEL_HAS_IT = Mode(True, None)
+MODES = (Mode(True, True), Mode(False, True), Mode(True, False), Mode(False, False))
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """One system in one mode: direction → language → outcome."""
+
+    system: str
+    mode: Mode
+    outcomes: Outcomes
+
+
+Further = Callable[[str, System, Mode], Outcomes]
+"""Measures more directions of a system (its name, itself, the mode), such as those of pictures."""
+
+
+def evaluate(
+    systems: Mapping[str, System],
+    benchmark: Benchmark,
+    waveforms: Sequence[NDArray[np.float32]],
+    *,
+    modes: Sequence[Mode] = MODES,
+    shared_text: bool = False,
+    progress: Callable[[float, str], None] | None = None,
+) -> dict[str, Any]:
+    """Measure systems on a benchmark and return the report; see ``measure`` and ``to_report``."""
+    measured = measure(systems, benchmark, waveforms, modes=modes, shared_text=shared_text, progress=progress)
+    return to_report(measured, benchmark)
+
+
+def measure(
+    systems: Mapping[str, System],
+    benchmark: Benchmark,
+    waveforms: Sequence[NDArray[np.float32]],
+    *,
+    modes: Sequence[Mode] = MODES,
+    shared_text: bool = False,
+    further: Further | None = None,
+    progress: Callable[[float, str], None] | None = None,
+) -> list[Measurement]:
+    """Return every system's outcome in every mode, systems in their order within a mode.
+
+    Args:
+        systems: Name to system, the reported one first.
+        benchmark: A resolved split.
+        waveforms: One float32 mono ``[samples]`` a clip, in the order of ``benchmark.clips``.
+        modes: What to measure, the reported mode first.
+        shared_text: The systems differ in their audio side only, so texts are encoded once, by the first.
+        further: Gives the outcomes of directions beyond sounds and texts.
+        progress: Called with the fraction done in [0, 1] and what is being done.
+
+    Raises:
+        ValueError: There is no system, mode or text, or not one waveform a clip.
+    """
+    if not (systems and modes and benchmark.queries) or len(waveforms) != len(benchmark.clips):
+        raise ValueError(
+            f"{len(systems)} systems, {len(modes)} modes, {len(benchmark.queries)} texts, {len(waveforms)} "
+            f"waveforms of {len(benchmark.clips)} clips; wanted at least one of each, and one waveform a clip"
+        )
+    tell = progress or (lambda fraction, message: None)
+    steps = len(systems) * (1 + len(modes))
+    audio: dict[str, NDArray[np.float32]] = {}
+    for name, system in systems.items():
+        tell(len(audio) / steps, f"{name}: {len(waveforms)} sounds")
+        audio[name] = np.asarray(system.encode_audio(waveforms), dtype=np.float32)
+    languages = _by_language(benchmark.queries, benchmark.clips)
+    measured: list[Measurement] = []
+    for mode in modes:
+        texts: dict[str, NDArray[np.float32]] = {}
+        for name, system in systems.items():
+            tell((len(audio) + len(measured)) / steps, f"{name}: {_describe(mode)}")
+            if not texts or not shared_text:
+                texts = _encode_texts(system, languages, mode)
+            outcomes = _outcomes(languages, texts, benchmark.clips, audio[name])
+            if further is not None:
+                outcomes |= further(name, system, mode)
+            measured.append(Measurement(name, mode, outcomes))
+    tell(1.0, "done")
+    return measured
+
+
+def to_report(measured: Sequence[Measurement], benchmark: Benchmark) -> dict[str, Any]:
+    """Return the JSON-ready report of measurements, the first being the one it is about.
+
+    Percentages throughout. ``mean_other`` is the mean over the languages that are not English; dialects
+    of English are listed under ``directions`` and stand in no mean. ``rows`` has every measurement.
+    """
+    rows = [_row(measurement) for measurement in measured]
+    english_dialects = [code for code in benchmark.languages if code != "en" and not is_other(code)]
+    notes = ["recall@k: at least one relevant candidate among the first k; ties count against the system"]
+    if english_dialects:
+        notes.append(f"dialects of English, in no mean: {', '.join(english_dialects)}")
+    return {
+        "model": measured[0].system,
+        "benchmark": {"name": benchmark.name, "hash": benchmark.hash},
+        "split": benchmark.split,
+        "directions": rows[0]["directions"],
+        "summary": rows[0]["summary"],
+        "rows": rows,
+        "notes": notes,
+    }
+
+
+def write_report(report: Mapping[str, Any], path: Path) -> None:
+    """Write a report as JSON, beside the target first, then in its place."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    text = json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False)
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Language:
+    """The texts of one language, each distinct one once, and which clips are right for them."""
+
+    texts: tuple[str, ...]
+    text_concepts: tuple[str, ...]  # (texts,), several joined with "/"
+    asked: NDArray[np.int64]  # (queries,), position in texts; a text of two concepts is asked twice
+    asked_concepts: tuple[str, ...]  # (queries,)
+    right_clips: NDArray[np.bool_]  # (queries, clips)
+    right_texts: NDArray[np.bool_]  # (clips, texts)
+
+
+def _by_language(queries: Sequence[Query], clips: Sequence[Clip]) -> dict[str, _Language]:
+    grouped: dict[str, set[tuple[str, str]]] = {}
+    for query in queries:
+        grouped.setdefault(query.language, set()).add((query.text, query.concept))
+    clip_concepts = np.array([_concept(clip) for clip in clips])
+    languages = {}
+    for language, pairs in sorted(grouped.items()):
+        named: dict[str, list[str]] = {}
+        for text, concept in sorted(pairs):
+            named.setdefault(text, []).append(concept)
+        texts = {text: position for position, text in enumerate(named)}
+        asked = np.array([texts[text] for text, _ in sorted(pairs)])
+        concepts = tuple(concept for _, concept in sorted(pairs))
+        right_clips = np.array(concepts)[:, None] == clip_concepts[None, :]
+        right_texts = np.zeros((len(clips), len(texts)), dtype=bool)
+        np.logical_or.at(right_texts.T, asked, right_clips)
+        joined = tuple("/".join(concepts) for concepts in named.values())
+        languages[language] = _Language(tuple(texts), joined, asked, concepts, right_clips, right_texts)
+    return languages
+
+
+def _concept(clip: Clip) -> str:
+    return clip.concept or clip.clip_id
+
+
+def _encode_texts(system: System, languages: Mapping[str, _Language], mode: Mode) -> dict[str, NDArray[np.float32]]:
+    embedded = {}
+    for code, language in languages.items():
+        given = code if mode.language_given else None
+        found = system.encode_text(language.texts, given, centre=mode.centred)
+        embedded[code] = np.asarray(found, dtype=np.float32)
+    return embedded
+
+
+def _outcomes(
+    languages: Mapping[str, _Language],
+    texts: Mapping[str, NDArray[np.float32]],
+    clips: Sequence[Clip],
+    audio: NDArray[np.float32],
+) -> dict[str, Mapping[str, Outcome]]:
+    asked: dict[str, Outcome] = {}
+    heard: dict[str, Outcome] = {}
+    clip_ids, clip_concepts = [clip.clip_id for clip in clips], [_concept(clip) for clip in clips]
+    # One product for all languages: many small ones wait for threads longer than they compute.
+    ends = np.cumsum([len(language.texts) for language in languages.values()])
+    by_language = np.split(np.concatenate(list(texts.values())) @ audio.T, ends[:-1])
+    for (code, language), scores in zip(languages.items(), by_language, strict=True):  # scores: (texts, clips)
+        queries = [language.texts[position] for position in language.asked]
+        asked[code] = outcome_of(
+            scores[language.asked], language.right_clips, queries, language.asked_concepts, clip_ids, clip_concepts
+        )
+        heard[code] = outcome_of(
+            scores.T, language.right_texts, clip_ids, clip_concepts, language.texts, language.text_concepts
+        )
+    found = zip(DIRECTIONS, (asked, heard), strict=True)
+    return {name: {code: outcome for code, outcome in rows.items() if len(outcome.ranks)} for name, rows in found}
+
+
+def _row(measurement: Measurement) -> dict[str, Any]:
+    answered = {name: outcomes for name, outcomes in measurement.outcomes.items() if outcomes}
+    return {
+        "system": measurement.system,
+        "language": "given" if measurement.mode.language_given else "detected",
+        "centred": measurement.mode.centred,
+        "summary": {name: summary([outcomes]) for name, outcomes in answered.items()},
+        "directions": {name: per_language([outcomes]) for name, outcomes in answered.items()},
+    }
+
+
+def _describe(mode: Mode) -> str:
+    language = "language given" if mode.language_given else "language detected"
+    return language if mode.centred is None else f"{language}, {'centred' if mode.centred else 'not centred'}"

@@ -1,0 +1,100 @@
+"""What a sound holds and a text names, class by class: coordinates beside the text space that keep classes apart.
+
+The class anchor of ``cacara.model.parts.heads.AnchoredHead`` averages the embeddings of what a classifier hears, as
+ConSE does (Norouzi et al. 2014, arXiv 1312.5650); all animals lie close together there. Asking how probable the very
+classes are that a text names, as direct attribute prediction does (Lampert et al. 2014), tells them apart. Both scores
+are dot products, so both go into one embedding: its part in the text space, and the profile.
+
+* of a text: ``g = softmax(t · e_c / τ)`` over the class names' embeddings ``e_c``, whatever the text's language is;
+* of a sound: ``l = (log(p_c + ε) − μ_c) / √σ_c``, with mean and deviation over the training sounds, whose labels play
+  no part.
+
+Both are taken to the directions in which training sounds differ most, and to unit length. Only classes of the audio
+tower have a profile: a picture's is zero.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cacara.model.config import ProfileConfig
+
+
+class ClassProfile(nn.Module):
+    """The profile's coordinates, put beside embeddings of texts, sounds and pictures."""
+
+    class_embeddings: Tensor
+    log_mean: Tensor
+    log_scale: Tensor
+    basis: Tensor
+
+    def __init__(self, config: ProfileConfig, classes: int, width: int) -> None:
+        """Make it empty; ``fit`` or a checkpoint fills it.
+
+        Args:
+            config: Its size and share.
+            classes: How many classes the audio tower knows.
+            width: Of the text space.
+        """
+        super().__init__()
+        self.config = config
+        self._of_texts_alone = False
+        self.register_buffer("class_embeddings", torch.zeros(classes, width))
+        self.register_buffer("log_mean", torch.zeros(classes))
+        self.register_buffer("log_scale", torch.ones(classes))
+        self.register_buffer("basis", torch.zeros(classes, config.size))
+
+    def fit(self, class_embeddings: Tensor, probabilities: Tensor) -> None:
+        """Take the class names, and the statistics of sounds, as they are.
+
+        Args:
+            class_embeddings: float32 [classes, width], L2-normalised.
+            probabilities: float32 [sounds, classes], each in [0, 1], of at least ``config.size`` sounds.
+        """
+        self.class_embeddings.copy_(class_embeddings)
+        logs = (probabilities.double() + self.config.floor).log()
+        self.log_mean.copy_(logs.mean(0))
+        self.log_scale.copy_(logs.std(0, correction=0).clamp(min=1e-3).sqrt())
+        scaled = (logs - logs.mean(0)) / self.log_scale.double()
+        # The sign of a direction is arbitrary; it falls out of every product.
+        self.basis.copy_(torch.linalg.eigh(scaled.T @ scaled)[1].flip(1)[:, : self.config.size])
+
+    def texts(self, embeddings: Tensor) -> Tensor:
+        """Return texts with their profiles, float32 [texts, width + size], L2-normalised.
+
+        Args:
+            embeddings: float32 [texts, width], L2-normalised, centred.
+        """
+        named = (embeddings @ self.class_embeddings.T / self.config.temperature).softmax(-1)
+        return self._beside(embeddings, named @ self.basis)
+
+    def sounds(self, embeddings: Tensor, probabilities: Tensor) -> Tensor:
+        """Return sounds with their profiles, float32 [sounds, width + size], L2-normalised.
+
+        Args:
+            embeddings: float32 [sounds, width], L2-normalised.
+            probabilities: float32 [sounds, classes], each in [0, 1].
+        """
+        if self._of_texts_alone:
+            return self.without(embeddings)
+        logs = ((probabilities.float() + self.config.floor).log() - self.log_mean) / self.log_scale
+        return self._beside(embeddings, logs @ self.basis)
+
+    def of_texts_alone(self) -> ClassProfile:
+        """Return these profiles with none for sounds; texts stay as they are, so one can see what profiles bring."""
+        made = copy.copy(self)
+        made._of_texts_alone = True
+        return made
+
+    def without(self, embeddings: Tensor) -> Tensor:
+        """Return what has no profile, such as pictures, as wide as what has one: [items, width + size]."""
+        return functional.pad(embeddings, (0, self.config.size))
+
+    def _beside(self, embeddings: Tensor, profiles: Tensor) -> Tensor:
+        share = self.config.share
+        profiles = functional.normalize(profiles, dim=-1)
+        return torch.cat([(1 - share) ** 0.5 * embeddings, share**0.5 * profiles], dim=-1)

@@ -1,0 +1,113 @@
+"""What a model saw of the benchmark in training: a file in its folder, so that reports can tell seen from unseen.
+
+Sounds of the benchmark are never trained on. What a model may have met is words: an audio training on other
+sounds may name a benchmark concept ("a dog barks"), and a text training may hold a benchmark string verbatim.
+Only what concerns the benchmark is written, as concepts and as ``benchmark_file.text_hash`` of strings, so the file
+is small and holds no text of others::
+
+    {"format_version": 1, "benchmark": "3d197a92c307", "concepts": ["dog"], "texts": ["<16 hex>"]}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cacara.benchmark.benchmark_file import Rows, rows_hash, text_hash
+from cacara.errors import CheckpointError
+
+SEEN = "seen.json"
+FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class SeenTexts:
+    """What one model saw.
+
+    Attributes:
+        benchmark: ``benchmark_hash`` of the benchmark that it was compared with.
+        concepts: Benchmark concepts that a caption of its audio training names.
+        texts: ``text_hash`` of the benchmark texts, of both splits, that stand in its text training.
+    """
+
+    benchmark: str
+    concepts: frozenset[str]
+    texts: frozenset[str]
+
+    @classmethod
+    def of_training(cls, benchmark: Rows, texts: Iterable[str], concepts: Iterable[str]) -> SeenTexts:
+        """Return what a training saw of a benchmark.
+
+        Args:
+            benchmark: All rows of the frozen benchmark.
+            texts: Every text that the text side was trained on, in whatever language; others than the benchmark's
+                are passed over. Empty for a frozen text side.
+            concepts: Benchmark concepts that a caption of the audio training names.
+
+        Raises:
+            CheckpointError: A concept is not the benchmark's.
+        """
+        known = {row.concept for row in benchmark.sounds}
+        named = frozenset(concepts)
+        if unknown := sorted(named - known):
+            raise CheckpointError(f"{len(unknown)} concepts are not of {benchmark.name}, first {unknown[0]!r:.80}")
+        hashes = {text_hash(text) for text in texts}
+        return cls(rows_hash(benchmark), named, frozenset(hashes & {row.sha256_16 for row in benchmark.texts}))
+
+    def holds_text(self, text: str) -> bool:
+        """Return whether a text of the benchmark stood verbatim in the text training."""
+        return text_hash(text) in self.texts
+
+    def to_json(self) -> dict[str, object]:
+        """Return a JSON-ready dict, sorted: the same training gives the same bytes."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "benchmark": self.benchmark,
+            "concepts": sorted(self.concepts),
+            "texts": sorted(self.texts),
+        }
+
+    @classmethod
+    def from_json(cls, content: object) -> SeenTexts:
+        """Build it from ``to_json``'s dict.
+
+        Raises:
+            CheckpointError: Another format version, or a field is missing, unknown or of the wrong type.
+        """
+        if not isinstance(content, Mapping) or set(content) != {"format_version", "benchmark", "concepts", "texts"}:
+            found = sorted(content) if isinstance(content, Mapping) else content
+            raise CheckpointError(f"found {found!r:.80}; wanted format_version, benchmark, concepts and texts")
+        if content["format_version"] != FORMAT_VERSION:
+            raise CheckpointError(
+                f"format_version is {content['format_version']!r}; this program reads {FORMAT_VERSION}"
+            )
+        concepts, texts = (_strings(content[name], name) for name in ("concepts", "texts"))
+        if wrong := [text for text in texts if not re.fullmatch("[0-9a-f]{16}", text)]:
+            raise CheckpointError(f"texts holds {wrong[0]!r:.80}; wanted hashes of 16 hex digits")
+        return cls(str(content["benchmark"]), frozenset(concepts), frozenset(texts))
+
+
+def read(folder: Path) -> SeenTexts | None:
+    """Return what the model of a folder saw, or None if the folder does not say.
+
+    Raises:
+        CheckpointError: The file cannot be read or is malformed.
+    """
+    path = folder / SEEN
+    if not path.exists():
+        return None
+    try:
+        return SeenTexts.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _strings(value: object, name: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise CheckpointError(f"{name} is {value!r:.80}; wanted a list of strings")
+    return value

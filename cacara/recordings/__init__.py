@@ -1,0 +1,1 @@
+"""Recordings of any length: search, live listening, speech, and export for linguists."""

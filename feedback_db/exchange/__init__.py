@@ -1,0 +1,1 @@
+"""Feedback in and out: files, journals and datasets on the hub."""

@@ -1,0 +1,1 @@
+"""Feedback records: frozen dataclasses validated on construction."""

@@ -1,0 +1,119 @@
+"""Packed weights: the same answers as the plain layers', for what can be packed, and never those of older weights."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertModel
+
+from cacara.encoders import packed, packed_bert, packed_yamnet
+from cacara.encoders.audio import AudioTower
+from cacara.encoders.packed_bert import PackedBert
+from cacara.encoders.packed_yamnet import PackedYamnet
+from cacara.encoders.yamnet import Yamnet, YamnetConfig
+from cacara.model.parts import lora
+
+pytestmark = pytest.mark.skipif(
+    not packed.available(torch.nn.Linear(1, 1)), reason="torch has no oneDNN here, so nothing is packed"
+)
+
+
+def bert(**changed):
+    torch.manual_seed(0)
+    size = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
+    return BertModel(BertConfig(vocab_size=50, max_position_embeddings=24, **{**size, **changed})).eval()
+
+
+def yamnet(seed=0):
+    torch.manual_seed(seed)
+    network = Yamnet(YamnetConfig(stem_channels=4, blocks=((8, 1), (8, 2), (12, 1), (16, 2)), classes=7)).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.5, 0.5)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
+            torch.nn.init.uniform_(module.bias, -0.5, 0.5)
+    return network
+
+
+@pytest.mark.parametrize("lengths", [[5], [1], [9, 3, 1], [24, 24]])
+def test_a_packed_encoder_reads_texts_as_transformers_does_padding_or_not(lengths):
+    encoder = bert()
+    ids = torch.randint(0, 50, (len(lengths), max(lengths)))
+    mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
+    with torch.inference_mode():
+        plain = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        quick = PackedBert(encoder)(ids, mask).last_hidden_state
+    read = mask.bool()
+    torch.testing.assert_close(quick[read], plain[read], atol=2e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 3, 64])
+def test_a_packed_yamnet_hears_as_the_network_does(count):
+    network = yamnet()
+    patches = torch.randn(count, 96, 64)
+    with torch.inference_mode():
+        for quick, plain in zip(PackedYamnet(network)(patches), network(patches), strict=True):
+            torch.testing.assert_close(quick, plain, atol=2e-5, rtol=1e-5)
+
+
+def test_a_tower_hears_through_packed_layers_and_answers_as_before():
+    tower = AudioTower(yamnet(), "mean")
+    rng = np.random.default_rng(0)
+    sounds = [rng.standard_normal(length).astype(np.float32) for length in (400, 16_000, 90_000)]
+    with torch.inference_mode():
+        for quick, plain in zip(tower.hear(sounds), tower(sounds), strict=True):
+            torch.testing.assert_close(quick, plain, atol=2e-5, rtol=1e-5)
+        assert isinstance(tower._packed.of(tower.network), PackedYamnet)
+        nothing = tower.hear([])
+    assert [part.shape[0] for part in nothing] == [0, 0]
+
+
+def test_weights_that_change_are_packed_anew():
+    network = yamnet()
+    stand_in = packed.StandIn(packed_yamnet.fits, PackedYamnet)
+    patches = torch.randn(2, 96, 64)
+    first = stand_in.of(network)
+    assert stand_in.of(network) is first
+    with torch.no_grad():
+        network.blocks[-1].pointwise.weight.mul_(2)
+        changed = stand_in.of(network)
+        torch.testing.assert_close(changed(patches)[0], network(patches)[0], atol=2e-5, rtol=1e-5)
+        assert not torch.allclose(changed(patches)[0], first(patches)[0], atol=1e-2)
+        network.load_state_dict(yamnet(seed=1).state_dict())
+        torch.testing.assert_close(stand_in.of(network)(patches)[0], network(patches)[0], atol=2e-5, rtol=1e-5)
+
+
+def test_what_training_attaches_is_not_passed_by():
+    network, encoder = yamnet(), bert()
+    voices = packed.StandIn(packed_yamnet.fits, PackedYamnet)
+    texts = packed.StandIn(packed_bert.fits, PackedBert)
+    assert isinstance(voices.of(network), PackedYamnet) and isinstance(texts.of(encoder), PackedBert)
+    lora.attach(network, 2, lambda name: "pointwise" in name)
+    lora.attach(encoder, 2, lambda name: name.endswith("layer.1.output.dense"))
+    assert voices.of(network) is network and texts.of(encoder) is encoder
+
+
+@pytest.mark.parametrize("changed", [{"hidden_act": "relu"}, {"is_decoder": True}])
+def test_another_kind_of_encoder_stays_as_it_is(changed):
+    encoder = bert(**changed)
+    assert packed.StandIn(packed_bert.fits, PackedBert).of(encoder) is encoder
+
+
+def test_other_precisions_stay_as_they_are():
+    half = yamnet().bfloat16()
+    assert packed.StandIn(packed_yamnet.fits, PackedYamnet).of(half) is half
+
+
+def test_where_the_operators_fail_or_err_the_plain_layers_stay(monkeypatch):
+    network = yamnet()
+    for broken in (lambda *given: lambda inputs: inputs * 0, lambda *given: (_ for _ in ()).throw(RuntimeError("no"))):
+        packed.works.cache_clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(packed, "linear", broken)
+            assert packed.StandIn(packed_yamnet.fits, PackedYamnet).of(network) is network
+    packed.works.cache_clear()
+    assert packed.works()
+
+
+def test_packed_layers_refuse_to_begin_in_the_middle():
+    with pytest.raises(ValueError, match="begin at stage 0, found 2"):
+        PackedYamnet(yamnet())(torch.zeros(1, 8, 24, 16), begin=2)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from cacara.benchmark import benchmark_file
+from cacara.errors import ManifestError, SourceError
+from training.data import translations
+from training.data.corpora import qt_messages, rules
+from training.data.translations import Translation
+
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "sounds-v1.jsonl"
+MAGIC = bytes.fromhex("3cb86418caef9c95cd211cbf60a1bddd")
+
+
+def benchmark_names() -> frozenset[str]:
+    return translations.concept_names({row.concept for row in benchmark_file.read(BENCHMARK).sounds})
+
+
+def qt_file(path: Path, messages: list[tuple[str, list[str]]]) -> Path:
+    """A Qt translation with a hash section before the messages, as real ones have."""
+    body = b""
+    for source, forms in messages:
+        for form in forms:
+            text = form.encode("utf-16-be")
+            body += struct.pack(">BI", 3, len(text)) + text
+        body += struct.pack(">BI", 5, 77) + struct.pack(">BI", 8, 0xFFFFFFFF)
+        body += struct.pack(">BI", 6, len(source.encode())) + source.encode() + b"\x01"
+    path.write_bytes(MAGIC + struct.pack(">BI", 0x42, 8) + bytes(8) + struct.pack(">BI", 0x69, len(body)) + body)
+    return path
+
+
+def test_a_qt_translation_gives_its_pairs_and_the_first_plural_form(tmp_path):
+    path = qt_file(
+        tmp_path / "a.qm", [("Two cups", ["Zwei Tassen"]), ("%n cup(s)", ["%n Tasse", "%n Tassen"]), ("x", [])]
+    )
+    assert qt_messages.read(path) == [("Two cups", "Zwei Tassen"), ("%n cup(s)", "%n Tasse")]
+
+
+@pytest.mark.parametrize("content", [b"", b"not Qt", MAGIC + struct.pack(">BI", 0x69, 3) + b"\x03\x00\x00"])
+def test_a_damaged_qt_translation_is_told(tmp_path, content):
+    (tmp_path / "a.qm").write_bytes(content)
+    with pytest.raises(SourceError, match=r"a\.qm cannot be read"):
+        qt_messages.read(tmp_path / "a.qm")
+
+
+def test_pairs_are_collected_normalised_and_unfit_ones_left_out(tmp_path):
+    messages = [("Two  cups", ["Zwei Tassen"]), ("Same", ["Same"]), ("<b>Bold</b>", ["<b>Fett</b>"]), ("12", ["zwölf"])]
+    qt_file(tmp_path / "gcompris_de.qm", messages)
+    qt_file(tmp_path / "gcompris_en_GB.qm", [("Two cups", ["A pair of cups"])])
+    qt_file(tmp_path / "gcompris_pt_BR.qm", [("Two cups", ["Duas xícaras"])])
+    assert translations.collect({"gcompris": tmp_path}) == [
+        Translation("Two cups", "de", "Zwei Tassen", "gcompris"),
+        Translation("Two cups", "pt-BR", "Duas xícaras", "gcompris"),
+    ]
+
+
+def test_the_strict_policy_keeps_out_every_concept_of_the_benchmark_in_any_wording():
+    texts = ("The dogs bark.", "a hornet", "Mice", "a washing machine", "A red chair.", "doggerel", "cathedral")
+    pairs = [Translation(english, "de", f"Satz {number}", "cldr") for number, english in enumerate(texts)]
+    kept = [pair.english for pair in translations.allowed(pairs, "strict", BENCHMARK)]
+    assert kept == ["A red chair.", "doggerel", "cathedral"]
+
+
+@pytest.mark.parametrize(
+    "text", ["dog", "Dogs", "a bulldog", "hot dog", "KITTENS", "cock-a-doodle", "tom-tom", "puppies"]
+)
+def test_a_name_of_a_concept_is_known_in_plural_in_capitals_and_in_a_listed_compound(text):
+    assert translations.names_any(text, benchmark_names())
+
+
+@pytest.mark.parametrize(
+    "text", ["red", "small", "an open book", "a white flag", "poodle", "slot machine", "pineapple"]
+)
+def test_adjectives_of_file_names_and_kinds_with_words_of_their_own_name_no_concept(text):
+    assert not translations.names_any(text, benchmark_names())
+
+
+def test_further_names_are_of_concepts_that_the_benchmark_has():
+    named = {concept for _, (concept, _) in rules.read_table(rules.TABLES / "names.tsv", columns=2)}
+    assert named <= {row.concept for row in benchmark_file.read(BENCHMARK).sounds}
+
+
+def test_the_studio_policy_keeps_out_the_descriptions_of_test_stamps_alone():
+    pairs = [
+        Translation("A dog.", "de", "Ein beliebiger Hund", "tuxpaint"),
+        Translation("dog", "de", "Ein ganz anderer Hund", "cldr"),
+        Translation("A house with a garden", "de", "Ein Haus mit Garten", "tuxpaint"),
+    ]
+    assert translations.allowed(pairs, "studio", BENCHMARK) == pairs[1:]
+
+
+def test_an_unknown_policy_lists_the_known_ones():
+    with pytest.raises(ManifestError, match="unknown policy 'loose'; wanted one of strict, studio"):
+        translations.allowed([], "loose", BENCHMARK)
+
+
+@pytest.mark.weights
+def test_no_benchmark_string_is_among_the_pairs_of_either_policy():
+    from cacara import sources
+    from cacara.benchmark import sound_benchmark
+    from cacara.benchmark.benchmark_file import text_hash
+
+    pairs = translations.collect({key: sources.fetch(key) for key in ("cldr", "tuxpaint")})
+    assert len(pairs) > 200_000
+    keys = sound_benchmark.required_sources(BENCHMARK, "test")
+    test = sound_benchmark.load(BENCHMARK, "test", {key: sources.fetch(key) for key in keys})
+    forbidden = {text_hash(query.text) for query in test.queries}
+    for policy in translations.POLICIES:
+        assert not [p for p in translations.allowed(pairs, policy, BENCHMARK) if text_hash(p.text) in forbidden]
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_every_english_text_of_the_benchmark_names_its_concept(split):
+    from cacara import sources
+    from cacara.benchmark import sound_benchmark
+
+    keys = sound_benchmark.required_sources(BENCHMARK, split)
+    resolved = sound_benchmark.load(BENCHMARK, split, {key: sources.fetch(key) for key in keys})
+    english = [query for query in resolved.queries if query.language == "en"]
+    assert len(english) > 50
+    unnamed = [q.text for q in english if not translations.names_any(q.text, translations.concept_names({q.concept}))]
+    assert unnamed == []

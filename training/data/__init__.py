@@ -1,0 +1,1 @@
+"""Training data: corpora, translations, features, batches, reports and the frozen benchmarks' builders."""

@@ -1,0 +1,239 @@
+"""English texts and their translations out of packages, and which of them a model may see.
+
+A model's text side is trained under one of two policies:
+
+* ``strict``: no pair whose English side names a concept of the test or dev split: ``rules/names.tsv`` says by which
+  names;
+* ``studio``: everything but the descriptions of test stamps; words may be known from lexicons, the
+  benchmark's own strings are left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import random
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from cacara import languages, sources
+from cacara.benchmark import benchmark_file
+from cacara.benchmark.benchmark_file import text_hash
+from cacara.errors import LanguageError, ManifestError, SourceError
+from cacara.sources import texts as source_texts
+from training.data import text_statistics
+from training.data.corpora import freedict, qt_messages, rules
+
+SOURCES = ("cldr", "gcompris", "tuxpaint", "musescore")
+DICTIONARIES = tuple(key for key in sources.SOURCES if key.startswith(freedict.PREFIX))
+ALL_SOURCES = (*SOURCES, *DICTIONARIES)
+CAPTIONS = "audiocaps-texts"
+"""Source of English captions of sounds."""
+COMPOSED = "composed"
+"""The ``source`` of a pair that is made of two words of others."""
+COMPOSABLE = 12
+"""Words that so many languages have are made into pairs of words."""
+COMMON = 4
+"""Of a dictionary only words with translations into so many languages are kept; the others are too rare."""
+POLICIES = ("strict", "studio")
+MAX_WORDS = 40
+_UNFIT = re.compile(r"[<>%;{}|\n]|https?:|&[a-z]+;")
+_ARTICLE = re.compile(r"^(?:an?|the)\s+")
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Translation:
+    """One pair.
+
+    Attributes:
+        english: The English text.
+        language: BCP-47 code of the translation, never English.
+        text: The translation.
+        source: Key of the source it is from.
+    """
+
+    english: str
+    language: str
+    text: str
+    source: str
+
+
+def collect(folders: Mapping[str, Path]) -> list[Translation]:
+    """Return every usable pair of the sources among ``folders``, each once, sorted; see ``COMMON``.
+
+    Pairs with markup or placeholders, very long ones, and translations equal to their source are left out.
+
+    Raises:
+        SourceError: A file is damaged.
+    """
+    readers = {"cldr": _cldr, "gcompris": _gcompris, "tuxpaint": _tuxpaint, "musescore": _musescore}
+    found = set()
+    for key in sorted(set(folders) & {*readers, *DICTIONARIES}):
+        rows = readers[key](folders[key]) if key in readers else freedict.read(key, folders[key])
+        for english, code, text in rows:
+            try:
+                language = languages.normalise(code)
+            except LanguageError:
+                continue
+            pair = Translation(" ".join(english.split()), language, " ".join(text.split()), key)
+            if _usable(pair):
+                found.add(pair)
+    return sorted(_without_rare_words(found))
+
+
+def _without_rare_words(pairs: Collection[Translation]) -> Iterator[Translation]:
+    languages_of: dict[str, set[str]] = {}
+    for pair in pairs:
+        languages_of.setdefault(pair.english, set()).add(pair.language)
+    for pair in pairs:
+        if not pair.source.startswith(freedict.PREFIX) or len(languages_of[pair.english]) >= COMMON:
+            yield pair
+
+
+def allowed(pairs: Sequence[Translation], policy: str, benchmark: Path) -> list[Translation]:
+    """Return the pairs that a policy lets a model see.
+
+    Args:
+        pairs: As ``collect`` returns them.
+        policy: ``strict`` or ``studio``.
+        benchmark: The frozen benchmark.
+
+    Raises:
+        ManifestError: Unknown policy, or the benchmark cannot be read.
+    """
+    if policy not in POLICIES:
+        raise ManifestError(f"unknown policy {policy!r}; wanted one of {', '.join(POLICIES)}")
+    rows = benchmark_file.read(benchmark)
+    test_hashes = {row.sha256_16 for row in rows.texts if row.split == "test"}
+    if policy == "studio":
+        test_english = {row.sha256_16 for row in rows.texts if row.split == "test" and row.language == "en"}
+        return [
+            pair
+            for pair in pairs
+            if not (pair.source == "tuxpaint" and text_hash(pair.english) in test_english)
+            and text_hash(pair.text) not in test_hashes
+        ]
+    hashes = {row.sha256_16 for row in rows.texts}
+    names = concept_names({row.concept for row in rows.sounds})
+    clean = {english for english in {pair.english for pair in pairs} if not names_any(english, names)}
+    return [pair for pair in pairs if pair.english in clean and text_hash(pair.text) not in hashes]
+
+
+def compose(words: Sequence[Translation], count: int, seed: int) -> list[Translation]:
+    """Return pairs of words, "dog" and "guitar" as "dog guitar", in every language that has both.
+
+    Args:
+        words: Pairs of single things.
+        count: How many English texts are made; fewer when too few words are common.
+        seed: Of the choice.
+    """
+    said: dict[str, dict[str, str]] = {}
+    for pair in sorted(words):
+        said.setdefault(pair.english, {}).setdefault(pair.language, pair.text)
+    common = [english for english, texts in said.items() if len(texts) >= COMPOSABLE]
+    rng = random.Random(f"{seed} compose")
+    drawn = {tuple(rng.sample(common, 2)) for _ in range(count if len(common) > 1 else 0)}
+    return [
+        Translation(f"{first} {second}", language, f"{said[first][language]} {said[second][language]}", COMPOSED)
+        for first, second in sorted(drawn)
+        for language in sorted(said[first].keys() & said[second].keys())
+    ]
+
+
+def english_captions(folder: Path, policy: str, benchmark: Path) -> list[str]:
+    """Return AudioCaps' captions that a policy lets a model see, each once, sorted.
+
+    Args:
+        folder: Where the source ``audiocaps-texts`` was fetched to.
+        policy: ``strict`` or ``studio``.
+        benchmark: The frozen benchmark.
+
+    Raises:
+        SourceError: The folder holds no captions.
+        ManifestError: Unknown policy, or the benchmark cannot be read.
+    """
+    captions: set[str] = set()
+    for path in sorted(folder.rglob("train*.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            captions.update(" ".join(row["caption"].split()) for row in csv.DictReader(file) if row.get("caption"))
+    if not captions:
+        raise SourceError(f"{folder} holds no captions; wanted a train*.csv with a column caption")
+    rows = [Translation(caption, "en", caption, CAPTIONS) for caption in sorted(captions)]
+    return [row.english for row in allowed(rows, policy, benchmark)]
+
+
+def concept_names(concepts: Collection[str]) -> frozenset[str]:
+    """Return concepts and the other names for them of ``rules/names.tsv``, in singular and lower case."""
+    names = {singular(concept) for concept in concepts}
+    for _, (concept, further) in rules.read_table(rules.TABLES / "names.tsv", columns=2):
+        if concept in concepts:
+            names.update(singular(name.strip()) for name in further.split(";"))
+    return frozenset(names)
+
+
+def names_any(text: str, names: Collection[str]) -> bool:
+    """Return whether a text holds one of the names as words, in singular or plural."""
+    words = [singular(word) for word in re.findall(r"[^\W\d_]+", text.lower())]
+    longest = max((len(name.split()) for name in names), default=0)
+    spans = (words[i : i + size] for size in range(1, longest + 1) for i in range(len(words) - size + 1))
+    return any(" ".join(span) in names for span in spans)
+
+
+def singular(phrase: str) -> str:
+    """Return a phrase in lower case without its article, each word in singular: ``The dogs`` gives ``dog``."""
+
+    def word(text: str) -> str:
+        irregular = {"mice": "mouse", "geese": "goose", "wolves": "wolf", "oxen": "ox", "calves": "calf"}
+        if text in irregular:
+            return irregular[text]
+        if text.endswith(("ches", "shes", "xes", "sses")):
+            return text[:-2]
+        if text.endswith("ies") and len(text) > 4:
+            return text[:-3] + "y"
+        return text[:-1] if text.endswith("s") and not text.endswith("ss") and len(text) > 3 else text
+
+    return " ".join(word(text) for text in _ARTICLE.sub("", phrase.lower()).split())
+
+
+def _usable(pair: Translation) -> bool:
+    both = (pair.english, pair.text)
+    return (
+        languages.base(pair.language) != "en"
+        and all(text and not _UNFIT.search(text) and len(text.split()) <= MAX_WORDS for text in both)
+        and any(character.isalpha() for character in pair.english)
+        and pair.text.casefold() != pair.english.casefold()
+    )
+
+
+def _cldr(folder: Path) -> Iterator[tuple[str, str, str]]:
+    names = text_statistics.cldr_names(folder)
+    english = names.pop("en")
+    for language, rows in names.items():
+        for symbol, text in rows.items():
+            if symbol in english:
+                yield english[symbol], language, text
+
+
+def _tuxpaint(folder: Path) -> Iterator[tuple[str, str, str]]:
+    root = source_texts.content_folder("tuxpaint", folder)
+    for path in sorted(root.rglob("*.txt")):
+        texts = source_texts.read_stamp_texts(path)
+        for locale, text in texts.items():
+            if locale != "en" and "en" in texts:
+                yield texts["en"], locale, text
+
+
+def _gcompris(folder: Path) -> Iterator[tuple[str, str, str]]:
+    yield from _qt_files(folder, re.compile(r"gcompris_(.+)\.qm$"))
+
+
+def _musescore(folder: Path) -> Iterator[tuple[str, str, str]]:
+    yield from _qt_files(folder, re.compile(r"instruments_(.+)\.qm$"))
+
+
+def _qt_files(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[str, str, str]]:
+    for path in sorted(folder.rglob("*.qm")):
+        if match := pattern.search(path.name):
+            for english, text in qt_messages.read(path):
+                yield english, match[1], text

@@ -1,0 +1,1 @@
+"""Fine-tuning and teaching from feedback, and the gate in front of promotion."""

@@ -1,0 +1,1 @@
+"""Pictures aligned to the frozen text space."""

@@ -1,0 +1,78 @@
+"""What a model's card says of its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cacara import sources
+from cacara.benchmark.image_benchmark import ImageRows
+from cacara.model.parts.heads import ImageHead
+from cacara.search.manifest import Clip
+
+if TYPE_CHECKING:
+    from training.images.alignment import ImageAlignmentOptions
+
+HEADING = "## Pictures"
+
+_TEXT = """\
+{heading}
+
+- **Image tower**: {backbone}, frozen and not in this folder.
+- **In this folder**: the image head ({parameters:,} trained parameters and the embeddings of {classes} ImageNet class
+  names), in half precision. Texts and sounds are those of the model without pictures, bit by bit.
+
+`python -m training image_alignment --recipe {recipe} --base {base} --output runs/images` with seed {seed}, on
+{pictures} pictures of {concepts} concepts with {captions} English captions; no other language, no concept of the test
+or dev split of the sounds, and no sound with a picture was trained on. The benchmark of pictures is {benchmark}.
+
+| source | package | pictures | licence of the package |
+|---|---|---|---|
+{table}
+
+The stamps' copyright file grants the GPL, version 2 or any later, which combines with the licence of these weights.
+
+`python -m cacara evaluate --modality image --split dev --model {base}`; the figures stand in the project's README.
+Photographs of things that ImageNet does not name are found badly.
+"""
+
+
+def add(
+    card: str,
+    options: ImageAlignmentOptions,
+    pictures: Sequence[Clip],
+    benchmark: ImageRows,
+    head: ImageHead,
+    base: str,
+) -> str:
+    """Return a card with a section on pictures at its end; an older one is replaced.
+
+    Args:
+        card: The card of the model that gets the pictures, Markdown.
+        options: What the image head was trained with.
+        pictures: What it was trained on.
+        benchmark: The benchmark of pictures.
+        head: The trained part.
+        base: The model's name.
+    """
+    before = card.split(f"\n{HEADING}\n")[0].rstrip("\n")
+    counts = {key: sum(picture.source == key for picture in pictures) for key in sorted({p.source for p in pictures})}
+    rows = [(key, count, sources.source(key)) for key, count in counts.items()]
+    section = _TEXT.format(
+        heading=HEADING,
+        backbone=options.head.backbone,
+        parameters=sum(parameter.numel() for parameter in head.projection.parameters()),
+        classes=f"{len(head.class_weights):,}",
+        recipe=options.recipe,
+        base=base,
+        seed=options.loop.seed,
+        pictures=len(pictures),
+        concepts=len({picture.concept for picture in pictures}),
+        captions=len({caption for picture in pictures for caption in picture.captions["en"]}),
+        benchmark=f"{benchmark.name}, hash {benchmark.hash}",
+        table="\n".join(
+            f"| {key} | {row.package} {row.version} ({row.client}) | {count} | {row.licence} |"
+            for key, count, row in rows
+        ),
+    )
+    return f"{before}\n\n{section}"

@@ -1,0 +1,1 @@
+"""MLA: language acquirers on a monolingual model."""

@@ -1,0 +1,1 @@
+"""CACARA: sounds aligned to the frozen text space."""

@@ -1,0 +1,1 @@
+"""Studies: ablations and comparisons behind the tables in docs."""

@@ -1,0 +1,1 @@
+"""The text side trained on translations."""

@@ -1,0 +1,1 @@
+"""uCLIP: projectors from unpaired data."""

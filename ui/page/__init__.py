@@ -1,0 +1,1 @@
+"""The page itself: layout, theme, wording and fonts."""

@@ -1,0 +1,150 @@
+"""The whole page: heading, preparation, one tab a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from ui.about import tab as about_tab
+from ui.annotate import tab as annotate_tab
+from ui.compare import tab as compare_tab
+from ui.improve import tab as improve_tab
+from ui.languages import tab as languages_tab
+from ui.map import tab as map_tab
+from ui.models_menu import menu as models_menu
+from ui.page import rendering
+from ui.page.localised import REMEMBER, SPOKEN, Localised
+from ui.page.wording import available, wording
+from ui.recordings import tab as recordings_tab
+from ui.review import tab as review_tab
+from ui.search import endpoints
+from ui.search import tab as search_tab
+from ui.server.bind import bind
+from ui.server.services import Services
+from ui.teach import tab as teach_tab
+
+FOLDER = Path(__file__).parent
+STYLES = [FOLDER / "style.css", *sorted(set(FOLDER.parent.glob("*/style.css")) - {FOLDER / "style.css"})]
+"""The page's style, then what a tab adds in its own folder."""
+ICON = FOLDER / "icon.svg"
+POLLING_SECONDS = 1.0
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+
+
+class Preparation(NamedTuple):
+    """How far the preparation is, as the page shows it."""
+
+    panel: str
+    ended: bool
+    failed: bool
+    languages: list[tuple[str, str]]
+    sees: bool
+    licences: list[tuple[str, str]]
+
+
+def preparation(services: Services, interface: str) -> Preparation:
+    """Return how far the preparation is."""
+    words = wording(interface)
+    status = services.engine.status
+    notice = services.engine.notice if status.phase == "ready" else ""
+    return Preparation(
+        rendering.preparation(status, words) + rendering.banner(notice),
+        status.phase in ("ready", "failed"),
+        status.phase == "failed",
+        search_tab.language_choices(services, words),
+        services.engine.sees,
+        search_tab.licence_choices(services, words),
+    )
+
+
+def prepare_again(services: Services, interface: str) -> Preparation:
+    """Start the preparation anew after a failure, and return how far it is."""
+    services.engine.start()
+    return preparation(services, interface)
+
+
+def feedback_notice(services: Services, interface: str) -> str:
+    """Return why feedback is switched off, as HTML, or nothing when it is on."""
+    problem = services.feedback.problem()
+    return rendering.banner(wording(interface)("flags_off", reason=problem)) if problem else ""
+
+
+def create_app(services: Services) -> gr.Blocks:
+    """Return the app; it starts nothing and reads nothing until somebody opens it.
+
+    Args:
+        services: What every handler works with.
+    """
+    localised = Localised()
+    with gr.Blocks(title="CACARA Studio", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)) as app:
+        with gr.Row(elem_id="top"):
+            localised.make(
+                gr.HTML, {"value": rendering.heading}, elem_id="heading", scale=4, js_on_load=_script("heading.js")
+            )
+            interface = localised.make(
+                gr.Dropdown,
+                {"label": "interface", "value": lambda words: words.code},
+                choices=available(),
+                elem_id="interface",
+                scale=1,
+                min_width=160,
+            )
+            model, answering = models_menu.build(services, localised, interface)
+        models_menu.connect(services, model, answering, interface)
+        notice = gr.HTML(elem_id="notice")
+        panel = gr.HTML(elem_id="preparation")
+        retry = localised.make(gr.Button, {"value": "retry"}, visible=False, elem_id="retry")
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with localised.make(gr.Tab, {"label": "search"}):
+                language, by_picture, licence = search_tab.build(services, localised, interface, answering)
+            map_tab.build(services, localised, interface)
+            compare_tab.build(services, localised, interface, answering)
+            recordings_tab.build(services, localised, interface)
+            annotate_tab.build(services, localised, interface)
+            review_tab.build(services, localised, interface)
+            if services.workshop is not None:
+                teach_tab.build(services, localised, interface, language)
+                improve_tab.build(services, localised, interface)
+            languages_tab.build(services, localised, interface)
+            about_tab.build(services, localised, interface)
+        endpoints.publish(services)
+        timer = gr.Timer(POLLING_SECONDS)
+        told = [panel, timer, retry, language, by_picture, licence]
+        shown: dict[str, Any] = {"inputs": interface, "outputs": told, **QUIET}
+        timer.tick(bind(preparation, services, present=_preparation_updates), **shown)
+        retry.click(bind(prepare_again, services, present=_preparation_updates), **shown)
+        # A tab's own script runs when the tab is first seen, so a link to a campaign is followed here.
+        app.load(_linked_tab, None, tabs, **QUIET)
+        # The page is shown in the visitor's language from the start, and in another when it is chosen.
+        outputs = localised.components
+
+        def speak(code: str) -> list[Any]:
+            return localised.updates(code)
+
+        off = {"fn": bind(feedback_notice, services), "inputs": interface, "outputs": notice, **QUIET}
+        arrived = app.load(speak, interface, outputs, js=SPOKEN, preprocess=False, **QUIET)
+        arrived.then(bind(preparation, services, present=_preparation_updates), **shown)
+        arrived.then(**off)
+        interface.input(speak, interface, outputs, js=REMEMBER, **QUIET).then(**off)
+    return app
+
+
+def _linked_tab(request: gr.Request) -> dict[str, Any]:
+    return gr.update(selected=annotate_tab.TAB) if "campaign" in request.query_params else gr.skip()
+
+
+def _script(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def _preparation_updates(now: Preparation) -> list[Any]:
+    return [
+        now.panel,
+        gr.Timer(active=not now.ended),
+        gr.update(visible=now.failed),
+        gr.update(choices=now.languages),
+        gr.update(visible=now.sees),
+        gr.update(choices=now.licences),
+    ]

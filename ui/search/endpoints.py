@@ -1,0 +1,47 @@
+"""The Search tab's named endpoints: plain JSON values in, plain JSON values out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ui.page.wording import FALLBACK
+from ui.search.actions import search_audio, search_image, search_like, search_text, search_video
+from ui.search.answers import DETECT, TOP_K
+from ui.search.judging import flag, undo
+from ui.search.picture_input import PictureInput
+from ui.search.tab import ONE_AT_A_TIME
+from ui.search.writing_down import write_down
+from ui.server.bind import bind
+from ui.server.services import Services
+
+
+def publish(services: Services) -> None:
+    """Publish the endpoints inside the current ``gr.Blocks``."""
+    gr.api(bind(search_text, services), api_name="search_text", **ONE_AT_A_TIME)
+    gr.api(bind(search_like, services), api_name="search_like", **ONE_AT_A_TIME)
+    gr.api(bind(write_down, services), api_name="write_down", **ONE_AT_A_TIME)
+    gr.api(bind(flag, services), api_name="flag")
+    gr.api(bind(undo, services), api_name="undo")
+    # Through components, not gr.api: these take only files that were uploaded here, never a path.
+    with gr.Group(visible=False):
+        recording = gr.Audio(type="filepath", label="recording")
+        picture = PictureInput(type="filepath", image_mode=None, label="picture")
+        video = gr.File(type="filepath", label="video")
+        told = [
+            gr.Textbox(DETECT, label="language"),
+            gr.Number(TOP_K, precision=0, label="top_k"),
+            gr.Textbox(FALLBACK, label="interface"),
+            gr.Textbox("", label="model"),
+            gr.Textbox("", label="kind"),
+            gr.Textbox("", label="licence"),
+        ]
+        found = gr.JSON(label="found")
+        asked: list[tuple[Any, gr.components.Component]] = [
+            (search_audio, recording),
+            (search_image, picture),
+            (search_video, video),
+        ]
+        for search, query in asked:
+            gr.Button().click(bind(search, services), [query, *told], found, api_name=search.__name__, **ONE_AT_A_TIME)

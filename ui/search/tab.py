@@ -1,0 +1,373 @@
+"""The Search tab: ask in any language, by a sound or by a picture; hear and see what matches; say whether it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+from gradio.blocks import Block
+
+from cacara import languages
+from cacara.errors import CacaraError
+from ui.page import rendering
+from ui.page.localised import Localised
+from ui.page.wording import Wording, wording
+from ui.search import listening_rendering
+from ui.search import live as live_tab
+from ui.search.actions import search_audio, search_image, search_like, search_text, search_video
+from ui.search.answers import DETECT, TOP_K
+from ui.search.judging import flag, undo
+from ui.search.picture_input import PictureInput
+from ui.search.reopening import known_licences, reopened
+from ui.search.writing_down import write_down
+from ui.server.bind import bind
+from ui.server.services import Services
+
+EXAMPLES = (
+    ("de", "der Hund bellt"),
+    ("sw", "mbwa"),
+    ("ko", "개"),
+    ("ar", "قطة"),
+    ("zh", "雷"),
+    ("en", "a fire engine"),
+    ("ru", "корова"),
+    ("ja", "猫が鳴く"),
+    ("pt", "um violino"),
+    ("hi", "बिल्ली"),
+    ("fr", "feux d’artifice"),
+    ("he", "כלב נובח"),
+)
+"""Things people ask for, in many languages and scripts; nothing is promised of their results."""
+
+SCRIPTS = Path(__file__).parent
+ASK_AGAIN = """() => setTimeout(() => {
+    if (document.querySelector("#query textarea").value.trim()) document.querySelector("#search").click();
+}, 50)"""
+ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "model"}
+
+
+def show_text(
+    services: Services,
+    query: str,
+    language: str,
+    interface: str,
+    model: str | None = None,
+    kind: str = "",
+    licence: str = "",
+) -> str:
+    """Return the sounds and pictures found for a text, as HTML."""
+    words = wording(interface)
+    found = search_text(services, query, language, TOP_K, interface, model, kind, licence)
+    names = {code: name for name, code in language_choices(services, words)}
+    return rendering.text_results(found, names, words)
+
+
+def show_audio(
+    services: Services,
+    recording: str | None,
+    language: str,
+    interface: str,
+    model: str | None = None,
+    kind: str = "",
+    licence: str = "",
+) -> tuple[str, str]:
+    """Return the words, pictures and sounds found for a recording, and what is offered if it is speech, as HTML."""
+    found = search_audio(services, recording, language, TOP_K, interface, model, kind, licence)
+    words = wording(interface)
+    offer = listening_rendering.speech_offer(found["words"]["search_id"], words) if found["is_speech"] else ""
+    return rendering.audio_results(found, words), offer
+
+
+def show_image(
+    services: Services,
+    picture: str | None,
+    language: str,
+    interface: str,
+    model: str | None = None,
+    kind: str = "",
+    licence: str = "",
+) -> str:
+    """Return the sounds and pictures found for a picture, as HTML."""
+    found = search_image(services, picture, language, TOP_K, interface, model, kind, licence)
+    return rendering.image_results(found, wording(interface))
+
+
+def show_video(
+    services: Services,
+    video: str | None,
+    language: str,
+    interface: str,
+    model: str | None = None,
+    kind: str = "",
+    licence: str = "",
+) -> str:
+    """Return the sounds and pictures found for a short video, as HTML."""
+    found = search_video(services, video, language, TOP_K, interface, model, kind, licence)
+    return rendering.image_results(found, wording(interface))
+
+
+def show_like(
+    services: Services,
+    clip_id: str,
+    language: str,
+    interface: str,
+    model: str | None = None,
+    kind: str = "",
+    licence: str = "",
+) -> str:
+    """Return the sounds and pictures that are like one of the gallery, as HTML."""
+    found = search_like(services, clip_id, language, TOP_K, interface, model, kind, licence)
+    return rendering.like_results(found, wording(interface))
+
+
+def show_asked(services: Services, asked: str, interface: str, model: str | None = None) -> str:
+    """Return what a link, or the visitor's own list of earlier queries, asks for, as HTML."""
+    again = reopened(services, asked, interface)
+    if again.like:
+        return show_like(services, again.like, again.language, interface, model, again.kind, again.licence)
+    if not again.query:
+        return ""
+    return show_text(services, again.query, again.language, interface, model, again.kind, again.licence)
+
+
+def fields_asked(services: Services, asked: str, interface: str) -> tuple[str, str, str, str]:
+    """Return query, language, kind and licence of what ``show_asked`` shows, for the fields of the page."""
+    again = reopened(services, asked, interface)
+    return again.query, again.language, again.kind, again.licence
+
+
+def show_written(services: Services, search_id: str, language: str, interface: str) -> str:
+    """Return what was said in a recording, or how far the preparation is, as HTML."""
+    words = wording(interface)
+    try:
+        told = write_down(services, search_id, language, interface)
+    except CacaraError as error:
+        return listening_rendering.speech_offer(search_id, words, str(error))
+    if told["phase"] == "preparing":
+        return listening_rendering.speech_progress(search_id, told, words)
+    return listening_rendering.speech_words(search_id, told, words)
+
+
+def language_choices(services: Services, words: Wording, taught: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """Return (name, code) of what a query's language may be set to: detection first, then by own name.
+
+    Args:
+        services: What the handlers work with.
+        words: The interface's words.
+        taught: Languages of models that may still be preparing.
+    """
+    known = [languages.describe(code) for code in dict.fromkeys([*services.engine.languages(), *taught])]
+    named = sorted((f"{each.autonym} · {each.english_name}", each.code) for each in known)
+    return [(words("detect"), DETECT), *named]
+
+
+def licence_choices(services: Services, words: Wording) -> list[tuple[str, str]]:
+    """Return (name, licence) of what may be asked for: any first; no more than that before the gallery is ready."""
+    return [(words("licence_all"), ""), *((licence, licence) for licence in known_licences(services, words))]
+
+
+def kind_choices(words: Wording) -> list[tuple[str, str]]:
+    """Return (name, kind) of what may be asked for."""
+    return [(words("kind_all"), ""), (words("kind_sound"), "sound"), (words("kind_picture"), "picture")]
+
+
+class Parts(NamedTuple):
+    """What the page changes when the model is ready: its languages, whether it sees, the gallery's licences."""
+
+    language: gr.Dropdown
+    by_picture: gr.Column
+    licence: gr.Dropdown
+
+
+def build(services: Services, localised: Localised, interface: gr.Dropdown, model: gr.State) -> Parts:
+    """Build the tab's components and events inside the current ``gr.Tab``.
+
+    Args:
+        services: What the handlers work with.
+        localised: Takes every component that has a text.
+        interface: Holds the code of the interface language.
+        model: Holds the id of the model that answers this visitor.
+
+    Returns:
+        The components whose state depends on the model.
+    """
+    with gr.Row(elem_id="ask"):
+        with gr.Column(scale=3, min_width=300, elem_id="by-text"):
+            text = _build_text(services, localised)
+        with gr.Column(scale=2, min_width=260, elem_id="by-sound"):
+            sound = _build_sound(localised)
+            live_tab.build(services, localised, text.language, interface, model)
+        with gr.Column(scale=2, min_width=260, elem_id="by-picture", visible=False) as by_picture:
+            sight = _build_sight(localised)
+    speech = gr.HTML(elem_id="speech", js_on_load=_script("speech.js"))
+    localised.make(gr.HTML, {"value": rendering.welcome}, elem_id="welcome")
+    results = gr.HTML(
+        elem_id="results",
+        js_on_load=_script("results.js"),
+        server_functions=[bind(each, services, message=True, show=_as_problem) for each in (flag, undo)],
+    )
+    # What a script asks with: it cannot be put into a component of the page without being seen there.
+    carried = gr.Textbox(visible=False)
+    how = [text.language, interface, model, text.kind, text.licence]
+
+    def ask(handler: Callable[..., Any], query: Block) -> dict[str, Any]:
+        shown = bind(handler, services, show=rendering.problem)
+        return {"fn": shown, "inputs": [query, *how], "outputs": results, "api_visibility": "private", **ONE_AT_A_TIME}
+
+    gr.on([text.query.submit, text.search.click], **ask(show_text, text.query))
+    # Another choice asks again, if something is typed.
+    gr.on([text.kind.input, text.licence.input], js=ASK_AGAIN, queue=False, api_visibility="private")
+    text.examples.pick(
+        None,
+        None,
+        [text.query, text.language],
+        js=f"() => [document.querySelector('#examples [data-picked]').dataset.picked, '{DETECT}']",
+        api_visibility="private",
+    ).then(**ask(show_text, text.query))
+    heard = ask(show_audio, sound.recording) | {"outputs": [results, speech]}
+    heard["fn"] = bind(show_audio, services, show=lambda problem: (rendering.problem(problem), ""))
+    gr.on([sound.search.click, sound.recording.stop_recording, sound.recording.upload], **heard)
+    gr.on([sight.search.click, sight.picture.input], **ask(show_image, sight.picture))
+    sight.video.upload(**ask(show_video, sight.video))
+    results.like(**ask(show_like, carried), js="(_, ...how) => [window.cacaraSearch.like, ...how]")
+    speech.write(
+        bind(show_written, services, show=rendering.problem),
+        [carried, text.language, interface],
+        speech,
+        js="(_, ...how) => [window.cacaraSearch.recording, ...how]",
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    fields = [text.query, text.language, text.kind, text.licence]
+    carry = "(_, ...how) => [JSON.stringify(window.cacaraSearch.asked), ...how]"
+    for again in (speech.said, text.history.ask):
+        again(
+            bind(fields_asked, services), [carried, interface], fields, js=carry, queue=False, api_visibility="private"
+        ).then(
+            bind(show_asked, services, show=rendering.problem),
+            [carried, interface, model],
+            results,
+            js=carry,
+            api_visibility="private",
+            **ONE_AT_A_TIME,
+        )
+    text.clear.click(
+        None,
+        None,
+        [*fields, sound.recording, sight.picture, speech, results],
+        js=f"() => ['', '{DETECT}', '', '', null, null, '', '']",
+        api_visibility="private",
+    )
+    return Parts(text.language, by_picture, text.licence)
+
+
+class _Text(NamedTuple):
+    query: gr.Textbox
+    language: gr.Dropdown
+    search: gr.Button
+    clear: gr.Button
+    kind: gr.Dropdown
+    licence: gr.Dropdown
+    examples: gr.HTML
+    history: gr.HTML
+
+
+def _build_text(services: Services, localised: Localised) -> _Text:
+    query = localised.make(
+        gr.Textbox,
+        {"label": "query", "placeholder": "query_placeholder"},
+        lines=1,
+        max_lines=4,
+        elem_id="query",
+        autofocus=True,
+    )
+    with gr.Row(elem_id="how"):
+        language = localised.make(
+            gr.Dropdown,
+            {"label": "language", "choices": lambda words: language_choices(services, words)},
+            value=DETECT,
+            elem_id="language",
+            scale=3,
+            min_width=180,
+        )
+        search = localised.make(
+            gr.Button, {"value": "search"}, variant="primary", elem_id="search", scale=1, min_width=120
+        )
+        clear = localised.make(gr.Button, {"value": "clear"}, elem_id="clear", scale=0, min_width=90)
+    examples = localised.make(
+        gr.HTML,
+        {"value": lambda words: rendering.examples(EXAMPLES, words)},
+        elem_id="examples",
+        js_on_load=_script("examples.js"),
+    )
+    history = localised.make(gr.HTML, {"value": rendering.history}, elem_id="history", js_on_load=_script("asked.js"))
+    with gr.Row(elem_id="filters"):
+        kind = localised.make(
+            gr.Dropdown, {"label": "kind", "choices": kind_choices}, value="", elem_id="kind", min_width=150
+        )
+        licence = localised.make(
+            gr.Dropdown,
+            {"label": "licence", "choices": lambda words: licence_choices(services, words)},
+            value="",
+            elem_id="licence",
+            min_width=150,
+        )
+    return _Text(query, language, search, clear, kind, licence, examples, history)
+
+
+class _Sound(NamedTuple):
+    recording: gr.Audio
+    search: gr.Button
+
+
+def _build_sound(localised: Localised) -> _Sound:
+    recording = localised.make(
+        gr.Audio,
+        {"label": "or_sound"},
+        sources=["microphone", "upload"],
+        type="filepath",
+        editable=False,
+        buttons=[],
+        elem_id="sound",
+    )
+    search = localised.make(gr.Button, {"value": "search_sound"}, elem_id="search-sound")
+    localised.make(
+        gr.Checkbox,
+        {"label": "consent", "info": "consent_info"},
+        elem_id="consent",
+        container=False,
+        interactive=True,
+    )
+    return _Sound(recording, search)
+
+
+class _Sight(NamedTuple):
+    picture: gr.Image
+    search: gr.Button
+    video: gr.UploadButton
+
+
+def _build_sight(localised: Localised) -> _Sight:
+    picture = localised.make(
+        PictureInput,
+        {"label": "or_picture", "placeholder": "picture_hint"},
+        sources=["upload", "webcam"],
+        type="filepath",
+        image_mode=None,
+        buttons=[],
+        height=170,
+        elem_id="picture",
+    )
+    search = localised.make(gr.Button, {"value": "search_picture"}, elem_id="search-picture")
+    video = localised.make(gr.UploadButton, {"label": "search_video"}, file_types=["video"], elem_id="search-video")
+    return _Sight(picture, search, video)
+
+
+def _as_problem(message: str) -> dict[str, str]:
+    return {"problem": message}
+
+
+def _script(name: str) -> str:
+    return (SCRIPTS / name).read_text(encoding="utf-8")

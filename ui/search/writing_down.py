@@ -1,0 +1,62 @@
+"""Writing down what a visitor has said; the same for the page and for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from cacara import languages
+from cacara.errors import QueryError
+from feedback_db.store.recordings import hash_file
+from ui.page.wording import FALLBACK, wording
+from ui.search.answers import DETECT, chosen_language, nearest_language, text
+from ui.server.services import Services
+
+
+def write_down(services: Services, search_id: str, language: str = DETECT, interface: str = FALLBACK) -> dict[str, Any]:
+    """Write down what is said in a recording that was searched with; nothing is kept.
+
+    Whisper is fetched (133 MB) and loaded at the first use. Until it is there the answer is ``preparing``: ask again.
+
+    Args:
+        services: What the handlers work with.
+        search_id: The ``search_id`` of a list of ``/search_audio``.
+        language: BCP-47 code of what is spoken; ``auto`` lets Whisper guess, which often fails on single words.
+        interface: Language of errors.
+
+    Returns:
+        ``phase``, ``preparing`` or ``ready``; ``progress``, how far the preparation is, in words; ``fraction``, the
+        same from 0 to 1, or null; and when it is ready ``words``, ``language`` (BCP-47), ``guessed``,
+        ``probability`` of the guess and ``query_language``: the code for ``/search_text``, ``auto`` where the model has
+        no such language.
+    """
+    from cacara.media import audio
+
+    words = wording(text("interface", interface))
+    given = chosen_language(language)
+    search = services.searches.recall(search_id) if isinstance(search_id, str) else None
+    if search is None or search.recording is None or not search.recording.is_file():
+        raise QueryError(words("speech_forgotten"))
+    if problem := services.dictation.forget_failure():
+        raise QueryError(words("speech_unavailable", reason=problem))
+    transcriber = services.dictation.transcriber()
+    if transcriber is None:
+        status = services.dictation.status
+        return {"phase": "preparing", "progress": status.progress, "fraction": status.fraction}
+    if hash_file(search.recording) != search.recording_sha256:
+        raise QueryError(words("speech_forgotten"))
+    said = transcriber.write_down(audio.load(search.recording).waveform, given)
+    if not said.text:
+        raise QueryError(words("speech_nothing"))
+    known = services.engine.languages()
+    nearest = nearest_language(said.language, known)
+    spoken = {key: value for key, value in dataclasses.asdict(said).items() if key not in ("text", "seconds")}
+    return {
+        "phase": "ready",
+        "progress": "",
+        "fraction": 1.0,
+        "words": said.text,
+        **spoken,
+        "language_name": languages.describe(said.language).autonym,
+        "query_language": nearest if nearest in known else DETECT,
+    }

@@ -1,0 +1,1 @@
+"""The server behind the page: services, admission, permissions, media and background jobs."""

@@ -1,0 +1,154 @@
+"""The sounds and pictures of the gallery over HTTP: by clip id, so that no path is asked for or told."""
+
+from __future__ import annotations
+
+import io
+import logging
+import mimetypes
+import threading
+import urllib.parse
+import wave
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from cacara import sources
+from cacara.errors import CacaraError, SourceError
+from ui.annotate.routes import annotate_routes
+from ui.map.routes import plotly_route
+from ui.page.fonts.routes import font_routes
+from ui.page.wording import FALLBACK, wording
+from ui.recordings.routes import recording_routes
+from ui.review.routes import review_routes
+from ui.server import waveforms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cacara.search.manifest import Clip
+    from ui.server.services import Services
+
+PLAYABLE = frozenset({".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".mp4", ".webm", ".aac"})
+"""Endings that browsers play as they are; other sounds are sent decoded."""
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    # A picture may be an SVG, and one opened by its address must not run scripts here.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "Cache-Control": "private, max-age=3600",
+}
+
+
+_fetching = threading.Lock()
+logger = logging.getLogger(__name__)
+
+
+def sound_url(clip_id: str) -> str:
+    """Return the address of a clip's sound, relative to the page."""
+    return f"media/sound?clip={urllib.parse.quote(clip_id, safe='')}"
+
+
+def picture_url(clip_id: str) -> str:
+    """Return the address of a clip's picture, relative to the page."""
+    return f"media/picture?clip={urllib.parse.quote(clip_id, safe='')}"
+
+
+def waveform_url(clip_id: str) -> str:
+    """Return the address of a drawing of a clip's sound, relative to the page."""
+    return f"media/waveform?clip={urllib.parse.quote(clip_id, safe='')}"
+
+
+def media_routes(services: Services) -> list[Route]:
+    """Return the routes, those of long recordings among them, to be given to the server before Gradio's own."""
+
+    async def sound(request: Request) -> Response:
+        return await run_in_threadpool(_answer, services, request, _sound)
+
+    async def picture(request: Request) -> Response:
+        return await run_in_threadpool(_answer, services, request, _picture)
+
+    async def waveform(request: Request) -> Response:
+        return await run_in_threadpool(_answer, services, request, _waveform)
+
+    return [
+        Route("/media/sound", sound),
+        Route("/media/picture", picture),
+        Route("/media/waveform", waveform),
+        plotly_route(),
+        *recording_routes(services),
+        *annotate_routes(services),
+        *review_routes(services),
+        *font_routes(),
+    ]
+
+
+def _answer(services: Services, request: Request, send: Callable[[Clip], Response]) -> Response:
+    try:
+        clip = services.engine.retriever(wording(FALLBACK)).clip(request.query_params.get("clip", ""))
+        return send(clip)
+    except CacaraError as error:
+        return PlainTextResponse(str(error), status_code=404)
+
+
+def _sound(clip: Clip) -> Response:
+    if clip.kind == "image":
+        return PlainTextResponse(f"{clip.clip_id} is a picture", status_code=404)
+    if not clip.path.is_file():
+        return _gone(clip.path)
+    return _file(clip.path) if clip.path.suffix.lower() in PLAYABLE else _decoded(clip.path)
+
+
+def _waveform(clip: Clip) -> Response:
+    if clip.kind == "image":
+        return PlainTextResponse(f"{clip.clip_id} is a picture", status_code=404)
+    return Response(waveforms.drawing(clip), media_type="image/svg+xml", headers=HEADERS)
+
+
+def _picture(clip: Clip) -> Response:
+    if clip.image_path is None:
+        return PlainTextResponse(f"the clip {clip.clip_id} has no picture", status_code=404)
+    return _file(clip.image_path)
+
+
+def _file(path: Path) -> Response:
+    if not path.is_file():
+        return _gone(path)
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return FileResponse(path, media_type=kind, headers=HEADERS)
+
+
+def _gone(path: Path) -> Response:
+    """Say that a file is no longer there; one of the cache, which may be emptied while the app runs, comes again."""
+    key = sources.holder_of(path)
+    if key is None:
+        return PlainTextResponse("the file is no longer there", status_code=404)
+    if _fetching.acquire(blocking=False):
+        threading.Thread(target=_fetch, args=(key,), name="fetch", daemon=True).start()
+    said = "the file went with the cache and is being fetched again; try again in a minute"
+    return PlainTextResponse(said, status_code=503, headers={"Retry-After": "60"})
+
+
+def _fetch(key: str) -> None:
+    try:
+        sources.fetch(key)
+    except SourceError as error:
+        logger.error("what went with the cache cannot be fetched again: %s", error)
+    finally:
+        _fetching.release()
+
+
+def _decoded(path: Path) -> Response:
+    from cacara.media import audio
+
+    samples = (audio.load(path).waveform.clip(-1, 1) * 32767).astype("<i2")
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(audio.SAMPLE_RATE_HZ)
+        file.writeframes(samples.tobytes())
+    return Response(buffer.getvalue(), media_type="audio/wav", headers=HEADERS)

@@ -1,0 +1,66 @@
+"""Who may do what on this server: the one rule for everything that only its team lead may do."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+
+from cacara.errors import CacaraError
+
+if TYPE_CHECKING:
+    from ui.server.services import Services
+
+
+class PermissionRefusedError(CacaraError):
+    """What was asked for is the team lead's alone, and the token that came with it is not theirs."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Access:
+    """How this server is reached, and by what its team lead is known.
+
+    Attributes:
+        public: Other machines can reach it.
+        admin_token: The team lead's token, or None when the operator set none.
+        login: Visitors can sign in with their account on the Hugging Face Hub.
+    """
+
+    public: bool = False
+    admin_token: str | None = dataclasses.field(default=None, repr=False)
+    login: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether everybody who reaches the page may do everything: only this machine does, and no token is set."""
+        return self.admin_token is None and not self.public
+
+
+def require_admin(services: Services, token: str) -> None:
+    """Return if the token is the team lead's, or none is needed: on a loopback address without a token of the operator.
+
+    Args:
+        services: What the handlers work with; ``services.access`` says how the server is reached.
+        token: What the visitor sent; the empty string when they have none.
+
+    Raises:
+        PermissionRefusedError: It is not; the text says what to do.
+    """
+    access = services.access
+    if access.open:
+        return
+    if access.admin_token is None:
+        raise PermissionRefusedError(
+            "this is the team lead's alone, and this public server has no token for them: found no CACARA_ADMIN_TOKEN "
+            "in its environment, wanted one; set it and start the app again"
+        )
+    # Hashed first, so that the time it takes tells nothing of the token, not even its length.
+    given, wanted = (
+        hashlib.sha256(str(each).encode("utf-8", "replace")).digest() for each in (token, access.admin_token)
+    )
+    if not hmac.compare_digest(given, wanted):
+        found = "another token" if token else "no token"
+        raise PermissionRefusedError(
+            f"this is the team lead's alone: found {found}, wanted the admin token of this server"
+        )

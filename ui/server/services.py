@@ -1,0 +1,92 @@
+"""What the handlers work with, built once by ``app.py`` and handed to every tab."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from feedback_db.exchange.hub import HubSettings, HubStore
+from feedback_db.records.opinions import FeedbackError
+from feedback_db.store.recordings import recordings_folder
+from feedback_db.store.store import Store
+from ui.compare.memory import ComparisonMemory
+from ui.map.desk import MapDesk
+from ui.recordings.library import Recordings
+from ui.search.dictation import Dictation
+from ui.search.searches import SearchMemory
+from ui.server.permissions import Access
+
+if TYPE_CHECKING:
+    from ui.server.startup import Engine
+    from ui.server.workshop import Workshop
+
+OPENING_SECONDS = 5.0
+"""How long a flag waits for a locked database; a person is looking at the button meanwhile."""
+
+
+class Feedback:
+    """The feedback database, opened at the first use and again after a failure: search works without it."""
+
+    def __init__(self, database: Path, dataset: str | None = None) -> None:
+        """Remember where the database is; nothing is opened yet.
+
+        Args:
+            database: The SQLite file; made with its folder when it is first opened.
+            dataset: ``owner/name`` on the Hugging Face Hub, from which the feedback is read back when it is first
+                opened and to which it is pushed; None for none.
+        """
+        self._hub = None if dataset is None else HubSettings(dataset=dataset)
+        self.recordings = recordings_folder(database)
+        self._database = database
+        self._store: Store | None = None
+        self._lock = threading.Lock()
+
+    def store(self) -> Store:
+        """Return the open database.
+
+        Raises:
+            FeedbackError: It cannot be opened for writing; the text says why.
+        """
+        with self._lock:
+            if self._store is None:
+                if self._hub is None:
+                    self._store = Store(self._database, busy_timeout_seconds=OPENING_SECONDS)
+                else:
+                    self._store = HubStore(self._database, self._hub, busy_timeout_seconds=OPENING_SECONDS).store
+            return self._store
+
+    def problem(self) -> str:
+        """Return why feedback cannot be taken now, in one line, or the empty string."""
+        try:
+            self.store()
+        except FeedbackError as error:
+            return str(error)
+        return ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Services:
+    """Everything a handler may need.
+
+    Attributes:
+        engine: Model and gallery, prepared in the background.
+        feedback: Where judgements and consented recordings go.
+        searches: The lists this server has lately shown.
+        comparisons: The comparisons of words this server has lately made.
+        recordings: The long recordings that visitors have opened.
+        maps: The maps that are drawn, and those being made.
+        access: How this server is reached, and who may do what only its team lead may.
+        workshop: Where models are trained; None where they are not.
+    """
+
+    engine: Engine
+    feedback: Feedback
+    searches: SearchMemory = dataclasses.field(default_factory=SearchMemory)
+    comparisons: ComparisonMemory = dataclasses.field(default_factory=ComparisonMemory)
+    dictation: Dictation = dataclasses.field(default_factory=Dictation)
+    recordings: Recordings = dataclasses.field(default_factory=Recordings)
+    maps: MapDesk = dataclasses.field(default_factory=MapDesk)
+    access: Access = dataclasses.field(default_factory=Access)
+    workshop: Workshop | None = None

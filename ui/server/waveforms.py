@@ -1,0 +1,66 @@
+"""A small drawing of each sound: made once, kept in the cache beside the embeddings."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from cacara import sources
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from cacara.search.manifest import Clip
+
+BARS = 96
+HEIGHT = 32
+LOUDEST = 0.05
+"""A sound whose peak is below this is drawn small; others fill the height, as loudness is set by the recording."""
+
+logger = logging.getLogger(__name__)
+
+
+def drawing(clip: Clip) -> str:
+    """Return a clip's waveform as an SVG; the same sound gives the same bytes.
+
+    Raises:
+        AudioError: The sound cannot be read.
+    """
+    path = sources.cache_folder() / "waveforms" / f"{clip.sha256}.svg"
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        pass
+    from cacara.media import audio
+
+    made = draw(audio.peaks(audio.load(clip.path, audio.GALLERY_LIMITS).waveform, BARS))
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(made, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:  # a full disk costs a moment at the next look, nothing else
+        logger.warning("a waveform is not cached: %s", error)
+    return made
+
+
+def draw(peaks: npt.NDArray[np.float32]) -> str:
+    """Return peaks as one path of upright bars.
+
+    Args:
+        peaks: float32 [bars, 2] in [-1, 1]: the lowest and highest sample of each stretch.
+    """
+    middle = HEIGHT / 2
+    loudest = max(float(abs(peaks).max(initial=0.0)), LOUDEST)
+    bars = []
+    for number, (low, high) in enumerate(peaks / loudest):
+        top = middle - max(float(high), 0.0) * (middle - 1)
+        bottom = middle - min(float(low), 0.0) * (middle - 1)
+        bars.append(f"M{3 * number}.5 {min(top, middle - 0.5):.1f}V{max(bottom, middle + 0.5):.1f}")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {3 * len(bars)} {HEIGHT}" preserveAspectRatio="none">'
+        f'<path d="{"".join(bars)}" fill="none" stroke="#000" stroke-width="2"/></svg>\n'
+    )

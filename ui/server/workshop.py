@@ -1,0 +1,189 @@
+"""What the tabs that train work with: the trainings, the models that come of them, and where both read and write."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import logging
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cacara.errors import CacaraError, CheckpointError
+from cacara.model.registry import Registry
+from ui.server.jobs import REPOSITORY, SECRETS, TRAINING, JobError, Jobs
+from ui.teach.taught import TaughtLanguages
+
+if TYPE_CHECKING:
+    from cacara.model.config import ModelConfig
+    from ui.server.services import Services
+
+STATUS_SECONDS = 300.0
+Ask = Callable[[Path], dict[str, Any]]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trainable:
+    """A model that a training may begin with.
+
+    Attributes:
+        model_id: As the model menu has it.
+        name: The model's name.
+        version: The version of its weights.
+        folder: Where it lies.
+        config: What it says of itself.
+    """
+
+    model_id: str
+    name: str
+    version: str
+    folder: Path
+    config: ModelConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Workshop:
+    """Where models are trained.
+
+    Attributes:
+        jobs: The trainings.
+        registry: The promoted models.
+        taught: The languages that were taught here.
+        database: The feedback database's file.
+        gallery: The folder of sounds that the app searches, or None for the default gallery.
+        given: The model that whoever started the app wants to answer, whatever is promoted; None for the promoted one.
+        counting: What of the feedback can be trained on.
+        teachable: Which languages the feedback could teach; None asks the training.
+    """
+
+    jobs: Jobs
+    registry: Registry
+    taught: TaughtLanguages
+    database: Path
+    gallery: Path | None = None
+    given: str | None = None
+    counting: Counting = dataclasses.field(default_factory=lambda: Counting())
+    teachable: Counting = None  # type: ignore[assignment]  # set below, as it asks for the gallery
+
+    def __post_init__(self) -> None:
+        if self.teachable is None:
+            object.__setattr__(self, "teachable", Counting(functools.partial(_ask_teachable, self.gallery)))
+
+    def models(self) -> list[Trainable]:
+        """Return the models that are here: the one the app was started with, the bundled and the promoted ones.
+
+        Raises:
+            RegistryError: The registry's file is damaged.
+        """
+        found = []
+        places = {entry.model_id: entry.folder for entry in self.registry.entries()}
+        if self.given is not None and self.given not in places:
+            places = {self.given: Path(self.given), **places}
+        for model_id, folder in places.items():
+            if config := _config(folder.absolute()):
+                found.append(Trainable(model_id, config.name, config.version, folder.absolute(), config))
+        return found
+
+
+class Counting:
+    """How much feedback can be trained on, as the training itself counts it: slow, so in the background."""
+
+    def __init__(self, ask: Ask | None = None) -> None:
+        """Make one that has counted nothing yet.
+
+        Args:
+            ask: Counts the feedback of a database; None asks ``python -m training feedback_status``.
+        """
+        self._ask = ask or _ask
+        self._lock = threading.Lock()
+        self._key: Hashable = None
+        self._found: dict[str, Any] | None = None
+        self._problem = ""
+        self._busy = False
+
+    def look(self, database: Path, key: Hashable) -> tuple[dict[str, Any] | None, str, bool]:
+        """Return what was counted last, why it could not be, and whether it is being counted.
+
+        Args:
+            database: The feedback database's file.
+            key: Another key means that there is other feedback now, to be counted anew.
+        """
+        with self._lock:
+            if key != self._key and not self._busy:
+                self._key, self._busy = key, True
+                threading.Thread(target=self._count, args=(database,), name="counting", daemon=True).start()
+            return self._found, self._problem, self._busy
+
+    def _count(self, database: Path) -> None:
+        found, problem = None, ""
+        try:
+            found = self._ask(database)
+        except CacaraError as error:
+            problem = str(error)
+        except Exception as error:  # the thread's outermost frame: the tab must not wait for ever
+            logger.exception("the feedback cannot be counted")
+            problem = f"unexpected {type(error).__name__}, see the server's log"
+        with self._lock:
+            self._found, self._problem, self._busy = found or self._found, problem, False
+
+
+def workshop_of(services: Services) -> Workshop:
+    """Return the workshop.
+
+    Raises:
+        JobError: This app was started without one.
+    """
+    if services.workshop is None:
+        raise JobError("this app has no place for trainings; start it with python app.py")
+    return services.workshop
+
+
+def _ask(database: Path) -> dict[str, Any]:
+    return _told(["feedback_status", "--database", str(database.absolute()), "--needed", "{}"])
+
+
+def _ask_teachable(gallery: Path | None, database: Path) -> dict[str, Any]:
+    shown = ["--gallery", str(gallery.absolute())] if gallery else []
+    return _told(["teach_feedback_status", "--database", str(database.absolute()), *shown])
+
+
+def _told(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return what a command of the training says of the feedback."""
+    environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    try:
+        ended = subprocess.run(
+            [*TRAINING, *arguments],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            cwd=REPOSITORY,
+            env=environment,
+            timeout=STATUS_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise JobError(f"the feedback cannot be counted: {error!s:.200}") from error
+    if ended.returncode:
+        lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise JobError((lines or ["the feedback cannot be counted"])[-1][:500])
+    found = json.loads(ended.stdout)
+    if not isinstance(found, dict):
+        raise JobError("the training's count of the feedback is of another form")
+    return found
+
+
+@functools.lru_cache(maxsize=64)
+def _config(folder: Path) -> ModelConfig | None:
+    """Return what a model folder says of itself; None for one that cannot be read, which the log tells."""
+    from cacara.model import checkpoint
+
+    try:
+        return checkpoint.read_config(checkpoint.find(folder))
+    except CheckpointError as error:
+        logger.error("%s", error)
+        return None
