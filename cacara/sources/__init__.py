@@ -8,6 +8,7 @@ from cacara.sources.fetching import (
     fetch_all,
     find,
     holder_of,
+    mirror_folder,
     remove_stale_partials,
     source,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "fetch_all",
     "find",
     "holder_of",
+    "mirror_folder",
     "remove_stale_partials",
     "source",
 ]

