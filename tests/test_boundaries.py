@@ -20,6 +20,22 @@ ALLOWED = {
     "feedback_db": set(),
 }
 OURS = {*ALLOWED, "tests"}
+LAYERS = {
+    "cacara": (
+        ("errors",),
+        ("devices", "languages", "metrics", "offline_page", "working_folders"),
+        ("media", "sources"),
+        ("encoders",),
+        ("model",),
+        ("search",),
+        ("embedding_map", "recordings", "words"),
+        ("benchmark",),
+        ("commands",),
+        ("__main__",),
+    ),
+    "feedback_db": (("errors",), ("records",), ("store",), ("exchange",), ("__init__", "__main__")),
+}
+"""The folders and modules of a package, lowest first: each imports what lies lower, and nothing beside or above it."""
 PRODUCT = sorted(
     [REPOSITORY / "app.py", *(path for package in ALLOWED for path in (REPOSITORY / package).rglob("*.py"))]
 )
@@ -68,6 +84,35 @@ def test_the_import_rule_sees_every_kind_of_import(tmp_path):
     )
     (tmp_path / "made.py").write_text(text)
     assert imported(tmp_path / "made.py") & OURS == {"ui", "training", "app"}
+
+
+def units(path: Path) -> set[str]:
+    """Return the folders and modules of its own package that a file imports, one level deep."""
+    package = name(path).partition("/")[0]
+    found = set()
+    for node in nodes(path):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            steps = node.module.split(".")
+            if steps[0] == package:
+                found |= {steps[1]} if len(steps) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names = (alias.name.split(".") for alias in node.names)
+            found |= {steps[1] for steps in names if steps[0] == package and len(steps) > 1}
+    return found
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_imports_inside_a_package_lead_downwards(package):
+    level = {unit: number for number, layer in enumerate(LAYERS[package]) for unit in layer}
+    present = {path.stem for path in (REPOSITORY / package).iterdir() if path.suffix == ".py" or any(path.glob("*.py"))}
+    assert present - {"__init__"} == level.keys() - {"__init__"}
+    wrong = []
+    for path in PRODUCT:
+        steps = name(path).removesuffix(".py").split("/")
+        if steps[0] == package and steps[1] in level:
+            above = {unit for unit in units(path) & level.keys() if level[unit] >= level[steps[1]]} - {steps[1]}
+            wrong += [f"{name(path)} imports {unit}" for unit in sorted(above)]
+    assert wrong == []
 
 
 def test_sql_stands_in_the_store_only():

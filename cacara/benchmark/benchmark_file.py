@@ -36,12 +36,13 @@ import dataclasses
 import hashlib
 import json
 import os
-import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cacara.errors import ManifestError
+from cacara.errors import CheckpointError, ManifestError
+from cacara.model.seen_texts import SeenTexts
+from cacara.sources.texts import text_hash
 
 SPLITS = ("test", "dev")
 OWN = "own"  # the source of sentences that are ours and so stand in the file
@@ -100,11 +101,6 @@ class Rows:
             sounds=tuple(row for row in self.sounds if row.split == split),
             texts=tuple(row for row in self.texts if row.split == split),
         )
-
-
-def text_hash(text: str) -> str:
-    """Return the first 16 hex digits of the sha256 of ``text``, NFC-normalised, in UTF-8."""
-    return hashlib.sha256(unicodedata.normalize("NFC", text).encode()).hexdigest()[:16]
 
 
 def file_hash(path: Path) -> str:
@@ -244,3 +240,23 @@ def sorted_lines(
 
 def _without_none(row: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in row.items() if value is not None}
+
+
+def seen_of(benchmark: Rows, texts: Iterable[str], concepts: Iterable[str]) -> SeenTexts:
+    """Return what a training saw of a benchmark.
+
+    Args:
+        benchmark: All rows of the frozen benchmark.
+        texts: Every text that the text side was trained on, in whatever language; others than the benchmark's
+            are passed over. Empty for a frozen text side.
+        concepts: Benchmark concepts that a caption of the audio training names.
+
+    Raises:
+        CheckpointError: A concept is not the benchmark's.
+    """
+    known = {row.concept for row in benchmark.sounds}
+    named = frozenset(concepts)
+    if unknown := sorted(named - known):
+        raise CheckpointError(f"{len(unknown)} concepts are not of {benchmark.name}, first {unknown[0]!r:.80}")
+    hashes = {text_hash(text) for text in texts}
+    return SeenTexts(rows_hash(benchmark), named, frozenset(hashes & {row.sha256_16 for row in benchmark.texts}))

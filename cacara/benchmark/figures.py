@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara.benchmark.metrics import bootstrap_interval
 from cacara.benchmark.outcome import NO_LANGUAGE, Outcome, is_other
+from cacara.metrics import bootstrap_interval
 
 RECALL_DEPTHS = (1, 5, 10)
 INTERVAL_DEPTHS = (1, 10)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara.benchmark.metrics import chance_recall_at_k, ranks_of_first_relevant
+from cacara.metrics import chance_recall_at_k, ranks_of_first_relevant
 
 INTERVAL_DEPTH = 10
 """The depth of the recall that gets chance beside it, and of the lists that hubs are counted in."""

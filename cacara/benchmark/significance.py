@@ -21,7 +21,7 @@ import functools
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cacara.benchmark.metrics import bootstrap_interval, sums_and_counts
+from cacara.metrics import bootstrap_interval, sums_and_counts
 
 THROWS = 20_000
 LISTED_CONCEPTS = 14

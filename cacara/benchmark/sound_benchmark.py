@@ -16,22 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from cacara import sources
-from cacara.benchmark.benchmark_file import (
-    OWN,
-    SPLITS,
-    Rows,
-    SoundRow,
-    TextRow,
-    file_hash,
-    parse,
-    read,
-    rows_hash,
-    text_hash,
-)
+from cacara.benchmark.benchmark_file import OWN, SPLITS, Rows, SoundRow, TextRow, file_hash, parse, read, rows_hash
 from cacara.errors import ManifestError
 from cacara.search.gallery import SILENT_STAMPS
 from cacara.search.manifest import Clip
-from cacara.sources.texts import TEXT_READERS, content_folder
+from cacara.sources.texts import TEXT_READERS, content_folder, text_hash
 
 TEST_TEXT_SOURCE = "tuxpaint"
 MIN_TEST_TEXTS = 60

@@ -18,9 +18,9 @@ import numpy as np
 
 from cacara import languages
 from cacara.benchmark.image_benchmark import ImageRow
-from cacara.benchmark.metrics import bootstrap_interval, chance_recall_at_k, ranks_of_first_relevant
 from cacara.errors import LanguageError
 from cacara.media import audio
+from cacara.metrics import bootstrap_interval, chance_recall_at_k, ranks_of_first_relevant
 from cacara.model.model import Cacara
 from cacara.recordings.speech import Transcriber
 from cacara.search.manifest import Clip

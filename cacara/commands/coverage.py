@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cacara import languages
 from cacara.commands.command_line import add_command, require_writable, show_progress, write_whole
-from cacara.errors import CacaraError
+from cacara.errors import CacaraError, LanguageError
 from cacara.languages import coverage
+from cacara.languages.coverage import MIN_TEXTS
+from cacara.sources import texts as source_texts
 
 if TYPE_CHECKING:
     from cacara.languages.coverage import Coverage, Found, Row
@@ -44,7 +47,7 @@ def tabulate(options: argparse.Namespace) -> None:
         require_writable(path)
     config = checkpoint.read_config(checkpoint.find(options.model))
     reports = [_read(path) for path in options.report]
-    texts = coverage.texts_of(sources.fetch_all(["cldr", "tuxpaint"], show_progress))
+    texts = texts_of(sources.fetch_all(["cldr", "tuxpaint"], show_progress))
     cut = _tokenizer(config.text.backbone)
     table = coverage.build(config.name, config.text.backbone, config.languages, texts, cut, reports)
     if options.json:
@@ -140,3 +143,33 @@ def _tokenizer(backbone: str) -> Callable[[Sequence[str]], list[tuple[int, int]]
         return [(len(own) - own.count(mark), own.count(tokenizer.unk_token_id)) for own in ids]
 
     return cut
+
+
+def texts_of(folders: Mapping[str, Path]) -> dict[str, list[str]]:
+    """Return language to texts: names of emoji, and Tux Paint's descriptions where those are fewer than ``MIN_TEXTS``.
+
+    Args:
+        folders: Where ``cldr`` and ``tuxpaint`` were fetched to.
+    """
+    found: dict[str, list[str]] = {}
+    for path in sorted(source_texts.content_folder("cldr", folders["cldr"]).glob("*/annotations.json")):
+        rows = json.loads(path.read_text(encoding="utf-8"))["annotations"].get("annotations", {})
+        names = [entry["tts"][0].strip() for entry in rows.values() if entry.get("tts")]
+        if (code := _code(path.parent.name)) is not None:
+            found.setdefault(code, names)
+            if code == "zh":  # CLDR's own default, which has no folder of its own
+                found.setdefault("zh-Hans", names)
+    few = {code for code, names in found.items() if len(names) < MIN_TEXTS}
+    described: dict[str, list[str]] = {}
+    for path in sorted(source_texts.content_folder("tuxpaint", folders["tuxpaint"]).rglob("*.txt")):
+        for locale, text in source_texts.read_stamp_texts(path).items():
+            if (code := _code(locale)) is not None and (code not in found or code in few):
+                described.setdefault(code, []).append(text)
+    return found | {code: names for code, names in described.items() if len(names) >= MIN_TEXTS}
+
+
+def _code(locale: str) -> str | None:
+    try:
+        return languages.normalise(locale)
+    except LanguageError:
+        return None

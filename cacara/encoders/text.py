@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from cacara import devices, sources
 from cacara.encoders import hub_text, packed, packed_bert
+from cacara.encoders.config import TextConfig
 from cacara.errors import CheckpointError
-from cacara.model.config import TextConfig
 from cacara.sources.clients import Report, silent
 from cacara.sources.converters import e5, minilm
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cacara import sources
+from cacara.encoders.config import TextConfig
 from cacara.encoders.text import TextTower
 from cacara.errors import SourceError
-from cacara.model.config import TextConfig
 from cacara.sources.clients import Report, silent
 
 NAME = "use-multilingual-3"

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from cacara import languages
-from cacara.errors import CacaraError, LanguageError
+from cacara.errors import CacaraError
 from cacara.languages.encoder_languages import ENCODER_SOURCE as ENCODER_SOURCE
 from cacara.languages.encoder_languages import TRAINED_ON as TRAINED_ON
-from cacara.sources import texts as source_texts
 
 PATH = Path(__file__).with_name("coverage.json")
 MIN_TEXTS = 20
@@ -152,7 +151,7 @@ def build(
         model: The model's name.
         encoder: Its text encoder's.
         codes: The languages that it knows; those of the reports come in too.
-        texts: Language to texts in it, see ``texts_of``.
+        texts: Language to texts in it, see ``cacara.commands.coverage.texts_of``.
         cut: The encoder's tokenizer.
         reports: Of ``python -m cacara evaluate --json``, at most one a split, all of this model.
 
@@ -168,39 +167,9 @@ def build(
     return Coverage(model, encoder, benchmark, tuple(sorted(rows, key=lambda row: (row.name, row.code))))
 
 
-def texts_of(folders: Mapping[str, Path]) -> dict[str, list[str]]:
-    """Return language to texts: names of emoji, and Tux Paint's descriptions where those are fewer than ``MIN_TEXTS``.
-
-    Args:
-        folders: Where ``cldr`` and ``tuxpaint`` were fetched to.
-    """
-    found: dict[str, list[str]] = {}
-    for path in sorted(source_texts.content_folder("cldr", folders["cldr"]).glob("*/annotations.json")):
-        rows = json.loads(path.read_text(encoding="utf-8"))["annotations"].get("annotations", {})
-        names = [entry["tts"][0].strip() for entry in rows.values() if entry.get("tts")]
-        if (code := _code(path.parent.name)) is not None:
-            found.setdefault(code, names)
-            if code == "zh":  # CLDR's own default, which has no folder of its own
-                found.setdefault("zh-Hans", names)
-    few = {code for code, names in found.items() if len(names) < MIN_TEXTS}
-    described: dict[str, list[str]] = {}
-    for path in sorted(source_texts.content_folder("tuxpaint", folders["tuxpaint"]).rglob("*.txt")):
-        for locale, text in source_texts.read_stamp_texts(path).items():
-            if (code := _code(locale)) is not None and (code not in found or code in few):
-                described.setdefault(code, []).append(text)
-    return found | {code: names for code, names in described.items() if len(names) >= MIN_TEXTS}
-
-
 def is_spaced(script: str) -> bool:
     """Return whether a script puts spaces between words."""
     return script not in _UNSPACED_SCRIPTS
-
-
-def _code(locale: str) -> str | None:
-    try:
-        return languages.normalise(locale)
-    except LanguageError:
-        return None
 
 
 def _row(code: str, texts: Sequence[str], cut: Cut, found: Mapping[str, Mapping[str, Found]]) -> Row:

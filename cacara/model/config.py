@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from cacara.encoders.config import TextConfig
 from cacara.errors import CheckpointError
 
 FORMAT_VERSION = 1
@@ -17,24 +18,6 @@ DEFAULT_MODEL = "cacara-studio"
 """The bundled model that is used where none is named."""
 
 _JSON_TYPES: Mapping[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
-
-
-@dataclasses.dataclass(frozen=True)
-class TextConfig:
-    """The frozen text tower.
-
-    Attributes:
-        backbone: A name of ``backbones.text.BACKBONES``, a folder, or a hub id.
-        prefix: Put before every text, as the backbone was trained.
-        max_tokens: Longer texts are cut, special tokens included.
-    """
-
-    backbone: str
-    prefix: str
-    max_tokens: int
-
-    def __post_init__(self) -> None:
-        _at_least("max_tokens", self.max_tokens, 3)  # begin, end and one piece of a word
 
 
 @dataclasses.dataclass(frozen=True)

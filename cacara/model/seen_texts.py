@@ -2,7 +2,7 @@
 
 Sounds of the benchmark are never trained on. What a model may have met is words: an audio training on other
 sounds may name a benchmark concept ("a dog barks"), and a text training may hold a benchmark string verbatim.
-Only what concerns the benchmark is written, as concepts and as ``benchmark_file.text_hash`` of strings, so the file
+Only what concerns the benchmark is written, as concepts and as ``sources.texts.text_hash`` of strings, so the file
 is small and holds no text of others::
 
     {"format_version": 1, "benchmark": "3d197a92c307", "concepts": ["dog"], "texts": ["<16 hex>"]}
@@ -13,11 +13,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from cacara.benchmark.benchmark_file import Rows, rows_hash, text_hash
 from cacara.errors import CheckpointError
+from cacara.sources.texts import text_hash
 
 SEEN = "seen.json"
 FORMAT_VERSION = 1
@@ -36,26 +36,6 @@ class SeenTexts:
     benchmark: str
     concepts: frozenset[str]
     texts: frozenset[str]
-
-    @classmethod
-    def of_training(cls, benchmark: Rows, texts: Iterable[str], concepts: Iterable[str]) -> SeenTexts:
-        """Return what a training saw of a benchmark.
-
-        Args:
-            benchmark: All rows of the frozen benchmark.
-            texts: Every text that the text side was trained on, in whatever language; others than the benchmark's
-                are passed over. Empty for a frozen text side.
-            concepts: Benchmark concepts that a caption of the audio training names.
-
-        Raises:
-            CheckpointError: A concept is not the benchmark's.
-        """
-        known = {row.concept for row in benchmark.sounds}
-        named = frozenset(concepts)
-        if unknown := sorted(named - known):
-            raise CheckpointError(f"{len(unknown)} concepts are not of {benchmark.name}, first {unknown[0]!r:.80}")
-        hashes = {text_hash(text) for text in texts}
-        return cls(rows_hash(benchmark), named, frozenset(hashes & {row.sha256_16 for row in benchmark.texts}))
 
     def holds_text(self, text: str) -> bool:
         """Return whether a text of the benchmark stood verbatim in the text training."""

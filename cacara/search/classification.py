@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cacara import languages
-from cacara.benchmark.metrics import bootstrap_interval, wilson_interval
 from cacara.errors import LanguageError, ManifestError
+from cacara.metrics import bootstrap_interval, wilson_interval
 
 ACCURACY_DEPTHS = (1, 5)
 PREDICTIONS_KEPT = 5

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,6 +12,11 @@ from cacara import languages
 from cacara.errors import LanguageError
 
 _CONTENT_FOLDERS = {"tuxpaint": "usr/share/tuxpaint/stamps", "cldr": "package/annotations"}
+
+
+def text_hash(text: str) -> str:
+    """Return the first 16 hex digits of the sha256 of ``text``, NFC-normalised, in UTF-8."""
+    return hashlib.sha256(unicodedata.normalize("NFC", text).encode()).hexdigest()[:16]
 
 
 def content_folder(source: str, folder: Path) -> Path:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara.benchmark import metrics
+from cacara import metrics
 from cacara.errors import CacaraError, GalleryError
 from cacara.model.model import TEXTS_AT_ONCE
 from cacara.sources.converters.e5 import NAME as E5

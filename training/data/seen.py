@@ -34,4 +34,4 @@ def seen_in_training(benchmark: Path, clips: Sequence[Clip], texts: Iterable[str
         names = concept_names({concept})
         if any(names_any(caption, names) for caption in naming):
             seen.append(concept)
-    return SeenTexts.of_training(rows, texts, seen)
+    return benchmark_file.seen_of(rows, texts, seen)

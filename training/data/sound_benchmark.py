@@ -16,10 +16,11 @@ from pathlib import Path
 
 from cacara import languages, sources
 from cacara.benchmark import benchmark_file, sound_benchmark
-from cacara.benchmark.benchmark_file import OWN, Rows, SoundRow, TextRow, file_hash, text_hash
+from cacara.benchmark.benchmark_file import OWN, Rows, SoundRow, TextRow, file_hash
 from cacara.errors import LanguageError, ManifestError
 from cacara.search.manifest import Clip
 from cacara.sources import texts as source_texts
+from cacara.sources.texts import text_hash
 from training.data.corpora import collect, rules
 from training.data.corpora.fingerprint import COPY_SIMILARITY, Fingerprint, fingerprint
 

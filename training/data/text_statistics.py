@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from cacara import languages
-from cacara.benchmark.benchmark_file import text_hash
 from cacara.encoders.text import TextTower
 from cacara.errors import LanguageError, SourceError
 from cacara.model.parts.heads import LanguageCentring
 from cacara.sources import texts as source_texts
+from cacara.sources.texts import text_hash
 from training.data import cached_arrays
 
 FORMAT = 1

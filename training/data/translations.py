@@ -19,9 +19,9 @@ from pathlib import Path
 
 from cacara import languages, sources
 from cacara.benchmark import benchmark_file
-from cacara.benchmark.benchmark_file import text_hash
 from cacara.errors import LanguageError, ManifestError, SourceError
 from cacara.sources import texts as source_texts
+from cacara.sources.texts import text_hash
 from training.data import text_statistics
 from training.data.corpora import freedict, qt_messages, rules
 

@@ -343,7 +343,7 @@ def _seen(base: Path, benchmark_path: Path, rows: Sequence[Row], galleries: Mapp
     every = benchmark_file.read(benchmark_path)
     known = {row.concept for row in every.sounds}
     judged = _judged_names(rows, galleries) & known
-    said = SeenTexts.of_training(every, [row.text for row in rows if row.text], judged)
+    said = benchmark_file.seen_of(every, [row.text for row in rows if row.text], judged)
     return dataclasses.replace(said, concepts=said.concepts | before.concepts, texts=said.texts | before.texts)
 
 

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara.benchmark.metrics import ranks_of_first_relevant
 from cacara.benchmark.significance import Difference, holm, paired_difference
+from cacara.metrics import ranks_of_first_relevant
 from training.run_folder import replace_text
 
 GATE = "gate.json"

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from cacara import sources
 from cacara.benchmark import benchmark_file, image_benchmark
-from cacara.benchmark.benchmark_file import text_hash
 from cacara.model.model import Cacara
 from cacara.search.manifest import Clip
 from cacara.sources import texts as source_texts
+from cacara.sources.texts import text_hash
 from training.data import corpora, features, translations
 from training.data.features import Features, ViewOptions
 from training.data.translations import Translation

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from cacara import sources
 from cacara.benchmark import image_benchmark, sound_benchmark, sound_retrieval
 from cacara.benchmark.figures import RECALL_DEPTHS, rounded
-from cacara.benchmark.metrics import bootstrap_interval
 from cacara.benchmark.outcome import Outcomes
 from cacara.benchmark.significance import Difference, paired_difference
 from cacara.benchmark.sound_benchmark import Benchmark, Query
 from cacara.benchmark.sound_retrieval import Mode
 from cacara.media import audio, images
+from cacara.metrics import bootstrap_interval
 from cacara.model.model import Cacara
 
 log = logging.getLogger(__name__)

@@ -30,7 +30,6 @@ from cacara.errors import ManifestError
 from cacara.model import checkpoint, seen_texts, training_facts
 from cacara.model.model import Cacara
 from cacara.model.parts import lora
-from cacara.model.seen_texts import SeenTexts
 from cacara.model.training_facts import TrainingFacts
 from training import loop, run_folder
 from training.data import cached_arrays, text_statistics, translations
@@ -357,7 +356,7 @@ def write(
     config = dataclasses.replace(checkpoint.read_config(base), name=options.name, version=options.version)
     before = seen_texts.read(base)
     texts = {text for pair in pairs for text in (pair.english, pair.text)} | set(captions)
-    statement = SeenTexts.of_training(benchmark, texts, before.concepts if before else ())
+    statement = benchmark_file.seen_of(benchmark, texts, before.concepts if before else ())
     halves = {name: value.half() for name, value in updates.items()}
     card = text_card.render(base, config, options, pairs, len(captions), halves)
     own = TrainingFacts(translations=len(pairs), minutes=minutes)

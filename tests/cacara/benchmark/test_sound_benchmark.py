@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cacara.benchmark.benchmark_file import Rows, SoundRow, TextRow, benchmark_hash, file_hash, read, text_hash, write
+from cacara.benchmark.benchmark_file import Rows, SoundRow, TextRow, benchmark_hash, file_hash, read, write
 from cacara.benchmark.sound_benchmark import MIN_TEST_TEXTS, find_problems, load, required_sources
 from cacara.errors import ManifestError
-from cacara.sources.texts import CldrTexts, TuxPaintTexts
+from cacara.sources.texts import CldrTexts, TuxPaintTexts, text_hash
 
 DOG = {"en": "A dog.", "pt_BR": "Um cão.", "sr@latin": "Pas."}
 

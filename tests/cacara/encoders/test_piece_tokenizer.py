@@ -5,7 +5,7 @@ import pytest
 from cacara import sources
 from cacara.encoders import piece_tokenizer
 from cacara.errors import CheckpointError
-from cacara.sources.converters import e5
+from cacara.sources.converters import e5, pieces
 from training.data import text_statistics
 
 SPECIAL = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>", "mask": "<mask>"}
@@ -15,7 +15,7 @@ PIECES = ["<s>", "<pad>", "</s>", "<unk>", "▁dog", "▁cat", "▁", "d", "o", 
 @pytest.fixture
 def place(tmp_path):
     scores = [0.0] * 4 + [-1.0, -1.5, -2.0, -3.0, -3.0, -3.0, 0.0]
-    (tmp_path / piece_tokenizer.FILE).write_bytes(piece_tokenizer.model(PIECES, scores, SPECIAL, b""))
+    (tmp_path / pieces.FILE).write_bytes(pieces.model(PIECES, scores, SPECIAL, b""))
     return tmp_path
 
 
@@ -46,17 +46,17 @@ def test_a_batch_is_padded_and_cut_short(place):
 def test_everyone_shares_one_tokenizer_until_its_file_changes(place):
     first = piece_tokenizer.of(str(place))
     assert piece_tokenizer.of(str(place)) is first
-    path = place / piece_tokenizer.FILE
-    path.write_bytes(piece_tokenizer.model(PIECES[:4] + ["▁cat"] + PIECES[-1:], [0.0] * 6, SPECIAL, b""))
+    path = place / pieces.FILE
+    path.write_bytes(pieces.model(PIECES[:4] + ["▁cat"] + PIECES[-1:], [0.0] * 6, SPECIAL, b""))
     assert piece_tokenizer.of(str(place))("cat")["input_ids"] == [0, 4, 2]
 
 
 def test_a_damaged_file_and_missing_pieces_are_told(place):
-    (place / piece_tokenizer.FILE).write_bytes(b"no pieces")
+    (place / pieces.FILE).write_bytes(b"no pieces")
     with pytest.raises(CheckpointError, match="cannot be (read|loaded)"):
         piece_tokenizer.of(str(place))
     with pytest.raises(ValueError, match="'<mask>' is not among the pieces"):
-        piece_tokenizer.model(PIECES[:-1], [0.0] * 10, SPECIAL, b"")
+        pieces.model(PIECES[:-1], [0.0] * 10, SPECIAL, b"")
 
 
 @pytest.mark.weights

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from cacara.commands.coverage import texts_of
 from cacara.errors import CacaraError
 from cacara.languages import coverage
 from cacara.languages.coverage import Coverage, Found
@@ -78,7 +79,7 @@ def test_texts_come_from_cldr_and_where_it_has_none_from_tux_paint(tmp_path):
     for number in range(20):
         lines = ["A dog.", "sw.utf8=Mbwa.", "pt_PT.utf8=Um cão.", "ach.utf8=Gwok.", "??.utf8=x"]
         (folders["tuxpaint"] / f"{number}.txt").write_text("\n".join(lines), encoding="utf-8")
-    texts = coverage.texts_of(folders)
+    texts = texts_of(folders)
     assert texts["sw"] == ["mbwa"] * 30 and texts["pt-PT"] == ["Um cão."] * 20
     assert texts["ach"] == ["Gwok."] * 20 and texts["en"] == ["A dog."] * 20
     assert set(texts) == {"sw", "pt-PT", "ach", "en"}

@@ -23,7 +23,9 @@ def given(tmp_path, monkeypatch, tiny_text_folder):
     monkeypatch.setattr(checkpoint, "find", lambda name: tmp_path)
     monkeypatch.setattr(checkpoint, "read_config", lambda folder: config)
     monkeypatch.setattr(sources, "fetch_all", lambda keys, report: {})
-    monkeypatch.setattr(coverage, "texts_of", lambda folders: {"de": ["hund katze"] * 20, "en": ["dog wolf"] * 20})
+    monkeypatch.setattr(
+        coverage_commands, "texts_of", lambda folders: {"de": ["hund katze"] * 20, "en": ["dog wolf"] * 20}
+    )
     return tmp_path
 
 

@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from cacara.benchmark.benchmark_file import Rows, SoundRow, TextRow, rows_hash, text_hash
+from cacara.benchmark import benchmark_file
+from cacara.benchmark.benchmark_file import Rows, SoundRow, TextRow, rows_hash
 from cacara.errors import CheckpointError
 from cacara.model import seen_texts
-from cacara.model.seen_texts import SEEN, SeenTexts
+from cacara.model.seen_texts import SEEN
+from cacara.sources.texts import text_hash
 
 ROWS = Rows(
     "tiny",
@@ -25,7 +27,7 @@ ROWS = Rows(
 
 
 def test_only_what_is_the_benchmarks_is_kept_as_hashes():
-    seen = SeenTexts.of_training(ROWS, ["pluie e\u0301", "some other text", "a dog"], ["dog"])
+    seen = benchmark_file.seen_of(ROWS, ["pluie e\u0301", "some other text", "a dog"], ["dog"])
     assert seen.texts == {text_hash("pluie é")}  # the same letters, spelled in another way
     assert seen.holds_text("pluie é") and not seen.holds_text("A dog.")
     assert (seen.concepts, seen.benchmark) == ({"dog"}, rows_hash(ROWS))
@@ -33,11 +35,11 @@ def test_only_what_is_the_benchmarks_is_kept_as_hashes():
 
 def test_a_concept_that_is_not_the_benchmarks_is_refused():
     with pytest.raises(CheckpointError, match="1 concepts are not of tiny, first 'whale'"):
-        SeenTexts.of_training(ROWS, [], ["whale"])
+        benchmark_file.seen_of(ROWS, [], ["whale"])
 
 
 def test_what_is_written_is_read_again(tmp_path):
-    seen = SeenTexts.of_training(ROWS, ["A dog."], ["rain", "dog"])
+    seen = benchmark_file.seen_of(ROWS, ["A dog."], ["rain", "dog"])
     (tmp_path / SEEN).write_text(json.dumps(seen.to_json()))
     assert seen_texts.read(tmp_path) == seen
     assert seen.to_json()["concepts"] == ["dog", "rain"]
@@ -71,7 +73,7 @@ def test_a_checkpoint_carries_the_statement_and_is_replaced_with_it(tiny_model, 
     from cacara.model import checkpoint
 
     folder = tmp_path / "model"
-    seen = SeenTexts.of_training(ROWS, ["A dog."], [])
+    seen = benchmark_file.seen_of(ROWS, ["A dog."], [])
     checkpoint.save(folder, tiny_model.config, tiny_model.head, tiny_model.centring, "# card", seen=seen)
     assert seen_texts.read(folder) == seen
     assert checkpoint.find(folder) == folder

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from cacara.benchmark.metrics import wilson_interval
 from cacara.errors import LanguageError, ManifestError
+from cacara.metrics import wilson_interval
 from cacara.search.classification import Labels, classify, read_labels, read_truth, to_csv, to_report, truth_of_folders
 
 AXES = {"dog": 0, "hound": 0, "cat": 1, "owl": 2, "Hund": 0, "Katze": 2, "Eule": 1}

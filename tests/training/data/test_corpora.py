@@ -11,9 +11,10 @@ import pytest
 import soundfile
 
 from cacara.benchmark import benchmark_file
-from cacara.benchmark.benchmark_file import Rows, SoundRow, TextRow, file_hash, text_hash
+from cacara.benchmark.benchmark_file import Rows, SoundRow, TextRow, file_hash
 from cacara.errors import ManifestError, SourceError
 from cacara.media import audio
+from cacara.sources.texts import text_hash
 from training.data.corpora import check_leakage, collect, rules, train_clips
 from training.data.corpora.fingerprint import COPY_SIMILARITY, DUPLICATE_SIMILARITY, fingerprint
 from training.data.corpora.packages import PACKAGES

@@ -3,8 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from cacara.benchmark import benchmark_file
-from cacara.benchmark.benchmark_file import rows_hash, text_hash
+from cacara.benchmark.benchmark_file import rows_hash
 from cacara.search.manifest import Clip
+from cacara.sources.texts import text_hash
 from training.data.seen import seen_in_training
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "sounds-v1.jsonl"

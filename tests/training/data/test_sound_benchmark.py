@@ -11,6 +11,7 @@ from cacara.benchmark import benchmark_file
 from cacara.benchmark import sound_benchmark as benchmark
 from cacara.errors import ManifestError
 from cacara.media import audio
+from cacara.sources.texts import text_hash
 from training.data import sound_benchmark as builder
 from training.data.corpora import rules
 
@@ -94,7 +95,7 @@ def test_test_texts_are_the_stamps_own_in_languages_that_have_enough(folders, ta
     assert {row.source for row in rows.texts} == {"tuxpaint"}
     assert {row.language for row in rows.texts} == {"en", "de", "pt-BR", "zh-Hant"}  # no en-GB, two of sw
     dog = next(row for row in rows.texts if row.reference == "animals/dog.txt#pt_BR")
-    assert (dog.concept, dog.sha256_16, dog.text) == ("dog", benchmark_file.text_hash("Um dog"), None)
+    assert (dog.concept, dog.sha256_16, dog.text) == ("dog", text_hash("Um dog"), None)
 
 
 def test_dev_has_the_chosen_clips_our_sentences_and_cldr_names(folders, tables, tmp_path):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from cacara.benchmark.benchmark_file import text_hash
 from cacara.errors import SourceError
+from cacara.sources.texts import text_hash
 from training.data import text_statistics
 from training.data.text_statistics import cached_centres, cldr_names, embed, language_centres
 

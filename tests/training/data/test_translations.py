@@ -101,7 +101,7 @@ def test_an_unknown_policy_lists_the_known_ones():
 def test_no_benchmark_string_is_among_the_pairs_of_either_policy():
     from cacara import sources
     from cacara.benchmark import sound_benchmark
-    from cacara.benchmark.benchmark_file import text_hash
+    from cacara.sources.texts import text_hash
 
     pairs = translations.collect({key: sources.fetch(key) for key in ("cldr", "tuxpaint")})
     assert len(pairs) > 200_000

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from cacara import sources
 from cacara.benchmark import benchmark_file
-from cacara.benchmark.benchmark_file import Rows, SoundRow, TextRow, file_hash, text_hash
+from cacara.benchmark.benchmark_file import Rows, SoundRow, TextRow, file_hash
 from cacara.encoders import audio as audio_backbones
 from cacara.encoders.yamnet import Yamnet, YamnetConfig
 from cacara.errors import ManifestError
@@ -22,6 +22,7 @@ from cacara.model import checkpoint
 from cacara.model.config import ProfileConfig, TextConfig
 from cacara.model.parts.heads import AudioHead
 from cacara.search.manifest import Clip
+from cacara.sources.texts import text_hash
 from training import loop
 from training.data import class_names, corpora, features, text_statistics
 from training.data.batches import CaptionedFeatures

@@ -218,7 +218,7 @@ def test_updates_of_another_encoder_are_refused(base, packages, tmp_path):
     }
     tensors = {name: torch.from_numpy(value).float() for name, value in updates.items()}
     config = checkpoint.read_config(base)
-    statement = seen_texts.SeenTexts.of_training(benchmark_file.read(BENCHMARK), (), ())
+    statement = benchmark_file.seen_of(benchmark_file.read(BENCHMARK), (), ())
     checkpoint.add_text(base, tmp_path / "wrong", config, tensors, "# tiny 1\n", statement)
     with pytest.raises(checkpoint.CheckpointError, match="does not fit"):
         checkpoint.load(tmp_path / "wrong", "cpu")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from cacara.benchmark.metrics import bootstrap_interval, chance_recall_at_k, ranks_of_first_relevant, recall_at_k
+from cacara.metrics import bootstrap_interval, chance_recall_at_k, ranks_of_first_relevant, recall_at_k
 
 
 @st.composite
