@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("SECURITY.md", "docs/robustness.md")
-NAMED = re.compile(r"((?:browser/|soak/)?test_\w+)\.py(?:::(test_\w+))?")
+NAMED = re.compile(r"(?<![\w/])((?:[a-z_]+/)*test_\w+)\.py(?:::(test_\w+))?")
 
 
 def rows(document: str) -> list[str]:
@@ -32,7 +32,7 @@ def test_every_test_that_a_document_names_is_there(document):
     named = NAMED.findall((ROOT / document).read_text(encoding="utf-8"))
     assert len(named) > 15
     for file, function in named:
-        path = ROOT / "tests" / f"{file}.py"
+        path = ROOT / "tests" / f"{file.removeprefix('tests/')}.py"
         assert path.is_file(), f"{document} names {path.name}, which is not there"
         if function:
             assert f"def {function}(" in path.read_text(encoding="utf-8"), f"{document}: no {function} in {path.name}"

@@ -95,7 +95,7 @@ def test_the_shipped_table_is_small_covers_what_the_model_knows_and_says_the_sam
     model = checkpoint.read_config(checkpoint.find(table.model))
     assert set(model.languages) - known <= {"zh"} and len(known) >= 100 and model.text.backbone == table.encoder
     assert all(row.pieces_per_text is not None for row in table.rows)
-    page = coverage.PATH.parents[1] / "docs" / "coverage.md"
+    page = coverage.PATH.parents[2] / "docs" / "coverage.md"
     assert page.read_text(encoding="utf-8") == to_markdown(table)
 
 

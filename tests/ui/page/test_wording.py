@@ -56,7 +56,8 @@ def test_a_missing_text_falls_back_to_english(tmp_path, monkeypatch):
     (tmp_path / "strings").mkdir()
     (tmp_path / "strings" / "en.json").write_text(json.dumps(dict(ENGLISH)), encoding="utf-8")
     (tmp_path / "strings" / "eo.json").write_text(json.dumps({"language_name": "Esperanto"}), encoding="utf-8")
-    monkeypatch.setattr("ui.page.wording.UI", tmp_path)
+    monkeypatch.setattr("ui.page.wording.UI", tmp_path / "none")
+    monkeypatch.setattr("ui.page.wording.COMMON", tmp_path / "strings")
     wording_module._tables.cache_clear()
     try:
         words = wording("eo")
