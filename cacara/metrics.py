@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 BOOTSTRAP_SAMPLES = 2000
+STUDENT_T_975 = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)
+"""Student's t below which 97.5 % lie, for 1, 2, … 9 degrees of freedom."""
 
 
 def ranks_of_first_relevant(scores: ArrayLike, relevant: ArrayLike) -> NDArray[np.int64]:
@@ -84,6 +86,54 @@ def chance_recall_at_k(relevant: ArrayLike, k: int) -> float:
     irrelevant = candidates - relevant.sum(axis=1, keepdims=True)
     missed = np.clip(irrelevant - drawn, 0, None) / (candidates - drawn)  # (queries, k)
     return float(100.0 * (1.0 - missed.prod(axis=1)).mean())
+
+
+def mean_average_precision_at_k(scores: ArrayLike, relevant: ArrayLike, k: int) -> float:
+    """Return mAP@k in percent: over queries, the mean of the precision at each relevant place among the first ``k``.
+
+    A query's sum of precisions is divided by the smaller of ``k`` and its number of relevant candidates, so a list that
+    holds nothing irrelevant has 100. Ties are counted against the system, as in ``ranks_of_first_relevant``.
+
+    Args:
+        scores: float ``[queries, candidates]``, finite.
+        relevant: bool ``[queries, candidates]``, at least one True a query.
+        k: Length of the result list, at least 1.
+
+    Raises:
+        ValueError: Shapes differ, there is no query, a query has nothing relevant, or ``k`` is below 1.
+    """
+    scores, relevant = np.asarray(scores), np.asarray(relevant, dtype=bool)
+    if scores.ndim != 2 or scores.shape != relevant.shape or not scores.size or k < 1:
+        raise ValueError(f"mAP@{k} of scores {scores.shape} and relevant {relevant.shape} is undefined")
+    if not relevant.any(axis=1).all():
+        raise ValueError(f"{int((~relevant.any(axis=1)).sum())} queries have no relevant candidate")
+    order = np.lexsort((relevant, -scores), axis=1)[:, :k]  # an irrelevant candidate stands first among equals
+    right = np.take_along_axis(relevant, order, axis=1)
+    precisions = right.cumsum(axis=1) / np.arange(1, right.shape[1] + 1)
+    averages = (precisions * right).sum(axis=1) / np.minimum(relevant.sum(axis=1), k)
+    return float(100.0 * averages.mean())
+
+
+def jackknife_interval(value: float, without_each: ArrayLike) -> tuple[float, float]:
+    """Return the 95 % interval of a figure in percent from its values with one group of a few left out in turn.
+
+    The standard error is the grouped jackknife's, sqrt((g - 1) / g · Σ (x_i - mean)²), the interval Student's t with
+    g - 1 degrees of freedom. For a mean over groups of equal size this is the usual interval over the groups.
+
+    Args:
+        value: The figure of all groups together, in [0, 100]; the interval is cut there too.
+        without_each: float ``[g]``, 2 to 10 groups: the figure without the i-th group.
+
+    Raises:
+        ValueError: There are fewer or more groups.
+    """
+    left_out = np.asarray(without_each, dtype=np.float64)
+    groups = len(left_out)
+    if not 2 <= groups <= len(STUDENT_T_975) + 1:
+        raise ValueError(f"{groups} groups; wanted 2 to {len(STUDENT_T_975) + 1}")
+    error = math.sqrt((groups - 1) / groups * float(((left_out - left_out.mean()) ** 2).sum()))
+    half = STUDENT_T_975[groups - 2] * error
+    return max(0.0, value - half), min(100.0, value + half)
 
 
 def bootstrap_interval(

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cacara.commands import evaluate_images
+from cacara.commands import evaluate_esc50, evaluate_images
 from cacara.commands.command_line import add_command, make_folder, require_writable, show_progress, write_whole
+from cacara.errors import CacaraError
 from cacara.sources.clients import Progress
 
 if TYPE_CHECKING:
@@ -30,7 +31,13 @@ COMPARE_OUTPUT = Path("runs") / "compare"
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = add_command(commands, "evaluate", evaluate)
-    parser.add_argument("--split", choices=("dev", "test"), required=True)
+    parser.add_argument(
+        "--benchmark",
+        choices=("sounds-v1", "esc50"),
+        default="sounds-v1",
+        help="the frozen benchmark of this repository, or ESC-50: for measuring alone (default: sounds-v1)",
+    )
+    parser.add_argument("--split", choices=("dev", "test"), help="of sounds-v1, which wants one; ESC-50 has none")
     parser.add_argument(
         "--modality",
         choices=("audio", "image", "video"),
@@ -52,10 +59,18 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="DIR",
         help=f"where --compare writes compare.json, compare.md and compare.html (default: {COMPARE_OUTPUT}-SPLIT)",
     )
+    evaluate_esc50.add_options(parser)
 
 
 def evaluate(options: argparse.Namespace) -> None:
     """Report recall per language on a split of the frozen benchmark, for one model or several side by side."""
+    if options.benchmark == "esc50":
+        if options.split or options.modality != "audio" or options.output:
+            raise CacaraError("ESC-50 has sounds alone and no split; --split, --modality and --output are sounds-v1's")
+        evaluate_esc50.evaluate_esc50(options)
+        return
+    if options.split is None:
+        raise CacaraError("no --split is given; wanted dev, by which to choose, or test, to report")
     if options.compare:
         _compare(options)
     elif options.modality != "audio":

@@ -183,7 +183,7 @@ def classify(
     predictions = []
     for language, names in labels.names.items():
         classes = list(names)
-        scores = stacked @ _class_embeddings(encoder, names, language).T  # (files, classes)
+        scores = stacked @ class_embeddings(encoder, names, language).T  # (files, classes)
         best = np.argsort(-scores, axis=1, kind="stable")[:, :PREDICTIONS_KEPT]
         for row, file in enumerate(files):
             predictions.append(
@@ -247,7 +247,14 @@ def _harmless(text: str) -> str:
     return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith(_FORMULA) else text
 
 
-def _class_embeddings(encoder: TextEncoder, names: Mapping[str, tuple[str, ...]], language: str) -> NDArray[np.float32]:
+def class_embeddings(encoder: TextEncoder, names: Mapping[str, tuple[str, ...]], language: str) -> NDArray[np.float32]:
+    """Return the classes' embeddings in a language: the normalised mean of each one's names, float32 ``[classes, D]``.
+
+    Args:
+        encoder: Embeds the names.
+        names: Label → its names, one or more, in the order of the rows.
+        language: Of the names.
+    """
     said = [name for several in names.values() for name in several]
     embedded = encoder.encode_text(said, language)
     ends = np.cumsum([len(several) for several in names.values()])

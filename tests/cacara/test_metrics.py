@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from cacara.metrics import bootstrap_interval, chance_recall_at_k, ranks_of_first_relevant, recall_at_k
+from cacara.metrics import (
+    bootstrap_interval,
+    chance_recall_at_k,
+    jackknife_interval,
+    mean_average_precision_at_k,
+    ranks_of_first_relevant,
+    recall_at_k,
+)
 
 
 @st.composite
@@ -166,3 +173,37 @@ def test_an_interval_of_nothing_or_of_unequal_lengths_is_refused():
         bootstrap_interval([], [])
     with pytest.raises(ValueError, match="share a shape"):
         bootstrap_interval([1.0, 2.0], ["a"])
+
+
+def test_mean_average_precision_of_an_example_by_hand():
+    scores = [[0.9, 0.8, 0.7, 0.6], [0.1, 0.9, 0.5, 0.4]]
+    relevant = [[True, False, True, False], [True, False, False, False]]
+    assert mean_average_precision_at_k(scores, relevant, 3) == pytest.approx(100 * ((1 + 2 / 3) / 2 + 0) / 2)
+    assert mean_average_precision_at_k(scores, relevant, 4) == pytest.approx(100 * ((1 + 2 / 3) / 2 + 1 / 4) / 2)
+
+
+@given(st.data())
+def test_mean_average_precision_equals_a_plain_loop_ties_against_us(data):
+    queries, candidates = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 7))
+    shape = queries, candidates
+    scores = data.draw(hnp.arrays(np.float64, shape, elements=st.sampled_from([0.0, 0.5, 1.0])))
+    relevant = data.draw(hnp.arrays(np.bool_, shape))
+    relevant[:, 0] = True
+    k = data.draw(st.integers(1, 8))
+    averages = []
+    for row, right in zip(scores, relevant, strict=True):
+        ranked = sorted(range(candidates), key=lambda at: (-row[at], right[at]))[:k]
+        found = [bool(right[at]) for at in ranked]
+        precisions = [sum(found[: place + 1]) / (place + 1) for place in range(len(found)) if found[place]]
+        averages.append(sum(precisions) / min(k, int(right.sum())))
+    assert mean_average_precision_at_k(scores, relevant, k) == pytest.approx(100 * np.mean(averages))
+
+
+def test_leaving_out_groups_of_equal_size_gives_the_usual_interval_of_their_mean():
+    groups = np.array([60.0, 64.0, 58.0, 70.0, 66.0])
+    without = [np.delete(groups, at).mean() for at in range(5)]
+    half = 2.776445 * groups.std(ddof=1) / np.sqrt(5)
+    assert jackknife_interval(groups.mean(), without) == pytest.approx((groups.mean() - half, groups.mean() + half))
+    assert jackknife_interval(99.9, [99.0, 100.0, 99.5]) == (pytest.approx(97.4, abs=0.5), 100.0)
+    with pytest.raises(ValueError, match="1 groups"):
+        jackknife_interval(50.0, [50.0])

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cacara.benchmark import esc50
 from cacara.errors import ManifestError
 from cacara.search.manifest import Clip
 from training.data.features import Features
@@ -24,6 +25,19 @@ def require_english(clips: Sequence[Clip]) -> None:
         raise ManifestError(
             f"{len(wrong)} clips do not have English captions alone, first {wrong[0].clip_id}, "
             f"whose captions are in {sorted(wrong[0].captions)}; emergent alignment trains on 'en' alone"
+        )
+
+
+def refuse_measuring_only(clips: Sequence[Clip]) -> None:
+    """Refuse clips of ESC-50, whose licence (CC BY-NC) and purpose allow no more than measuring.
+
+    Raises:
+        ManifestError: Names the first such clip and how many there are.
+    """
+    if wrong := [clip for clip in clips if esc50.is_clip(clip.path)]:
+        raise ManifestError(
+            f"{len(wrong)} clips are of ESC-50, first {wrong[0].clip_id}; it is CC BY-NC and for measuring alone: "
+            "nothing may be trained with it"
         )
 
 
@@ -52,9 +66,10 @@ class Captioned:
             embeddings: Every caption's text embedding, float32 [dimension], L2-normalised.
 
         Raises:
-            ManifestError: A caption is not declared English.
+            ManifestError: A caption is not declared English, or a clip is for measuring alone.
         """
         require_english(clips)
+        refuse_measuring_only(clips)
         self._clips = [clips[position] for position in kept]
         self._embeddings = embeddings
         # Clips of one concept are positives of each other; one without a concept stands for itself.

@@ -21,7 +21,7 @@ from cacara.errors import ManifestError
 from cacara.search.manifest import write_clips
 from training.data import corpora, translations
 from training.data import page as data_page
-from training.data.batches import require_english, with_licences
+from training.data.batches import refuse_measuring_only, require_english, with_licences
 from training.data.corpora.packages import PACKAGES
 from training.data.report import describe_clips, describe_pairs, durations
 from training.run_folder import replace_text
@@ -49,6 +49,7 @@ def prepare(output: Path, benchmark: Path, packages: Sequence[str], licences: Co
     clips = corpora.train_clips({key: folders[key] for key in packages}, benchmark, folders)
     clips = with_licences(clips, licences)
     require_english(clips)
+    refuse_measuring_only(clips)
     corpora.check_leakage(clips, benchmark, folders)
     pairs = translations.collect({key: folders[key] for key in translations.ALL_SOURCES})
     seen = {policy: translations.allowed(pairs, policy, benchmark) for policy in translations.POLICIES}

@@ -18,6 +18,7 @@ from cacara.search.gallery import Gallery
 from cacara.search.manifest import Clip
 from feedback_db.store.recordings import recording_path
 from training.data import cached_arrays
+from training.data.batches import refuse_measuring_only
 from training.feedback.gate import Contests
 from training.feedback.manifest import Manifest, Row
 from training.feedback.method import JudgedPairs
@@ -150,7 +151,9 @@ def hear(model: Cacara, clips: Sequence[Clip], kind: str, report: Callable[[floa
 
     Raises:
         RunError: None can be read.
+        ManifestError: A clip is for measuring alone.
     """
+    refuse_measuring_only(clips)
     tower = model.audio if kind == "sound" else model.image.tower  # type: ignore[union-attr]
     key = [FORMAT, kind, MAX_SECONDS, cached_arrays.weights_hash(tower), [clip.sha256 for clip in clips]]
 

@@ -36,7 +36,7 @@ from cacara.model.training_facts import TrainingFacts
 from cacara.search.manifest import Clip
 from training import loop, losses, run_folder
 from training.data import class_names, corpora, features, text_statistics
-from training.data.batches import CaptionedFeatures, require_english, with_licences
+from training.data.batches import CaptionedFeatures, refuse_measuring_only, require_english, with_licences
 from training.data.corpora import captioned_folders
 from training.data.corpora.captioned_folders import CaptionedFolder
 from training.data.features import ViewOptions
@@ -314,6 +314,7 @@ def _clips(options: EmergentAlignmentOptions, benchmark: Path, folders: Mapping[
     clips += corpora.without_held_out(own, benchmark, folders) if own else []
     clips = with_licences(clips, options.licences)
     require_english(clips)
+    refuse_measuring_only(clips)
     corpora.check_leakage(clips, benchmark, folders)
     return clips
 

@@ -15,7 +15,7 @@ from cacara.benchmark import benchmark_file, image_benchmark
 from cacara.model.model import Cacara
 from cacara.search.manifest import Clip
 from training.data import corpora, features
-from training.data.batches import require_english
+from training.data.batches import refuse_measuring_only, require_english
 from training.data.features import Features, ViewOptions
 from training.images import alignment
 from training.images import features as image_features
@@ -62,6 +62,7 @@ def collect(options: MediaOptions, base: Cacara, benchmark: Path, pictures: Path
     clips = corpora.train_clips({key: folders[key] for key in options.packages}, benchmark, folders)
     if clips:
         require_english(clips)
+        refuse_measuring_only(clips)
         corpora.check_leakage(clips, benchmark, folders)
     if not (options.pictures and base.sees):
         return clips, []

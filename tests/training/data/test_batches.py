@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from cacara import sources
 from cacara.errors import ManifestError
 from cacara.search.manifest import Clip
-from training.data.batches import CaptionedFeatures, require_english
+from training.data.batches import CaptionedFeatures, refuse_measuring_only, require_english
 from training.data.features import Features
 
 EMBEDDINGS = {text: np.full(4, number, np.float32) for number, text in enumerate(("bark", "a dog", "rain", "wind"))}
@@ -40,6 +41,22 @@ def test_a_clip_without_english_captions_alone_is_refused_by_name(captions):
 
 def test_english_clips_pass():
     require_english([DOG, RAIN])
+
+
+@pytest.mark.parametrize("name", ["1-11687-A-47.opus", "5-9032-A-0.wav"])
+def test_clips_of_esc50_are_refused_wherever_they_lie(name, tmp_path):
+    planted = dataclasses.replace(DOG, clip_id="planted", path=tmp_path / name)
+    with pytest.raises(ManifestError, match="1 clips are of ESC-50, first planted"):
+        captioned(clips=(DOG, planted), kept=(0,))
+
+
+def test_clips_in_the_folder_of_the_source_esc50_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("CACARA_CACHE", str(tmp_path))
+    source = sources.source("esc50")
+    folder = tmp_path / "sources" / f"esc50-{source.version}-{source.sha256[:8]}"
+    with pytest.raises(ManifestError, match="ESC-50"):
+        refuse_measuring_only([dataclasses.replace(DOG, path=folder / "renamed.wav")])
+    refuse_measuring_only([dataclasses.replace(DOG, path=tmp_path / "1-dog.wav")])
 
 
 def test_a_batch_holds_a_row_a_clip_in_the_order_asked_for():

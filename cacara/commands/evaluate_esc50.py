@@ -1,0 +1,107 @@
+"""``python -m cacara evaluate --benchmark esc50``: zero-shot classification and retrieval on ESC-50."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cacara.commands.command_line import require_writable, show_progress, write_whole
+from cacara.sources.clients import Progress
+
+if TYPE_CHECKING:
+    from cacara.benchmark.esc50 import Esc50
+    from cacara.model.model import Cacara
+    from cacara.search.classification import Labels
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that this benchmark alone has."""
+    group = parser.add_argument_group("ESC-50")
+    group.add_argument(
+        "--mirror", type=Path, metavar="DIR", help="a folder with esc50.tar (default: what CACARA_MIRROR names)"
+    )
+    group.add_argument(
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="use this folder instead: the unpacked archive, or a clone of https://github.com/karolpiczak/ESC-50",
+    )
+    group.add_argument(
+        "--names",
+        type=Path,
+        metavar="FILE",
+        help="class names of further languages, e.g. from a lexicon: CSV with label, language, name; "
+        "languages that name all 50 classes are measured and marked",
+    )
+
+
+def evaluate_esc50(options: argparse.Namespace) -> None:
+    """Report zero-shot accuracy and retrieval per language on ESC-50, for one model or several.
+
+    Args:
+        options: ``model`` or ``compare``, ``device``, ``json``, ``mirror``, ``folder`` and ``names``.
+
+    Raises:
+        CacaraError: A model or the benchmark cannot be had.
+    """
+    from cacara.benchmark import entries as evaluation_models
+    from cacara.benchmark import esc50, esc50_tables
+    from cacara.search import classification
+
+    if options.json:
+        require_writable(options.json)
+    entries = evaluation_models.parse(options.compare or [options.model])
+    benchmark = esc50.load(options.folder or esc50.fetch(options.mirror, show_progress))
+    further = None
+    if options.names:
+        further = esc50.naming_all(classification.read_labels(options.names), benchmark.classes)
+    sounds_id = benchmark.hash
+    models = evaluation_models.load(entries, options.device, show_progress)
+    measured = [
+        {"name": entry.name, "version": model.version, "fingerprint": model.fingerprint}
+        | _measure(model, entry.name, benchmark, sounds_id, further)
+        for entry, model in zip(entries, models, strict=True)
+    ]
+    report = {
+        "benchmark": {
+            "name": "ESC-50",
+            "hash": sounds_id,
+            "clips": len(benchmark.clips),
+            "classes": len(benchmark.classes),
+            "files": benchmark.files,
+        },
+        "models": measured,
+        "peers": [dataclasses.asdict(peer) for peer in esc50_tables.PEERS],
+        "notes": list(esc50_tables.NOTES),
+    }
+    if options.json:
+        write_whole(options.json, json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    sys.stdout.write(esc50_tables.to_markdown(report))
+
+
+def _measure(model: Cacara, name: str, benchmark: Esc50, sounds_id: str, further: Labels | None) -> dict[str, Any]:
+    from cacara.benchmark import zero_shot
+    from cacara.media import audio
+    from cacara.model import audio_cache, text_cache
+
+    tables = [benchmark.labels, *([further] if further else [])]
+    texts = [text for table in tables for names in table.names.values() for found in names.values() for text in found]
+    text_cache.recall(model, texts)
+    embeddings = audio_cache.embed(
+        model,
+        f"ESC-50 {sounds_id}",
+        len(benchmark.clips),
+        lambda position: audio.load(benchmark.clips[position].path, audio.GALLERY_LIMITS).waveform,
+        lambda share: show_progress(Progress(name, f"hear {len(benchmark.clips)} clips", share)),
+    )
+    show_progress(
+        Progress(name, f"measure in {len({code for table in tables for code in table.names})} languages", None)
+    )
+    clips = zero_shot.FoldedClips(embeddings, benchmark.targets, benchmark.folds, benchmark.classes)
+    found = zero_shot.measure(model, clips, benchmark.labels, further)
+    text_cache.keep(model, texts)
+    return found
