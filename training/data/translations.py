@@ -14,7 +14,7 @@ import csv
 import dataclasses
 import random
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cacara import languages, sources
@@ -67,11 +67,9 @@ def collect(folders: Mapping[str, Path]) -> list[Translation]:
     Raises:
         SourceError: A file is damaged.
     """
-    readers = {"cldr": _cldr, "gcompris": _gcompris, "tuxpaint": _tuxpaint, "musescore": _musescore}
     found = set()
-    for key in sorted(set(folders) & {*readers, *DICTIONARIES}):
-        rows = readers[key](folders[key]) if key in readers else freedict.read(key, folders[key])
-        for english, code, text in rows:
+    for key in sorted(set(folders) & {*_READERS, *DICTIONARIES}):
+        for english, code, text in read(key, folders[key]):
             try:
                 language = languages.normalise(code)
             except LanguageError:
@@ -80,6 +78,19 @@ def collect(folders: Mapping[str, Path]) -> list[Translation]:
             if _usable(pair):
                 found.add(pair)
     return sorted(_without_rare_words(found))
+
+
+def read(key: str, folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield English text, language code and translation of a source, as they stand there.
+
+    Args:
+        key: One of ``ALL_SOURCES``.
+        folder: Where it was fetched to.
+
+    Raises:
+        SourceError: A file is damaged.
+    """
+    return _READERS[key](folder) if key in _READERS else freedict.read(key, folder)
 
 
 def _without_rare_words(pairs: Collection[Translation]) -> Iterator[Translation]:
@@ -237,3 +248,11 @@ def _qt_files(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[str, str
         if match := pattern.search(path.name):
             for english, text in qt_messages.read(path):
                 yield english, match[1], text
+
+
+_READERS: Mapping[str, Callable[[Path], Iterator[tuple[str, str, str]]]] = {
+    "cldr": _cldr,
+    "gcompris": _gcompris,
+    "musescore": _musescore,
+    "tuxpaint": _tuxpaint,
+}

@@ -1,0 +1,80 @@
+"""Entries of lexicons and collections of sentences: the one value that every reader of texts yields."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import html
+import re
+import unicodedata
+
+from cacara import languages
+from cacara.errors import LanguageError
+
+PARTS_OF_SPEECH = ("noun", "verb", "adjective", "adverb")
+"""Those that sources are compared by; any other is None."""
+# Collective and historic codes that files use where one language is meant.
+_MEANT = {"ar-MA": "ary", "apd-SD": "apd", "fa-AF": "prs", "ndc-ZW": "ndc", "zho": "zh"}
+_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|（[^（）]*）")
+_ARTICLE = re.compile(r"^(?:an?|the)\s+(?=\S)", re.IGNORECASE)
+_INFINITIVE = re.compile(r"^to\s+(?=\S)")
+_EDGES = " \t.,;:!?¡¿\"'“”„«»·-–—。、،؛"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """One pair of an English text and its translation.
+
+    Attributes:
+        english: The English text: a word or a few, or a sentence.
+        language: BCP-47 code of the translation, never English.
+        text: The translation, NFC.
+        source: Key of the source it is from.
+        part_of_speech: One of ``PARTS_OF_SPEECH``, or None where the source gives none of them.
+        sense: Place of the meaning among those that the source gives the word, from 0, the commonest.
+        vulgar: Whether the source marks the word or the meaning as vulgar.
+    """
+
+    english: str
+    language: str
+    text: str
+    source: str
+    part_of_speech: str | None = None
+    sense: int = 0
+    vulgar: bool = False
+
+
+@functools.lru_cache(maxsize=8192)
+def language_of(code: str) -> str | None:
+    """Return the BCP-47 code that a source's code stands for, None for English and for what is no language.
+
+    A code of ISO 639-3 becomes that of its macrolanguage where CLDR prefers that: ``arb`` is ``ar``, ``swh`` is ``sw``.
+    """
+    from langcodes import Language as Tag
+
+    try:
+        normal = languages.normalise(code.replace("_", "-"))
+        normal = languages.normalise(_MEANT.get(normal, normal))
+        normal = languages.normalise(Tag.get(normal).prefer_macrolanguage().to_tag())
+    except LanguageError:
+        return None
+    return None if normal.partition("-")[0] == "en" else normal
+
+
+def plain(text: str) -> str:
+    """Return a text of a dictionary without remarks in brackets, markup, and punctuation at its ends, in NFC."""
+    text = unicodedata.normalize("NFC", html.unescape(text))
+    while (shorter := _BRACKETS.sub(" ", text)) != text:
+        text = shorter
+    return " ".join(text.split()).strip(_EDGES)
+
+
+def plain_english(text: str) -> tuple[str, bool]:
+    """Return an English text without remarks, article and the ``to`` of an infinitive, and whether it had that ``to``.
+
+    >>> plain_english("to bark (of a dog)")
+    ('bark', True)
+    """
+    text = plain(text).replace("’", "'")
+    verb = bool(_INFINITIVE.match(text))
+    return _ARTICLE.sub("", _INFINITIVE.sub("", text)), verb
