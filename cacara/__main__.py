@@ -6,12 +6,12 @@ import argparse
 import io
 import json
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cacara import files
 from cacara.commands import classify, coverage, evaluate, find, index, listen, models
 from cacara.commands import map as embedding_map_commands
 from cacara.commands.command_line import add_command, require_writable, show_progress
@@ -122,13 +122,11 @@ def embed(options: argparse.Namespace) -> None:
         model = checkpoint.load(options.model, options.device, report=show_progress)
         ids, embeddings = list(texts), model.encode_text(list(texts.values()), options.language)
     else:
-        files = _audio_inputs(options.input)
+        sounds = _audio_inputs(options.input)
         model = checkpoint.load(options.model, options.device, report=show_progress)
-        ids, embeddings = _embed_files(model, files)
-    partial = options.output.with_name(f"{options.output.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
+        ids, embeddings = _embed_files(model, sounds)
+    with files.replacing(options.output) as partial, partial.open("wb") as file:
         np.savez(file, ids=np.array(ids), embeddings=embeddings)
-    partial.replace(options.output)
     sys.stdout.write(f"{options.output}: {embeddings.shape[0]} × {embeddings.shape[1]}\n")
 
 

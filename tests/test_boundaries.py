@@ -23,7 +23,7 @@ OURS = {*ALLOWED, "tests"}
 LAYERS = {
     "cacara": (
         ("errors",),
-        ("devices", "languages", "metrics", "offline_page", "working_folders"),
+        ("devices", "files", "languages", "metrics", "offline_page", "working_folders"),
         ("media", "sources"),
         ("encoders",),
         ("model",),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from cacara import files
 from cacara.errors import CacaraError
 from cacara.search.manifest import Clip
 
@@ -64,7 +64,7 @@ def claim(output: Path, record: Mapping[str, Any]) -> None:
             "go on with what that run had, name another folder, or delete this one"
         )
     output.mkdir(parents=True, exist_ok=True)
-    replace_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    files.write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
 class Watch:
@@ -82,13 +82,6 @@ class Watch:
     def minutes(self) -> float | None:
         """Return the minutes since the beginning; None of a run that goes on where another process stopped."""
         return None if self._goes_on else round((time.monotonic() - self._begun) / 60, 1)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file beside its place, then put it there: an interruption leaves the old one or the new one."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -35,11 +35,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cacara import files
 from cacara.errors import CheckpointError, ManifestError
 from cacara.model.seen_texts import SeenTexts
 from cacara.sources.texts import text_hash
@@ -128,10 +128,8 @@ def write(rows: Rows, path: Path) -> None:
 
 
 def write_lines(lines: Iterable[str], path: Path) -> None:
-    """Write lines beside a file's place, then put them there."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    partial.replace(path)
+    """Write a text file of lines."""
+    files.write_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def rows_hash(rows: Rows) -> str:

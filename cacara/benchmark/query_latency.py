@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cacara import sources
+from cacara import files, sources
 from cacara.benchmark.sound_benchmark import Query
 from cacara.model.model import Cacara
 from cacara.search.index import ExactIndex
@@ -124,11 +123,8 @@ def _read(path: Path, models: Mapping[str, Cacara]) -> dict[str, Latency] | None
 
 
 def _keep(path: Path, found: Mapping[str, Latency]) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         rows = {name: dataclasses.asdict(latency) for name, latency in found.items()}
-        partial.write_text(json.dumps(rows) + "\n", encoding="utf-8")
-        partial.replace(path)
+        files.write_text(path, json.dumps(rows) + "\n")
     except OSError as error:  # a full or read-only disk: the next run measures again
         log.warning("latencies are not kept: %s", error)

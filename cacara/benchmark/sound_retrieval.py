@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cacara import files
 from cacara.benchmark.figures import per_language, summary
 from cacara.benchmark.outcome import Outcome, Outcomes, is_other, outcome_of
 from cacara.benchmark.sound_benchmark import Benchmark, Query
@@ -160,11 +160,9 @@ def to_report(measured: Sequence[Measurement], benchmark: Benchmark) -> dict[str
 
 
 def write_report(report: Mapping[str, Any], path: Path) -> None:
-    """Write a report as JSON, beside the target first, then in its place."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    """Write a report as JSON."""
     text = json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False)
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(path)
+    files.write_text(path, text + "\n")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cacara.commands.command_line import add_command, make_folder, show_progress, write_whole
+from cacara import files
+from cacara.commands.command_line import add_command, make_folder, show_progress
 from cacara.errors import AudioError, CacaraError, GalleryError
 from cacara.sources.clients import Progress
 
@@ -75,16 +76,16 @@ def classify(options: argparse.Namespace) -> None:
     labels = classification.read_labels(options.labels, languages)
     if options.common:
         labels = labels.of_common()
-    files = _files(options.folder)
+    paths = _files(options.folder)
     if options.truth:
-        truth = classification.read_truth(options.truth, files, labels)
+        truth = classification.read_truth(options.truth, paths, labels)
     else:
-        truth = classification.truth_of_folders(files, labels)
+        truth = classification.truth_of_folders(paths, labels)
     folder = Path(os.path.expanduser(options.folder)).absolute()
     output = options.output or folder.with_name(f"{folder.name}-classified")
     make_folder(output)
     model = checkpoint.load(options.model, options.device, report=show_progress)
-    embeddings, skipped = _embed(model, files)
+    embeddings, skipped = _embed(model, paths)
     predictions = classification.classify(model, embeddings, labels, truth)
     report = classification.to_report(predictions, labels)
     report = {
@@ -100,7 +101,7 @@ def classify(options: argparse.Namespace) -> None:
     written = {"predictions.csv": classification.to_csv(predictions, truth)}
     written["report.json"] = json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     for name, text in written.items():
-        write_whole(output / name, text)
+        files.write_text(output / name, text)
     sys.stdout.write("\n".join(_told(report)) + "\n")
     sys.stdout.write(f"written: {', '.join(str(output / name) for name in written)}\n")
 

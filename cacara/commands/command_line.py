@@ -59,10 +59,3 @@ def make_folder(path: Path) -> None:
         raise CacaraError(f"cannot make the folder {path}: {error.strerror or error}") from error
     if not os.access(path, os.W_OK):
         raise CacaraError(f"cannot write in {path}; wanted a folder that may be written")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file beside its place, then put it there."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8", newline="")
-    partial.replace(path)

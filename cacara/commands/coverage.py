@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cacara import languages
-from cacara.commands.command_line import add_command, require_writable, show_progress, write_whole
+from cacara import files, languages
+from cacara.commands.command_line import add_command, require_writable, show_progress
 from cacara.errors import CacaraError, LanguageError
 from cacara.languages import coverage
 from cacara.languages.coverage import MIN_TEXTS
@@ -51,9 +51,9 @@ def tabulate(options: argparse.Namespace) -> None:
     cut = _tokenizer(config.text.backbone)
     table = coverage.build(config.name, config.text.backbone, config.languages, texts, cut, reports)
     if options.json:
-        write_whole(options.json, to_json(table))
+        files.write_text(options.json, to_json(table))
     if options.output:
-        write_whole(options.output, to_markdown(table))
+        files.write_text(options.output, to_markdown(table))
     if not (options.json or options.output):
         sys.stdout.write(to_markdown(table))
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cacara import files
 from cacara.commands import evaluate_esc50, evaluate_images
-from cacara.commands.command_line import add_command, make_folder, require_writable, show_progress, write_whole
+from cacara.commands.command_line import add_command, make_folder, require_writable, show_progress
 from cacara.errors import CacaraError
 from cacara.sources.clients import Progress
 
@@ -200,9 +201,9 @@ def _write_comparison(report: Mapping[str, Any], output: Path, copy: Path | None
 
     text = json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     for path in (output / "compare.json", *([copy] if copy else [])):
-        write_whole(path, text)
-    write_whole(output / "compare.md", to_markdown(report))
-    write_whole(output / "compare.html", to_html(report))
+        files.write_text(path, text)
+    files.write_text(output / "compare.md", to_markdown(report))
+    files.write_text(output / "compare.html", to_html(report))
 
 
 def _benchmark(split: str) -> Benchmark:

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cacara.commands.command_line import require_writable, show_progress, write_whole
+from cacara import files
+from cacara.commands.command_line import require_writable, show_progress
 from cacara.sources.clients import Progress
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def evaluate_esc50(options: argparse.Namespace) -> None:
         "notes": list(esc50_tables.NOTES),
     }
     if options.json:
-        write_whole(options.json, json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+        files.write_text(options.json, json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     sys.stdout.write(esc50_tables.to_markdown(report))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cacara import files
 from cacara.commands.command_line import add_command, require_writable, show_progress
 from cacara.errors import QueryError
 from cacara.recordings.export import FORMATS, Search, export
@@ -92,9 +92,8 @@ def find(options: argparse.Namespace) -> None:
     if shown is not None:
         searches.append(Search(options.image.name, None, _passages(timeline, shown, options.top)))
     for path in options.export:
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        partial.write_bytes(export(path.suffix, options.recording.name, timeline.seconds, searches))
-        partial.replace(path)
+        with files.replacing(path) as partial:
+            partial.write_bytes(export(path.suffix, options.recording.name, timeline.seconds, searches))
     _tell(options, timeline, searches)
 
 

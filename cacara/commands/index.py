@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cacara.commands.command_line import add_command, make_folder, show_progress, write_whole
+from cacara import files
+from cacara.commands.command_line import add_command, make_folder, show_progress
 from cacara.errors import CacaraError, QueryError
 from cacara.sources.clients import Report, silent
 
@@ -129,7 +130,7 @@ def fill(model: Cacara, chosen: VectorIndex, uri: str, work: Path) -> None:
             chosen.add(embedded.ids, embedded.embeddings)
         added.add(piece.number)
         kept = {"uri": uri, "model": maker, "pieces": sorted(added), "rows": len(chosen)}
-        write_whole(record, json.dumps(kept))
+        files.write_text(record, json.dumps(kept))
     sys.stdout.write(
         f"{uri}: {len(chosen)} sounds × {chosen.dimension}" + (f", {skipped} skipped\n" if skipped else "\n")
     )

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cacara.commands.command_line import add_command, require_writable, show_progress, write_whole
+from cacara import files
+from cacara.commands.command_line import add_command, require_writable, show_progress
 from cacara.errors import QueryError
 from cacara.sources.clients import Progress
 
@@ -103,7 +104,7 @@ def evaluate_speech(options: argparse.Namespace) -> None:
     )
     report |= {"split": options.split, "model": f"{model.name} {model.version}", "benchmark": bench.hash}
     if options.json:
-        write_whole(options.json, json.dumps(report, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+        files.write_text(options.json, json.dumps(report, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
     sys.stdout.write(speech_queries.to_markdown(report))
 
 

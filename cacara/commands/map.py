@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cacara.commands.command_line import add_command, require_writable, show_progress, write_whole
+from cacara import files
+from cacara.commands.command_line import add_command, require_writable, show_progress
 from cacara.errors import QueryError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def fit(options: argparse.Namespace) -> None:
         sys.stdout.write(_summary(name, made[name]) + f"  {store.path_of(inputs)}\n")
     if options.output:
         content = {name: {"measures": dict(one.measures), "points": store.as_table(one)} for name, one in made.items()}
-        write_whole(options.output, json.dumps(content, ensure_ascii=False, sort_keys=True) + "\n")
+        files.write_text(options.output, json.dumps(content, ensure_ascii=False, sort_keys=True) + "\n")
 
 
 def _summary(name: str, made: EmbeddingMap) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import logging
-import os
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cacara import sources
+from cacara import files, sources
 from cacara.embedding_map.plane import EmbeddingMap, MapInputs
 from cacara.embedding_map.points import embed, never
 from cacara.sources.clients import Progress, Report, silent
@@ -76,12 +74,10 @@ def read(inputs: MapInputs) -> EmbeddingMap | None:
 
 
 def write(made: EmbeddingMap) -> None:
-    """Store a map, beside its place first; a disk that takes none costs time later, nothing else."""
+    """Store a map; a disk that takes none costs time later, nothing else."""
     path = path_of(made.inputs)
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with files.replacing(path) as partial, partial.open("wb") as file:
             np.savez(
                 file,
                 embeddings=made.embeddings,
@@ -89,12 +85,9 @@ def write(made: EmbeddingMap) -> None:
                 method=np.array(made.method),
                 measures=np.array(json.dumps(dict(made.measures))),
             )
-        partial.replace(path)
         _forget_oldest(path.parent)
     except OSError as error:
         log.warning("the map is not stored: %s", error)
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def remove(inputs: MapInputs) -> None:

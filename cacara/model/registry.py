@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cacara import files
 from cacara.errors import CheckpointError, RegistryError
 from cacara.model.config import DEFAULT_MODEL, ModelConfig
 
@@ -158,13 +159,10 @@ class Registry:
         content["stack"] = [each for position, each in enumerate(stack) if position == 0 or stack[position - 1] != each]
         row = {"action": action, "model_id": model_id, "previous": previous, "time_utc": _now_utc()}
         content["history"] = [*content["history"], row]
-        path = self.folder / POINTER
-        partial = path.with_name(f"{POINTER}.{os.getpid()}.partial")
-        with partial.open("w", encoding="utf-8") as file:
+        with files.replacing(self.folder / POINTER) as partial, partial.open("w", encoding="utf-8") as file:
             json.dump(content, file, ensure_ascii=False, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
 
     def _put(self, source: Path, name: str, version: str) -> Path:
         """Copy a model folder to its place, unless these very files are there."""
@@ -173,11 +171,8 @@ class Registry:
             if _bytes(place) != _bytes(source):
                 raise RegistryError(f"{name}@{version} is in the registry with other weights; give this one a version")
             return place
-        partial = place.with_name(f"{version}.{os.getpid()}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, partial)
-        partial.replace(place)
+        with files.replacing(place) as partial:
+            shutil.copytree(source, partial)
         return place
 
     @contextlib.contextmanager

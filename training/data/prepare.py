@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cacara import sources
+from cacara import files, sources
 from cacara.benchmark import benchmark_file
 from cacara.errors import ManifestError
 from cacara.search.manifest import write_clips
@@ -24,7 +24,6 @@ from training.data import page as data_page
 from training.data.batches import refuse_measuring_only, require_english, with_licences
 from training.data.corpora.packages import PACKAGES
 from training.data.report import describe_clips, describe_pairs, durations
-from training.run_folder import replace_text
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ def prepare(output: Path, benchmark: Path, packages: Sequence[str], licences: Co
     for policy, allowed in seen.items():
         _write(output / f"pairs-{policy}.jsonl", (dataclasses.asdict(pair) for pair in allowed))
     _write(output / "report.json", [report])
-    replace_text(output / "report.html", data_page.to_html(report))
+    files.write_text(output / "report.html", data_page.to_html(report))
     return report
 
 

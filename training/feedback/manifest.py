@@ -20,10 +20,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cacara import files
 from feedback_db.records.opinions import GRADES, Caption, FeedbackError
 from feedback_db.records.review import Pair
 from feedback_db.store.store import Store
-from training.run_folder import RunError, replace_text
+from training.run_folder import RunError
 
 FORMAT_VERSION = 1
 PRIOR_RIGHT, PRIOR_WRONG = 8.0, 2.0
@@ -173,7 +174,7 @@ def build(pairs: Sequence[Pair], captions: Iterable[Caption], attention: Attenti
 def write(manifest: Manifest, path: Path) -> None:
     """Write a manifest, beside its place first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(path, manifest.text())
+    files.write_text(path, manifest.text())
 
 
 def read(path: Path) -> Manifest:

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from cacara import languages, working_folders
+from cacara import files, languages, working_folders
 from cacara.benchmark.sound_benchmark import Benchmark
 from cacara.model import checkpoint
 from cacara.model.model import Cacara
@@ -33,7 +33,7 @@ from training.feedback.teaching_gate import Exam, LanguageVerdict
 from training.feedback.teaching_pairs import LanguagePairs, NeededPairs, Parted
 from training.mla import pairs as language_pairs
 from training.mla.teaching import Progress, acquirers_of, tokenizer_warnings, train_acquirers
-from training.run_folder import RunError, replace_text
+from training.run_folder import RunError
 
 REPORT = "report.md"
 
@@ -215,8 +215,8 @@ def _written(
     name = f"{content.language}{acquirer_files.SUFFIX}"
     acquirer_files.write(output / name, content)
     report = {**verdict.to_json(), **told, "warnings": warnings}
-    replace_text(output / GATE, json.dumps(report, ensure_ascii=False, indent=1) + "\n")
-    replace_text(output / REPORT, in_words(report))
+    files.write_text(output / GATE, json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+    files.write_text(output / REPORT, in_words(report))
     registered = register / name if register is not None and verdict.passed else None
     if registered is not None:
         acquirer_files.write(registered, content)

@@ -27,6 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cacara import files
 from cacara.benchmark import benchmark_file
 from cacara.model import checkpoint, seen_texts, training_facts
 from cacara.model.config import AcquirerConfig
@@ -297,9 +298,8 @@ def train_stage(
         method.load_state_dict(load_file(finished), strict=True)
         return
     loop.train(method, data, stage.loop, folder, {"projection.": method.options.embedding_rate, **(rates or {})})
-    partial = finished.with_suffix(".partial")
-    save_file({name: value.detach().cpu().contiguous() for name, value in method.state_dict().items()}, partial)
-    partial.replace(finished)
+    with files.replacing(finished) as partial:
+        save_file({name: value.detach().cpu().contiguous() for name, value in method.state_dict().items()}, partial)
 
 
 def stage_data(

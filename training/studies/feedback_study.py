@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cacara import sources
+from cacara import files, sources
 from cacara.benchmark import sound_benchmark
 from cacara.benchmark.significance import Difference, paired_difference
 from cacara.benchmark.sound_benchmark import Benchmark, Query
@@ -35,7 +35,6 @@ from training.feedback.files import Progress
 from training.feedback.finetuning import FeedbackOptions
 from training.feedback.gate import Probe
 from training.feedback.manifest import Manifest
-from training.run_folder import replace_text
 
 PEOPLE = 5
 Order = Literal["random", "uncertain"]
@@ -155,12 +154,12 @@ def run(options: StudyOptions, base: str, output: Path, benchmark_path: Path) ->
         path = output / f"{hashlib.sha256(repr((case, options)).encode()).hexdigest()[:12]}.json"
         if not path.is_file():
             result = simulate(world, case, options, path.with_suffix(""))
-            replace_text(path, json.dumps(result))
+            files.write_text(path, json.dumps(result))
             log.info("%s, seed %d: %s", case.name, case.seed, result["told"])
         found.setdefault(case.name, []).append(json.loads(path.read_text(encoding="utf-8")))
         table = {name: pooled(results) for name, results in found.items()}
-        replace_text(output / "study.json", json.dumps(table, indent=1) + "\n")
-        replace_text(output / "study.md", as_markdown(table))
+        files.write_text(output / "study.json", json.dumps(table, indent=1) + "\n")
+        files.write_text(output / "study.md", as_markdown(table))
     return output / "study.md"
 
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cacara import files
 from cacara.model.parts.acquirer_files import AcquirerFile
 from cacara.model.parts.acquirers import Acquirers
 from training import loop
@@ -33,7 +34,7 @@ from training.mla import teaching
 from training.mla.acquisition import LanguageAcquisition, LanguageAcquisitionOptions
 from training.mla.data import LanguageBatches, SeenBatches
 from training.mla.exposure import Exposure
-from training.run_folder import RunError, replace_text
+from training.run_folder import RunError
 from training.studies import mla_probe
 from training.studies import mla_ways as ways
 from training.studies.mla_probe import Embed, Row, Score
@@ -117,9 +118,9 @@ def run(options: AmountOptions, model: str | Path, output: Path, sounds: Path, p
         path = output / cell.file
         if (row := read(path, record)) is None:
             row = {"ways": study.measure(cell), "record": record}
-            replace_text(path, json.dumps(row, ensure_ascii=False) + "\n")
+            files.write_text(path, json.dumps(row, ensure_ascii=False) + "\n")
         done[cell] = row["ways"]
-        replace_text(output / REPORT, table(done))
+        files.write_text(output / REPORT, table(done))
     return output / REPORT
 
 

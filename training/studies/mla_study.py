@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cacara import files
 from training.mla.acquisition import LanguageAcquisitionOptions, Stage
-from training.run_folder import RunError, replace_text
+from training.run_folder import RunError
 from training.studies import mla_dictionary, mla_tuning
 from training.studies import mla_probe as probe
 from training.studies import mla_ways as ways
@@ -116,9 +117,9 @@ def run(
     for name in only or VARIANTS:
         if name not in done:
             done[name] = _measured(VARIANTS[name], world, output / "trainings", record)
-            replace_text(output / f"{name}.json", json.dumps(done[name], ensure_ascii=False) + "\n")
+            files.write_text(output / f"{name}.json", json.dumps(done[name], ensure_ascii=False) + "\n")
         _tell(name, done[name])
-    replace_text(output / REPORT, table({name: done[name] for name in VARIANTS if name in done}))
+    files.write_text(output / REPORT, table({name: done[name] for name in VARIANTS if name in done}))
     return output / REPORT
 
 

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cacara import files
 from cacara.benchmark import benchmark_file
 from cacara.encoders import text
 from cacara.encoders.text import TextTower
@@ -34,7 +35,6 @@ from training.mla import transfer as language_transfer
 from training.mla.acquisition import LanguageAcquisition, LanguageAcquisitionOptions, Stage, StageOptions
 from training.mla.data import transfer_batches
 from training.mla.exposure import Exposure
-from training.run_folder import replace_text
 from training.studies import mla_probe
 from training.studies.mla_probe import Embed, Sides
 
@@ -260,7 +260,7 @@ def timed(folder: Path, work: Callable[[], None]) -> float:
     begun = time.process_time()
     work()
     if not path.is_file():
-        replace_text(path, json.dumps(round(time.process_time() - begun, 1)) + "\n")
+        files.write_text(path, json.dumps(round(time.process_time() - begun, 1)) + "\n")
     return float(json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -370,6 +370,5 @@ def train_kept(
         method.load_state_dict(load_file(finished), strict=True)
         return
     loop.train(method, data, length, folder, rates)
-    partial = finished.with_suffix(".partial")
-    save_file({name: value.detach().cpu().contiguous() for name, value in method.state_dict().items()}, partial)
-    partial.replace(finished)
+    with files.replacing(finished) as partial:
+        save_file({name: value.detach().cpu().contiguous() for name, value in method.state_dict().items()}, partial)

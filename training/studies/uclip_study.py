@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cacara import sources
+from cacara import files, sources
 from cacara.benchmark import sound_benchmark
 from cacara.encoders import use as use_text
 from cacara.model import checkpoint
@@ -150,9 +150,9 @@ def tables(made: Mapping[str, Sequence[Path]], output: Path, sounds: Path, pictu
     second = [named[name] for name in ("uclip-whole", "uclip-few-languages", "uclip-second-text") if name in named]
     parts = [uclip_tables.tabulate([group for group in groups if group.name != "uclip-second-text"])]
     parts += [uclip_tables.tabulate(second, use_text.LANGUAGES)] if "uclip-second-text" in named else []
-    run_folder.replace_text(output / "table.json", json.dumps(parts, indent=1) + "\n")
+    files.write_text(output / "table.json", json.dumps(parts, indent=1) + "\n")
     told = "\n".join(uclip_tables.to_markdown(part) for part in parts)
-    run_folder.replace_text(output / "table.md", told)
+    files.write_text(output / "table.md", told)
     return told
 
 

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from training import run_folder
+from cacara import files
 from training.uclip.projectors import UclipOptions, train
 
 BENCHMARK = Path("benchmarks/sounds-v1.jsonl")
@@ -76,8 +76,8 @@ def uclip_beside(
 
     found = uclip_beside.study(models, base, benchmark, pictures)
     output.mkdir(parents=True, exist_ok=True)
-    run_folder.replace_text(output / "beside.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
-    run_folder.replace_text(output / "beside.md", uclip_beside.to_markdown(found))
+    files.write_text(output / "beside.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+    files.write_text(output / "beside.md", uclip_beside.to_markdown(found))
     sys.stdout.write(uclip_beside.to_markdown(found))
 
 

@@ -29,6 +29,7 @@ from typing import Any, Literal
 
 import psutil
 
+from cacara import files
 from cacara.errors import CacaraError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -305,9 +306,7 @@ class Jobs:
 
     def _write(self, job: Job) -> None:
         path = self.folder / job.job_id / RECORD
-        partial = path.with_name(f"{RECORD}.{os.getpid()}.{threading.get_ident()}.partial")
-        partial.write_text(json.dumps(dataclasses.asdict(job), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
+        files.write_text(path, json.dumps(dataclasses.asdict(job), ensure_ascii=False, indent=1) + "\n")
 
     def _prune(self) -> None:
         for name in sorted(self._names())[:-KEPT]:

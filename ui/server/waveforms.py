@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 from typing import TYPE_CHECKING
 
-from cacara import sources
+from cacara import files, sources
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,11 +35,8 @@ def drawing(clip: Clip) -> str:
     from cacara.media import audio
 
     made = draw(audio.peaks(audio.load(clip.path, audio.GALLERY_LIMITS).waveform, BARS))
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(made, encoding="utf-8")
-        partial.replace(path)
+        files.write_text(path, made)
     except OSError as error:  # a full disk costs a moment at the next look, nothing else
         logger.warning("a waveform is not cached: %s", error)
     return made

