@@ -176,10 +176,26 @@ def test_the_feedback_database_knows_no_model():
 
 
 def test_a_package_does_nothing_when_it_is_imported():
-    """An ``__init__`` holds a docstring, imports and ``__all__``."""
+    """An ``__init__`` holds a docstring, imports and constants; that of ``cacara`` the hooks of its lazy names too."""
     for path in PRODUCT:
         if path.name == "__init__.py":
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 plain = isinstance(node, ast.Import | ast.ImportFrom | ast.Assign)
                 docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-                assert plain or docstring, f"{name(path)}:{node.lineno}"
+                hook = isinstance(node, ast.FunctionDef) and node.name in ("__getattr__", "__dir__")
+                typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+                lazy = name(path) == "cacara/__init__.py" and (hook or typing)
+                assert plain or docstring or lazy, f"{name(path)}:{node.lineno}"
+
+
+def test_the_public_names_of_cacara_come_from_their_modules_when_first_used():
+    code = (
+        "import sys, cacara\n"
+        "assert 'torch' not in sys.modules\n"
+        "for name in cacara.__all__: assert getattr(cacara, name).__name__ == name, name\n"
+        "assert 'torch' in sys.modules and set(cacara.__all__) <= set(dir(cacara))\n"
+        "try: cacara.Model\n"
+        "except AttributeError as error: assert 'wanted one of' in str(error)\n"
+        "else: raise SystemExit(1)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)
