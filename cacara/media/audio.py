@@ -1,6 +1,6 @@
 """Any sound file to a capped mono waveform, and a waveform checked, drawn or stored.
 
-`audio_decoding` decodes; this module opens the file, chooses where to decode it, and names it in errors.
+`decoding` decodes; this module opens the file, chooses where to decode it, and names it in errors.
 """
 
 from __future__ import annotations

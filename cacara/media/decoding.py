@@ -2,7 +2,7 @@
 
 FFmpeg (through PyAV) decodes while it reads, so neither a long nor a well-packed file costs memory. It gets
 an open file and no protocol, so a file cannot make it open another one. A malformed file can still crash
-FFmpeg or PyAV, which ends the whole process: `audio_isolation` is for what strangers send.
+FFmpeg or PyAV, which ends the whole process: `isolation` is for what strangers send.
 """
 
 from __future__ import annotations
@@ -11,25 +11,29 @@ import dataclasses
 import os
 import time
 from collections.abc import Generator, Iterable, Iterator
+from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from cacara.errors import AudioError
+from cacara.media import amr
+from cacara.media.mixdown import SAMPLE_RATE_HZ, Mixdown
+from cacara.media.notes import Note
+from cacara.media.placement import UNTIMED, LostBytes, Placement
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
-    from av.audio.resampler import AudioResampler
     from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.packet import Packet
 
-SAMPLE_RATE_HZ = 16000
 SHORT_SECONDS = 0.96  # the audio encoder hears patches of this length; a shorter sound is padded
 WANTED = "wanted a sound file: WAV, FLAC, MP3, Ogg, Opus, M4A, WebM, AIFF, AMR or WMA"
 
 # Demuxers that open other files (hls, concat, sdp) or take any bytes for sound are left out.
-_CONTAINERS = "wav,w64,flac,mp3,ogg,matroska,mov,aiff,caf,au,aac,asf,amr,wv"
+_CONTAINERS = "wav,w64,flac,mp3,ogg,matroska,mov,aiff,caf,au,aac,asf,amr,wv,avi,mpeg,mpegts"
 _CODECS = (
     "pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,"
     "pcm_f64be,pcm_alaw,pcm_mulaw,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,gsm_ms,aac,ac3,alac,amrnb,amrwb,eac3,flac,"
@@ -52,10 +56,10 @@ _SIGNATURES = {
     b"FORM": "a damaged AIFF file",
 }
 
-_RATES_HZ = (1_000, 768_000)
-_MAX_CHANNELS = 64  # FFmpeg converts no more
 _MAX_FRAME_SAMPLES = 1 << 18  # encoders stay below 65,536; bounds the memory of one decoded frame
 _CUT_SLACK_SECONDS = 0.1  # the padding of a lossy encoder is no reason to tell anybody of a cut
+_GAP_SECONDS = 0.5  # a shorter one is nothing to tell anybody of
+_SILENCE_SECONDS = 10  # so much of a gap is made at once
 _UNKNOWN_LENGTH_BYTES = 1 << 30  # programs that stream write a huge number where the length belongs
 
 
@@ -83,16 +87,17 @@ class Recording:
     """A decoded sound.
 
     Attributes:
-        waveform: float32 [samples] in [-1, 1], finite, mono at SAMPLE_RATE_HZ.
+        waveform: float32 [samples] in [-1, 1], finite, mono at SAMPLE_RATE_HZ. A sample's number is its time in the
+            file, as a player counts it: where the file has no sound there is silence.
         seconds: Length of the waveform.
         cut: Whether the file goes on where the waveform ends, because of ``max_seconds``.
-        notes: What a user should know about the file, one plain sentence each.
+        notes: What a user should know about the file.
     """
 
     waveform: npt.NDArray[np.float32]
     seconds: float
     cut: bool
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def decode(file: BinaryIO, limits: AudioLimits) -> Recording:
@@ -110,32 +115,34 @@ def decode(file: BinaryIO, limits: AudioLimits) -> Recording:
     head, size = file.read(64), os.fstat(file.fileno()).st_size
     file.seek(0)
     reader = _Reader(file, time.monotonic() + limits.max_decode_seconds)
-    tally = _Tally()
     most = int(limits.max_seconds * SAMPLE_RATE_HZ)
     room = most + int(_CUT_SLACK_SECONDS * SAMPLE_RATE_HZ)
     try:
         with _open_container(reader) as container:
-            stream = _sound_stream(container)
-            waveform = _collect(_to_mono(_frames(container, stream, tally)), room, reader)
-            declared = _declared_seconds(container, stream)
+            sound = _Sound(container, limits.max_seconds)
+            waveform = _collect(sound.pieces(), room, reader)
+            declared = sound.declared_seconds()
     except av.FFmpegError as error:
         if reader.expired:
             raise AudioError(too_slow(limits)) from error
         raise AudioError(f"this is {_describe(head)}; {WANTED}") from error
     if reader.expired:
         raise AudioError(too_slow(limits))
-    cut = waveform.size > room
-    waveform = _checked(waveform[:most], tally, limits)
+    cut = waveform.size > room or sound.placement.beyond
+    waveform = _checked(waveform[:most], sound.tally, limits)
     seconds = waveform.size / SAMPLE_RATE_HZ
-    missing = not tally.failed and (declared > 1.02 * seconds + 0.2 or _lacks_bytes(head, size))
-    early = not cut and (tally.failed_last or missing)
-    return Recording(waveform, seconds, cut, _notes(seconds, cut, early, tally.failed > 0))
+    missing = not sound.tally.failed and (
+        declared > 1.02 * (seconds - sound.placement.lead) + 0.2 or _lacks_bytes(head, size)
+    )
+    early = not cut and (sound.tally.failed_last or missing)
+    return Recording(waveform, seconds, cut, sound.notes(seconds, limits.max_seconds, cut, early))
 
 
-def stream(file: BinaryIO, max_seconds: float) -> Generator[npt.NDArray[np.float32], None, tuple[str, ...]]:
+def stream(file: BinaryIO, max_seconds: float) -> Generator[npt.NDArray[np.float32], None, tuple[Note, ...]]:
     """Yield the sound of an open file piece by piece, float32 [samples] at SAMPLE_RATE_HZ; return the notes.
 
-    Memory does not grow with the length. Samples are finite; float files may hold some outside [-1, 1].
+    Memory does not grow with the length. Samples are finite; float files may hold some outside [-1, 1]. Their number
+    is their time, as in ``Recording``.
 
     Args:
         file: As for ``decode``; its reader bounds the time, by stopping or by a limit of the process.
@@ -148,11 +155,12 @@ def stream(file: BinaryIO, max_seconds: float) -> Generator[npt.NDArray[np.float
 
     head = file.read(64)
     file.seek(0)
-    tally, left = _Tally(), int(max_seconds * SAMPLE_RATE_HZ)
+    left = int(max_seconds * SAMPLE_RATE_HZ)
     total, cut = 0, False
     try:
         with _open_container(_Reader(file, float("inf"))) as container:
-            for piece in _to_mono(_frames(container, _sound_stream(container), tally)):
+            sound = _Sound(container, max_seconds)
+            for piece in sound.pieces():
                 if not np.isfinite(piece).all():
                     raise AudioError(
                         f"the sound has infinite samples or such that are no numbers near {total / SAMPLE_RATE_HZ:.1f} "
@@ -166,8 +174,9 @@ def stream(file: BinaryIO, max_seconds: float) -> Generator[npt.NDArray[np.float
     except av.FFmpegError as error:
         raise AudioError(f"this is {_describe(head)}; {WANTED}") from error
     seconds = total / SAMPLE_RATE_HZ
-    _checked(np.zeros(total and SAMPLE_RATE_HZ, np.float32), tally, AudioLimits())
-    return _notes(seconds, cut, not cut and tally.failed_last, tally.failed > 0)
+    _checked(np.zeros(total and SAMPLE_RATE_HZ, np.float32), sound.tally, AudioLimits())
+    cut = cut or sound.placement.beyond
+    return sound.notes(seconds, max_seconds, cut, not cut and sound.tally.failed_last)
 
 
 class _Reader:
@@ -249,61 +258,158 @@ def _sound_stream(container: InputContainer) -> AudioStream:
     return streams[position]
 
 
-def _frames(container: InputContainer, stream: AudioStream, tally: _Tally) -> Iterator[AudioFrame]:
-    """Yield what can be decoded; a damaged packet is counted and skipped: what follows may be sound again."""
-    import av
+class _Sound:
+    """The sound of an open container: decoded, placed in time, of one channel.
 
-    try:
-        for packet in container.demux(stream):
-            try:
-                frames = stream.decode(packet)
-            except av.FFmpegError:
-                tally.add(success=False)
+    Attributes:
+        tally: What could be decoded.
+        placement: Where it lies in time.
+        mixdown: What became of its channels.
+    """
+
+    def __init__(self, container: InputContainer, most_seconds: float) -> None:
+        """Choose the stream.
+
+        Args:
+            container: Open; its sound is read once.
+            most_seconds: No silence is made beyond.
+
+        Raises:
+            AudioError: It holds no sound that is read here.
+        """
+        self._container = container
+        self._stream = _sound_stream(container)
+        start = None if container.start_time is None else container.start_time / 1_000_000
+        self._lost = LostBytes(container.format.name)
+        self.tally = _Tally()
+        self.placement = Placement(start, most_seconds)
+        self.mixdown = Mixdown()
+
+    def pieces(self) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield float32 [samples] at SAMPLE_RATE_HZ, with silence where the file has no sound."""
+        total = 0
+        for frame, moment in self._frames():
+            if self.placement.silence_before(moment, self._declared_end):
+                for piece in self.mixdown.flush():
+                    total += piece.size
+                    yield piece
+                for piece in _silence(round(self.placement.position * SAMPLE_RATE_HZ) - total):
+                    total += piece.size
+                    yield piece
+            if self.placement.beyond:
+                break
+            for piece in self.mixdown.add(frame):
+                total += piece.size
+                yield piece
+            self.placement.add(frame.samples / frame.sample_rate)
+        yield from self.mixdown.flush()
+
+    def declared_seconds(self) -> float:
+        """Return the length of the sound that the file's header states, or 0 if it states none."""
+        bit_rate = self._stream.codec_context.bit_rate
+        if bit_rate and self._container.bit_rate > 0.97 * bit_rate:
+            return 0.0  # perhaps FFmpeg's guess: the number of bytes divided by the bit rate
+        if (stated := _seconds(self._stream.duration, self._stream.time_base)) is not None:
+            return stated
+        if self._container.duration is not None and len(self._container.streams) == 1:
+            return self._container.duration / 1_000_000 - self.placement.lead
+        return 0.0
+
+    def notes(self, seconds: float, most_seconds: float, cut: bool, early: bool) -> tuple[Note, ...]:
+        """Return what a user should know.
+
+        Args:
+            seconds: How much was used.
+            most_seconds: How much was wanted.
+            cut: Whether there is more.
+            early: Whether the file ends before it should.
+        """
+        notes = []
+        if cut:
+            notes.append(Note("cut", seconds=f"{most_seconds:g}"))
+        if early:
+            notes.append(Note("early", seconds=f"{seconds:.1f}"))
+        elif self.tally.failed or (self._lost.seconds and self.placement.silent):
+            notes.append(Note("damaged", seconds=f"{seconds:.1f}"))
+        elif self.placement.silent >= _GAP_SECONDS:
+            notes.append(Note("gap", seconds=f"{self.placement.silent:.1f}"))
+        if self.placement.jump is not None:
+            notes.append(Note("misplaced", seconds=f"{self.placement.jump:.1f}"))
+        if self.mixdown.opposed:
+            notes.append(Note("opposed"))
+        if seconds < SHORT_SECONDS:
+            notes.append(Note("short", seconds=f"{seconds:.2g}"))
+        return tuple(notes)
+
+    def _frames(self) -> Iterator[tuple[AudioFrame, float | None]]:
+        """Yield what can be decoded, each with its time stamp in seconds; a damaged packet is counted and skipped."""
+        import av
+
+        try:
+            for packet in self._container.demux(self._stream):
+                later, decoded = self._lost.seconds, False
+                try:
+                    for frame in self._decode(packet):
+                        decoded = True
+                        moment = _seconds(frame.pts, frame.time_base)
+                        yield frame, None if moment is None else moment + later
+                except av.FFmpegError:
+                    self.tally.add(success=False)
+                    if self._container.format.name in UNTIMED:
+                        self.placement.lose()
+                else:
+                    if decoded:
+                        self.tally.add(success=True)
+                if packet.size and (duration := _seconds(packet.duration, packet.time_base)):
+                    self._lost.add(bytes(packet), duration, decoded)
+        except av.FFmpegError:
+            self.tally.add(success=False)
+
+    def _decode(self, packet: Packet) -> Iterable[AudioFrame]:
+        """Return the frames of a packet."""
+        kind = amr.KINDS.get(self._stream.codec_context.name)
+        return self._stream.decode(packet) if kind is None or not packet.size else self._decode_amr(packet, kind)
+
+    def _decode_amr(self, packet: Packet, kind: amr.AmrKind) -> Iterator[AudioFrame]:
+        """Yield the frames of a packet of AMR, silence for those that hold no speech."""
+        from av.packet import Packet
+
+        for number, (content, is_pause) in enumerate(amr.frames(bytes(packet), kind)):
+            pts = packet.pts if number == 0 else None
+            if is_pause:
+                frame = _silent_frame(kind)
+                frame.pts, frame.time_base = pts, packet.time_base
+                yield frame
                 continue
-            if frames:
-                tally.add(success=True)
-            yield from frames
-    except av.FFmpegError:
-        tally.add(success=False)
+            part = Packet(content)
+            part.pts, part.time_base = pts, packet.time_base
+            yield from self._stream.decode(part)
+
+    def _declared_end(self) -> float:
+        """Return the length of the whole file that it states so far, in seconds; 0 if it states none."""
+        whole = 0.0 if self._container.duration is None else self._container.duration / 1_000_000
+        return max(whole, (_seconds(self._stream.duration, self._stream.time_base) or 0.0) + self.placement.lead)
 
 
-def _to_mono(frames: Iterable[AudioFrame]) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield float32 [samples] at SAMPLE_RATE_HZ; rate, format and channels may change between frames."""
+def _seconds(count: int | None, unit: Fraction | None) -> float | None:
+    return None if count is None or unit is None else float(count * unit)
+
+
+def _silent_frame(kind: amr.AmrKind) -> AudioFrame:
     from av.audio.frame import AudioFrame
-    from av.audio.resampler import AudioResampler
 
-    shape: tuple[str, str, int] | None = None
-    packer = resampler = AudioResampler()
-    for frame in frames:
-        channels = frame.layout.nb_channels
-        if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
-            shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-            _check_shape(channels, frame.sample_rate)
-            yield from _resample(resampler, None)
-            # Interleaved, as PyAV reads past the channels of a planar frame that has eight or more.
-            packer = AudioResampler(format="flt")
-            resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
-        for packed in packer.resample(frame):
-            with np.errstate(over="ignore", invalid="ignore"):  # samples not finite are refused at the end
-                samples = packed.to_ndarray().reshape(-1, channels).mean(axis=1, dtype=np.float32)
-            mono = AudioFrame.from_ndarray(samples[np.newaxis], format="flt", layout="mono")
-            mono.sample_rate = frame.sample_rate
-            yield from _resample(resampler, mono)
-    yield from _resample(resampler, None)
+    # As the decoders' own frames are, so that the two are mixed as one sound.
+    samples = np.zeros((1, round(amr.FRAME_SECONDS * kind.rate_hz)), np.float32)
+    frame = AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+    frame.sample_rate = kind.rate_hz
+    return frame
 
 
-def _resample(resampler: AudioResampler, frame: AudioFrame | None) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield float32 [samples] for a frame, or for None those that the resampler still holds."""
-    for piece in resampler.resample(frame):
-        if piece is not None:  # what a resampler with nothing to do answers to None
-            yield piece.to_ndarray()[0]
-
-
-def _check_shape(channels: int, rate_hz: int) -> None:
-    if not 1 <= channels <= _MAX_CHANNELS:
-        raise AudioError(f"the sound has {channels} channels; wanted 1 to {_MAX_CHANNELS}, one is enough")
-    if not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
-        raise AudioError(f"the sample rate is {rate_hz} Hz; wanted {_RATES_HZ[0]} to {_RATES_HZ[1]} Hz")
+def _silence(samples: int) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield so many zeros, not too many at once."""
+    most = _SILENCE_SECONDS * SAMPLE_RATE_HZ
+    for start in range(0, samples, most):
+        yield np.zeros(min(most, samples - start), np.float32)
 
 
 def _collect(pieces: Iterable[npt.NDArray[np.float32]], room: int, reader: _Reader) -> npt.NDArray[np.float32]:
@@ -336,37 +442,12 @@ def _checked(waveform: npt.NDArray[np.float32], tally: _Tally, limits: AudioLimi
     return waveform / peak if peak > 1 else waveform
 
 
-def _declared_seconds(container: InputContainer, stream: AudioStream) -> float:
-    """Return the length that the file's header states, or 0 if it states none."""
-    bit_rate = stream.codec_context.bit_rate
-    if bit_rate and container.bit_rate > 0.97 * bit_rate:
-        return 0.0  # perhaps FFmpeg's guess: the number of bytes divided by the bit rate
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    if container.duration is not None and len(container.streams) == 1:
-        return container.duration / 1_000_000
-    return 0.0
-
-
 def _lacks_bytes(head: bytes, size: int) -> bool:
     """Return whether a WAV or AIFF header counts more bytes than there are, which FFmpeg passes over."""
     if head[:4] not in (b"RIFF", b"FORM"):
         return False
     counted = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
     return 1.01 * size < counted < _UNKNOWN_LENGTH_BYTES
-
-
-def _notes(seconds: float, cut: bool, early: bool, damaged: bool) -> tuple[str, ...]:
-    notes = []
-    if cut:
-        notes.append(f"only the first {seconds:g} seconds were used")
-    if early:
-        notes.append(f"the file ends early (damaged); the first {seconds:.1f} seconds were used")
-    elif damaged:
-        notes.append(f"parts of the file are damaged and were left out; {seconds:.1f} seconds were used")
-    if seconds < SHORT_SECONDS:
-        notes.append(f"{seconds:.2g} seconds is short; a second or more gives better matches")
-    return tuple(notes)
 
 
 def _describe(head: bytes) -> str:

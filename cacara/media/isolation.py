@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from cacara.errors import AudioError
-from cacara.media import decoding
+from cacara.media import decoding, notes
 from cacara.media.decoding import SAMPLE_RATE_HZ, WANTED, AudioLimits, Recording
 
 logger = logging.getLogger(__name__)
@@ -31,14 +31,14 @@ _START_SECONDS = 20.0  # to start Python on a busy machine, on top of the decodi
 
 
 def decode(file: BinaryIO, limits: AudioLimits) -> Recording:
-    """Return what ``audio_decoding.decode`` does, about 0.2 s later.
+    """Return what ``decoding.decode`` does, about 0.2 s later.
 
     Args:
         file: A regular file that is not empty, open for reading bytes, unbuffered, at its start.
         limits: What it may cost; ``max_bytes`` is the caller's business.
 
     Raises:
-        AudioError: As in ``audio_decoding.decode``, and if the process fails.
+        AudioError: As in ``decoding.decode``, and if the process fails.
     """
     try:
         answer = subprocess.run(
@@ -60,7 +60,7 @@ def decode(file: BinaryIO, limits: AudioLimits) -> Recording:
     if "error" in fields:
         raise AudioError(fields["error"])
     waveform = np.frombuffer(samples, np.float32).copy()  # writable
-    return Recording(waveform, fields["seconds"], fields["cut"], tuple(fields["notes"]))
+    return Recording(waveform, fields["seconds"], fields["cut"], notes.unpacked(fields["notes"]))
 
 
 def _answer() -> None:
@@ -75,7 +75,8 @@ def _answer() -> None:
     except AudioError as error:
         fields: dict[str, object] = {"error": str(error)}
     else:
-        fields = {"seconds": recording.seconds, "cut": recording.cut, "notes": recording.notes}
+        fields = {"seconds": recording.seconds, "cut": recording.cut}
+        fields["notes"] = [note.packed() for note in recording.notes]
         samples = recording.waveform.tobytes()
     sys.stdout.buffer.write(json.dumps(fields).encode() + b"\n" + samples)
 

@@ -23,13 +23,15 @@ import numpy.typing as npt
 
 from cacara.errors import AudioError
 from cacara.media import audio, decoding
+from cacara.media import notes as media_notes
 from cacara.media.decoding import SAMPLE_RATE_HZ, WANTED
+from cacara.media.notes import Note
 
 BLOCK_SAMPLES = 10 * SAMPLE_RATE_HZ
 _MEMORY_BYTES = 1 << 30  # address space, most of it FFmpeg's libraries
 _LENGTH_BYTES = 4
 
-Blocks = Generator[npt.NDArray[np.float32], None, tuple[str, ...]]
+Blocks = Generator[npt.NDArray[np.float32], None, tuple[Note, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _decode_apart(file: BinaryIO, limits: StreamLimits, report: Callable[[float]
     fields = json.loads(line)
     if "error" in fields:
         raise AudioError(fields["error"])
-    return tuple(fields["notes"])
+    return media_notes.unpacked(fields["notes"])
 
 
 def _answer() -> None:
@@ -149,14 +151,15 @@ def _answer() -> None:
     with contextlib.suppress(BrokenPipeError):
         try:
             with open(0, "rb", buffering=0, closefd=False) as file:
-                fields["notes"] = _write(decoding.stream(file, limits.max_seconds), output)
+                notes = _write(decoding.stream(file, limits.max_seconds), output)
+                fields["notes"] = [note.packed() for note in notes]
         except AudioError as error:
             fields["error"] = str(error)
         output.write(bytes(_LENGTH_BYTES) + json.dumps(fields).encode() + b"\n")
         output.flush()
 
 
-def _write(pieces: Blocks, output: BinaryIO) -> tuple[str, ...]:
+def _write(pieces: Blocks, output: BinaryIO) -> tuple[Note, ...]:
     """Write pieces of any size as blocks; return the notes."""
     kept: list[npt.NDArray[np.float32]] = []
     size = 0

@@ -113,7 +113,7 @@ def windows(blocks: Blocks, windowing: Windowing) -> Generator[npt.NDArray[np.fl
     The last window is shorter where the recording ends, and longer than what the one before left unheard.
 
     Args:
-        blocks: float32 [samples] each, of any lengths; what ``audio_streaming.blocks`` yields and returns.
+        blocks: float32 [samples] each, of any lengths; what ``streaming.blocks`` yields and returns.
         windowing: How to cut.
 
     Yields:
@@ -150,12 +150,12 @@ def embed(
 
     Args:
         model: The model to hear it with.
-        blocks: The recording, as ``audio_streaming.blocks`` yields it.
+        blocks: The recording, as ``streaming.blocks`` yields it.
         windowing: How to cut; the default lengths where None.
         report: Told how many seconds have been heard.
 
     Raises:
-        AudioError: As in ``audio_streaming.blocks``.
+        AudioError: As in ``streaming.blocks``.
     """
     windowing = windowing or Windowing()
     embeddings: list[npt.NDArray[np.float32]] = []

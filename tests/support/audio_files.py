@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -58,23 +59,53 @@ def tone(seconds: float, rate_hz: int = SAMPLE_RATE_HZ, peak: float = 0.5) -> np
 
 
 def encode(
-    container: str, codec: str, rate_hz: int, samples: np.ndarray, options: dict[str, str] | None = None
+    container: str,
+    codec: str,
+    rate_hz: int,
+    samples: np.ndarray,
+    options: dict[str, str] | None = None,
+    move: Callable[[float], float | None] = lambda moment: moment,
+    film: bool = False,
+    header: dict[str, str] | None = None,
 ) -> bytes:
-    """Return float32 [samples] or [samples, channels] as a file made by PyAV."""
+    """Return float32 [samples] or [samples, channels] as a file made by PyAV.
+
+    Args:
+        container: FFmpeg's name of the format.
+        codec: That of the encoder.
+        rate_hz: Of the samples.
+        samples: In [-1, 1].
+        options: Of the encoder.
+        move: Takes the second of a packet and returns the one that it is stored with, or None to leave it out.
+        film: Whether there is a picture at the second 0.
+        header: Options of the format.
+    """
     samples = samples.reshape(len(samples), -1)
     layout = {1: "mono", 2: "stereo"}.get(samples.shape[1], f"{samples.shape[1]} channels")
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format=container) as output:
+    with av.open(buffer, "w", format=container, options=header or {}) as output:
         stream = output.add_stream(codec, rate=rate_hz, options=options or {})
         stream.layout = layout
+        if film:
+            video = output.add_stream("mpeg1video" if container == "mpeg" else "mpeg4", rate=25)
+            video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+            output.mux([*video.encode(av.VideoFrame(64, 48, "yuv420p")), *video.encode()])
+
+        def mux(packets: list[av.Packet]) -> None:
+            for packet in packets:
+                moment = None if packet.pts is None else move(float(packet.pts * packet.time_base))
+                if moment is not None:
+                    packet.pts = packet.dts = round(moment / packet.time_base)
+                    output.mux(packet)
+
         resampler = av.AudioResampler(format=stream.format.name, layout=layout, rate=rate_hz)
         for start in range(0, len(samples), 960):
             block = np.ascontiguousarray(samples[start : start + 960]).reshape(1, -1)
             frame = av.AudioFrame.from_ndarray(block, format="flt", layout=layout)
             frame.sample_rate, frame.pts, frame.time_base = rate_hz, start, Fraction(1, rate_hz)
             for converted in resampler.resample(frame):
-                output.mux(stream.encode(converted))
-        output.mux(stream.encode(None))
+                mux(stream.encode(converted))
+        mux(stream.encode(None))
     return buffer.getvalue()
 
 

@@ -8,8 +8,6 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ui.search.sound_notes import told
-
 if TYPE_CHECKING:
     from ui.page.wording import Wording
     from ui.server.startup import Status
@@ -200,7 +198,7 @@ def _understood(result: Mapping[str, Any], names: Mapping[str, str], words: Word
 
 
 def _notes(notes: Sequence[str], words: Wording) -> str:
-    return "".join(f'<p class="note" role="status" dir="auto">{_text(told(note, words))}</p>' for note in notes)
+    return "".join(f'<p class="note" role="status" dir="auto">{_text(words.note(note))}</p>' for note in notes)
 
 
 def _jump(words: Wording, /, **titles: str) -> str:

@@ -13,6 +13,8 @@ import types
 from collections.abc import Mapping
 from pathlib import Path
 
+from cacara.media.notes import Note
+
 UI = Path(__file__).parents[1]
 COMMON = UI / "page" / "strings"
 FALLBACK = "en"
@@ -48,6 +50,10 @@ class Wording:
             # Not str.format: a value is often what somebody typed, and may itself hold braces.
             text = text.replace("{" + place + "}", str(value))
         return text
+
+    def note(self, note: str) -> str:
+        """Return a decoder's note in this language, and any other sentence as it is."""
+        return self(f"note_{note.code}", **note.values) if isinstance(note, Note) else note
 
 
 def wording(code: str) -> Wording:

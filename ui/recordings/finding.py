@@ -25,13 +25,14 @@ BINS = 600
 """So many points of a curve are drawn at most; of several steps in one point the best is shown."""
 
 
-def listen(services: Services, recording: str, model: str = "") -> dict[str, Any]:
+def listen(services: Services, recording: str, model: str = "", interface: str = FALLBACK) -> dict[str, Any]:
     """Begin to listen to an opened recording, as soon as the model is ready; return how far it is.
 
     Args:
         services: What the handlers work with.
         recording: Its id.
         model: The id of the model that shall listen; empty for the one that answers by default.
+        interface: Language of the notes.
     """
     chosen = _text(model) or services.engine.default
 
@@ -42,11 +43,12 @@ def listen(services: Services, recording: str, model: str = "") -> dict[str, Any
         return services.engine.retriever(wording(FALLBACK), chosen or None).model if status.phase == "ready" else None
 
     services.recordings.listen(_text(recording), ready, chosen)
-    return progress(services, recording)
+    return progress(services, recording, interface)
 
 
-def progress(services: Services, recording: str) -> dict[str, Any]:
-    """Return how far the listening to a recording is."""
+def progress(services: Services, recording: str, interface: str = FALLBACK) -> dict[str, Any]:
+    """Return how far the listening to a recording is, with notes in the language of the interface."""
+    words = wording(interface)
     opened = services.recordings.get(_text(recording))
     phase = "cancelled" if opened.busy and opened.stopped.is_set() else opened.phase
     seconds = opened.timeline.seconds if opened.timeline else None
@@ -57,14 +59,14 @@ def progress(services: Services, recording: str) -> dict[str, Any]:
         "share": round(opened.share, 4),
         "problem": opened.problem,
         "seconds": seconds,
-        "notes": list(opened.timeline.notes) if opened.timeline else [],
+        "notes": [words.note(note) for note in opened.timeline.notes] if opened.timeline else [],
     }
 
 
-def cancel(services: Services, recording: str) -> dict[str, Any]:
+def cancel(services: Services, recording: str, interface: str = FALLBACK) -> dict[str, Any]:
     """Stop listening to a recording."""
     services.recordings.cancel(_text(recording))
-    return progress(services, recording)
+    return progress(services, recording, interface)
 
 
 def forget(services: Services, recording: str) -> dict[str, Any]:

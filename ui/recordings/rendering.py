@@ -59,7 +59,9 @@ def found(result: Mapping[str, Any], words: Wording) -> str:
         result: What ``finding.find_text`` returns.
         words: The interface's language.
     """
-    notes = "".join(f'<p class="note" role="status" dir="auto">{_text(note)}</p>' for note in result["notes"])
+    notes = "".join(
+        f'<p class="note" role="status" dir="auto">{_text(words.note(note))}</p>' for note in result["notes"]
+    )
     hits = result["hits"]
     title = words("recordings_found", query=result["query"], name=result["name"])
     if hits and not any(hit["clear"] for hit in hits):

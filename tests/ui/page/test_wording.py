@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import re
 
 import pytest
 
+from cacara.media.notes import ENGLISH as ENGLISH_NOTES
+from cacara.media.notes import Note, unpacked
 from ui.page import wording as wording_module
 from ui.page.wording import FALLBACK, available, folders, wording
 
@@ -69,3 +73,20 @@ def test_a_missing_text_falls_back_to_english(tmp_path, monkeypatch):
 
 def test_braces_in_a_value_are_text():
     assert wording(FALLBACK)("detected", language="{language} {0}") == "Detected: {language} {0}"
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_note_of_a_decoder_is_given_in_the_interfaces_language(code):
+    words = wording(code)
+    for kind, sentence in ENGLISH_NOTES.items():
+        note = Note(kind, **dict.fromkeys(places(sentence), "12.3"))
+        assert ("12.3" in words.note(note)) == bool(places(sentence)) and "{" not in words.note(note)
+        assert words.note(note) != note, "it is not left as the decoder has it"
+    assert words.note("a sentence of another kind") == "a sentence of another kind"
+
+
+def test_a_note_survives_copies_and_json():
+    note = Note("cut", seconds="30")
+    for again in (copy.deepcopy(note), pickle.loads(pickle.dumps(note)), unpacked([note.packed()])[0]):
+        assert (again, again.code, again.values) == (note, "cut", {"seconds": "30"})
+    assert json.dumps({"notes": [note]}) == '{"notes": ["only the first 30 seconds were used"]}'
