@@ -78,35 +78,40 @@ def search(options: argparse.Namespace) -> None:
     from cacara.media import audio
     from cacara.search import setup as preparation
     from cacara.search import sights
+    from cacara.search.request import SearchRequest
 
     if sum(given is not None for given in (options.query, options.audio, options.image)) != 1:
         raise QueryError("give a query, --audio FILE or --image FILE, one of them")
     recording = audio.load(options.audio) if options.audio else None
     pixels = sights.load(options.image) if options.image else None
+    target = options.target or ("text" if recording is not None else "audio")
+    request = SearchRequest(
+        text=options.query,
+        sound=None if recording is None else recording.waveform,
+        pictures=pixels,
+        language=options.language,
+        targets=(target,),
+        top=options.top,
+    )
     retriever = preparation.prepare(options.model, options.gallery, options.device, show_progress)
-    if recording is not None:
-        target = options.target or "text"
-        result = retriever.search_audio(recording.waveform, options.top, target, options.language)
-    elif pixels is not None:
-        result = retriever.search_image(pixels, options.top, options.target or "audio", options.language)
-    else:
-        result = retriever.search_text(options.query, options.language, options.top, options.target or "audio")
+    asked = retriever.embed(request)
+    found = retriever.nearest(asked, target)
     hits = []
-    for hit in result.hits:
+    for hit in found:
         clip = retriever.clip(hit.clip_id)
         hits.append(
             {"rank": hit.rank, "clip_id": hit.clip_id, "score": round(hit.score, 6), "caption": hit.text}
             | {"concept": clip.concept, "path": str(clip.path)}
         )
     query = str(options.query or options.audio or options.image)
-    answer = {"query": query, "language": result.language, "model": result.model, "hits": hits}
+    answer = {"query": query, "language": asked.language, "model": retriever.model.name, "hits": hits}
     if options.json:
         sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
         return
     for note in recording.notes if recording is not None else ():
         sys.stderr.write(f"note: {note}\n")
-    sys.stdout.write(f"{query} · {result.language or 'language unknown'} ({result.language_source})\n")
-    for hit in result.hits:
+    sys.stdout.write(f"{query} · {asked.language or 'language unknown'} ({asked.language_source})\n")
+    for hit in found:
         sys.stdout.write(f"{hit.rank:3d}  {hit.score:6.3f}  {hit.clip_id:40s} {hit.text}\n")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from searching import search
 
 from cacara.media import audio
 from cacara.model import checkpoint
@@ -33,25 +34,23 @@ def bark(retriever) -> np.ndarray:
 def test_a_barking_dog_asked_for_in_five_languages_is_found_in_four(retriever):
     failing = {}
     for language, query in BARKING_DOG.items():
-        found = [hit.clip_id for hit in retriever.search_text(query, language, 10).hits]
+        found = [hit.clip_id for hit in search(retriever, query, language=language)]
         if not DOGS & set(found):
             failing[f"{query} ({language})"] = found[:3]
     assert len(failing) <= 1, f"no dog among the first 10 for {failing}"
 
 
 def test_the_same_questions_are_understood_without_being_told_the_language(retriever):
-    failing = [
-        query for query in BARKING_DOG.values() if not DOGS & {hit.clip_id for hit in retriever.search_text(query).hits}
-    ]
+    failing = [query for query in BARKING_DOG.values() if not DOGS & {hit.clip_id for hit in search(retriever, query)}]
     assert len(failing) <= 1, f"no dog among the first 10 for {failing}"
 
 
 def test_a_bark_finds_descriptions_of_a_dog_and_sounds_of_a_dog(retriever, bark):
     excerpt = bark[: 2 * audio.SAMPLE_RATE_HZ] * 0.3  # not the clip itself: a quieter beginning of it
-    texts = [hit.text for hit in retriever.search_audio(excerpt, 5, "text", "en").hits]
+    texts = [hit.text for hit in search(retriever, target="text", sound=excerpt, language="en", top=5)]
     assert "A dog." in texts, texts
-    assert "Ein Hund." in [hit.text for hit in retriever.search_audio(excerpt, 5, "text", "de").hits]
-    sounds = [hit.clip_id for hit in retriever.search_audio(excerpt, 5).hits]
+    assert "Ein Hund." in [hit.text for hit in search(retriever, target="text", sound=excerpt, language="de", top=5)]
+    sounds = [hit.clip_id for hit in search(retriever, sound=excerpt, top=5)]
     assert DOGS & set(sounds), sounds
 
 
@@ -60,7 +59,7 @@ def test_a_sound_of_the_gallery_finds_itself(retriever):
     for clip in retriever.gallery.clips[::25]:
         waveform = audio.load(clip.path, audio.GALLERY_LIMITS).waveform
         found = {
-            hit.clip_id: hit.score for hit in retriever.search_audio(waveform, 3).hits
+            hit.clip_id: hit.score for hit in search(retriever, sound=waveform, top=3)
         }  # some recordings are there twice
         if found.get(clip.clip_id, 0) < 0.9999:
             wrong[clip.clip_id] = found
@@ -79,12 +78,12 @@ def test_a_clip_embeds_the_same_twice_alone_and_in_a_batch(retriever):
 
 def test_unusual_questions_are_answered(retriever):
     for query in ("🐕", "犬", "a", "dog собака 犬 كلب", "سگ\u200cها", "\u202eكلب\u202c", "x " * 900):
-        assert len(retriever.search_text(query).hits) == 10
+        assert len(search(retriever, query)) == 10
 
 
 def test_marks_of_direction_do_not_change_the_answer(retriever):
-    plain = retriever.search_text("الكلب ينبح", "ar")
-    assert retriever.search_text("\u202b\u2067الكلب ينبح\u2069\u202c", "ar") == plain
+    plain = search(retriever, "الكلب ينبح", language="ar")
+    assert search(retriever, "\u202b\u2067الكلب ينبح\u2069\u202c", language="ar") == plain
 
 
 def fingerprint(module: torch.nn.Module) -> str:

@@ -13,6 +13,7 @@ from cacara.commands.command_line import add_command, require_writable, show_pro
 from cacara.errors import QueryError
 from cacara.recordings.export import FORMATS, Search, export
 from cacara.recordings.long_recordings import Passage, Timeline, Windowing
+from cacara.search.request import SearchRequest
 from cacara.sources.clients import Progress
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def find(options: argparse.Namespace) -> None:
     from cacara.model import checkpoint
     from cacara.recordings import long_recordings
     from cacara.search import sights
+    from cacara.search.embedding import embed
 
     windowing = Windowing(options.window, options.hop)
     _check(options)
@@ -73,7 +75,9 @@ def find(options: argparse.Namespace) -> None:
     blocks = streaming.blocks(options.recording, limits)
     first = next(blocks)  # a file that is no sound fails before the model is loaded
     model = checkpoint.load(options.model, options.device, report=show_progress)
-    shown = sights.embed(model, seen) if seen is not None else None  # fails before minutes of work
+    # Both fail before minutes of work.
+    shown = None if seen is None else embed(model, SearchRequest(pictures=seen)).vector
+    sounding = None if heard is None else embed(model, SearchRequest(sound=heard)).vector
 
     minutes = [0]
 
@@ -85,10 +89,8 @@ def find(options: argparse.Namespace) -> None:
     timeline = long_recordings.embed(model, streaming.chained(first, blocks), windowing, told)
     show_progress(Progress(options.recording.name, "ready", 1.0))
     searches = [_search(model, timeline, query, options) for query in options.query]
-    if heard is not None:
-        audio.check_audible(heard)
-        passages = _passages(timeline, model.encode_audio([heard])[0], options.top)
-        searches.append(Search(options.audio.name, None, passages))
+    if sounding is not None:
+        searches.append(Search(options.audio.name, None, _passages(timeline, sounding, options.top)))
     if shown is not None:
         searches.append(Search(options.image.name, None, _passages(timeline, shown, options.top)))
     for path in options.export:
@@ -113,13 +115,10 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _search(model: Cacara, timeline: Timeline, query: str, options: argparse.Namespace) -> Search:
-    from cacara import languages
-    from cacara.search.retriever import clean_query
+    from cacara.search.embedding import embed
 
-    text = clean_query(query)
-    language = languages.normalise(options.language) if options.language else languages.detect(text).language
-    embedding = model.encode_text([text], [language])[0]
-    return Search(text, language, _passages(timeline, embedding, options.top))
+    asked = embed(model, SearchRequest(text=query, language=options.language, top=options.top))
+    return Search(asked.text, asked.language, _passages(timeline, asked.vector, options.top))
 
 
 def _passages(timeline: Timeline, embedding: np.ndarray, top: int) -> tuple[Passage, ...]:

@@ -110,13 +110,15 @@ def fill(model: Cacara, chosen: VectorIndex, uri: str, work: Path) -> None:
     Raises:
         CacaraError: The index was filled by another model, or the record is damaged.
     """
-    from cacara.search import bulk_embedding
+    from cacara.search import bulk_embedding, engines
 
     record = work / f"index-{hashlib.sha256(uri.encode()).hexdigest()[:16]}.json"
     known = _read_record(record, uri) if record.is_file() and len(chosen) else {}
-    maker = f"{model.name}-{model.fingerprint}"
-    if known and known["model"] != maker:
-        raise CacaraError(f"{uri} holds embeddings of {known['model']}; wanted another place for those of {maker}")
+    maker = engines.maker_name(model)
+    other = known.get("model") or (engines.read_maker(uri) if len(chosen) else None)
+    if other and other != maker:
+        raise CacaraError(f"{uri} holds embeddings of {other}; wanted another place for those of {maker}")
+    engines.write_maker(uri, maker)
     whole = len(chosen) >= known.get("rows", 0)
     added, skipped = set(known.get("pieces", ()) if whole else ()), 0
     for piece in bulk_embedding.pieces(work):
@@ -149,13 +151,12 @@ def _read_record(path: Path, uri: str) -> dict[str, Any]:
 
 def search(model: Cacara, chosen: VectorIndex, query: str, options: argparse.Namespace) -> None:
     """Write the hits of a query, by name."""
-    from cacara import languages
-    from cacara.search.retriever import clean_query
+    from cacara.search.embedding import embed
+    from cacara.search.request import SearchRequest
 
-    text = clean_query(query)
-    language = languages.normalise(options.language) if options.language else languages.detect(text).language
-    hits = chosen.nearest(model.encode_text([text], [language]), options.top)[0]
-    sys.stdout.write(f"{text} · {language or 'language unknown'}\n")
+    asked = embed(model, SearchRequest(text=query, language=options.language, top=options.top))
+    hits = chosen.nearest(asked.vector[None], asked.request.top)[0]
+    sys.stdout.write(f"{asked.text} · {asked.language or 'language unknown'}\n")
     for rank, hit in enumerate(hits, start=1):
         sys.stdout.write(f"{rank:3d}  {hit.score:6.3f}  {hit.item_id}\n")
 

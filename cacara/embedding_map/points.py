@@ -92,13 +92,9 @@ def embed(
         report(Progress(SUBJECT, "embed texts", start / len(texts)))
         batch = texts[start : start + TEXTS_AT_ONCE]
         spoken = [point.language for point in batch]
-        parts.append(encode_texts(retriever, [point.text for point in batch], spoken, inputs.centred))
+        centre = None if inputs.centred else False
+        parts.append(retriever.model.encode_text([point.text for point in batch], spoken, centre=centre))
     return np.concatenate([*parts, retriever.embeddings(others)]).astype(np.float32, copy=False)
-
-
-def encode_texts(retriever: Retriever, texts: Sequence[str], spoken: Sequence[str | None], centred: bool) -> np.ndarray:
-    """Return embeddings of texts as a map has them, float32 [texts, dimension], L2-normalised."""
-    return retriever.model.encode_text(texts, spoken, centre=None if centred else False)
 
 
 def _clips(retriever: Retriever) -> tuple[Clip, ...]:

@@ -60,7 +60,7 @@ class AudioTower(nn.Module):
         Raises:
             AudioError: A waveform is empty, not one-dimensional, or not finite.
         """
-        return self._hear(waveforms, self.network)
+        return self.pool(self._hear(waveforms, self.network))
 
     def hear(self, waveforms: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         """Return what ``forward`` does but for rounding, in less time where the weights can be packed; no gradients.
@@ -68,15 +68,36 @@ class AudioTower(nn.Module):
         Raises:
             AudioError: A waveform is empty, not one-dimensional, or not finite.
         """
+        return self.pool(self.hear_patches(waveforms))
+
+    def hear_patches(self, waveforms: Sequence[np.ndarray]) -> list[tuple[Tensor, Tensor]]:
+        """Return what ``hear`` pools: of each clip the features and class probabilities of its patches.
+
+        Returns:
+            float32 [patches, features] and float32 [patches, classes] a clip.
+
+        Raises:
+            AudioError: A waveform is empty, not one-dimensional, or not finite.
+        """
         packing = not torch.is_autocast_enabled(next(self.network.parameters()).device.type)
         return self._hear(waveforms, self._packed.of(self.network) if packing else self.network)
 
-    def _hear(self, waveforms: Sequence[np.ndarray], network: nn.Module) -> tuple[Tensor, Tensor]:
+    def pool(self, clips: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Return features [clips, features] and class probabilities [clips, classes] of what ``hear_patches`` gave."""
+        if not clips:
+            return torch.zeros(0, self.features), torch.zeros(0, self.classes)
+        pool = torch.mean if self.patch_pooling == "mean" else torch.amax
+        return (
+            torch.stack([features.mean(0) for features, _ in clips]),
+            torch.stack([pool(probabilities, dim=0) for _, probabilities in clips]),
+        )
+
+    def _hear(self, waveforms: Sequence[np.ndarray], network: nn.Module) -> list[tuple[Tensor, Tensor]]:
         patches = [self.patches(waveform) for waveform in waveforms]
         if not patches:
-            return torch.zeros(0, self.features), torch.zeros(0, self.classes)
+            return []
         chunks = torch.cat(patches).split(self.network.patches_at_once)
-        return self._pooled([network(chunk) for chunk in chunks], [len(group) for group in patches])
+        return self._clips([network(chunk) for chunk in chunks], [len(group) for group in patches])
 
     def encode(self, patches: Tensor, counts: Sequence[int], begin: int = 0) -> tuple[Tensor, Tensor]:
         """Return what ``forward`` does of patches that are cut already.
@@ -87,16 +108,14 @@ class AudioTower(nn.Module):
             begin: How many of the network's stages they have been through already.
         """
         encoded = [self.network(chunk, begin) for chunk in patches.split(self.network.patches_at_once)]
-        return self._pooled(encoded, counts)
+        return self.pool(self._clips(encoded, counts))
 
-    def _pooled(self, encoded: Sequence[tuple[Tensor, Tensor]], counts: Sequence[int]) -> tuple[Tensor, Tensor]:
+    @staticmethod
+    def _clips(encoded: Sequence[tuple[Tensor, Tensor]], counts: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+        """Return features and probabilities of each clip's patches, of which there are ``counts``."""
         features = torch.cat([chunk for chunk, _ in encoded]).float().split(list(counts))
         probabilities = torch.cat([logits for _, logits in encoded]).float().sigmoid().split(list(counts))
-        pool = torch.mean if self.patch_pooling == "mean" else torch.amax
-        return (
-            torch.stack([group.mean(0) for group in features]),
-            torch.stack([pool(group, dim=0) for group in probabilities]),
-        )
+        return list(zip(features, probabilities, strict=True))
 
 
 def _checked(waveform: np.ndarray) -> Tensor:

@@ -216,6 +216,24 @@ class Cacara:
         parts += [self.place_heard(heard) for heard in self.hear(waveforms)]
         return np.concatenate(parts)
 
+    def encode_sound(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Embed one sound, and say what its classes are, in one pass of the audio tower.
+
+        Args:
+            waveform: As those of ``encode_audio``.
+
+        Returns:
+            The embedding that ``encode_audio`` returns, float32 [dimension], and the mean over the sound's patches of
+            the probability of each class of the tower, float32 [classes].
+
+        Raises:
+            AudioError: The waveform is empty, not one-dimensional, or not finite.
+        """
+        with torch.inference_mode(), devices.precision(self.precision, self.device):
+            patches = self.audio.hear_patches([waveform])
+            heard, classes = self.audio.pool(patches), patches[0][1].mean(0)
+        return self.place_heard(heard)[0], classes.cpu().numpy()
+
     def hear(self, waveforms: Sequence[np.ndarray]) -> Iterator[tuple[torch.Tensor, ...]]:
         """Yield what the audio tower alone makes of sounds, a batch at a time; ``place_heard`` does the rest.
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from cacara.errors import AudioError, DeviceError
 from cacara.media import audio
 from cacara.recordings import speech
+from cacara.search.request import SearchRequest
 
 if TYPE_CHECKING:
     from cacara.search.retriever import Hit, Retriever
@@ -105,8 +106,10 @@ def describe(
         audio.check_audible(waveform)
     except AudioError:
         return Heard(quiet=True)
-    spoken = speech.is_speech(speech.speech_probability(retriever.model, waveform))
-    return Heard(False, spoken, retriever.search_audio(waveform, top_k, "text", language).hits)
+    query = retriever.embed(SearchRequest(sound=waveform, language=language, targets=("text",), top=top_k))
+    assert query.classes is not None, "a sound has classes"
+    spoken = speech.is_speech(speech.speech_probability(retriever.model, query.classes))
+    return Heard(False, spoken, retriever.nearest(query, "text"))
 
 
 def read_chunk(path: Path) -> tuple[npt.NDArray[np.float32], int]:

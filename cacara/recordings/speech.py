@@ -60,23 +60,15 @@ class Transcript:
     seconds: float
 
 
-def speech_probability(model: Cacara, waveform: np.ndarray) -> float | None:
+def speech_probability(model: Cacara, classes: np.ndarray) -> float | None:
     """Return how much of a sound is speech, 0 to 1, or None when the model's audio tower has no such class.
 
     Args:
-        model: Its audio tower is asked.
-        waveform: float32 [samples], mono at 16 kHz.
-
-    Raises:
-        AudioError: It is empty, not one-dimensional, or not finite.
+        model: Its audio tower names the classes.
+        classes: float32 [classes], what ``Cacara.encode_sound`` returns beside a sound's embedding.
     """
-    import torch
-
-    if (position := _speech_class(model)) is None:
-        return None
-    with torch.inference_mode():
-        _, logits = model.audio.network(model.audio.patches(waveform))
-        return float(logits[:, position].sigmoid().mean())
+    position = _speech_class(model)
+    return None if position is None else float(classes[position])
 
 
 def is_speech(probability: float | None) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,27 +16,62 @@ from numpy.typing import ArrayLike, NDArray
 
 from cacara import files
 from cacara.errors import QueryError
-from cacara.search.index import ExactIndex, Neighbour
+from cacara.search.index import ExactIndex, Mask, Neighbour
 
 if TYPE_CHECKING:
     import pyarrow
 
+    from cacara.model.model import Cacara
+
 TABLE = "clips"
+MAKER = "maker"
+MAKER_FILE = "maker.json"
 MIN_APPROXIMATE = 10_000
 """Fewer rows are searched exactly in milliseconds, and teach no quantisation."""
 _SEGMENT = re.compile(r"segment-(\d{6})\.npz")
+_ROWS_AT_ONCE = 1_000
 _ENGINE_NEEDED = "pip install -r requirements-engines.txt"
 
 
-class VectorIndex(Protocol):
-    """What every engine does. Scores are cosines; an id that is added again replaces what it had."""
+class SearchIndex(Protocol):
+    """What is searched. Scores are cosines."""
 
     @property
     def dimension(self) -> int:
         """Width of an embedding."""
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The rows' names."""
+
     def __len__(self) -> int:
         """Number of ids."""
+
+    def nearest(self, queries: ArrayLike, top_k: int, mask: Mask = None) -> list[list[Neighbour]]:
+        """Return the ``top_k`` nearest of each query, best first; fewer where the index, or the mask, holds fewer.
+
+        Args:
+            queries: float ``[queries, dimension]``.
+            top_k: At least 1.
+            mask: What ``mask`` of this index returned; None for all rows.
+
+        Raises:
+            QueryError: Wrong shape, NaN, a row of zeros, or ``top_k`` below 1.
+        """
+
+    def mask(self, ids: Collection[str]) -> Mask:
+        """Return what limits a search to some rows; names that the index lacks are passed over."""
+
+    def rows(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Return the embeddings of some rows, float32 ``[ids, dimension]``, L2-normalised.
+
+        Raises:
+            QueryError: There is no such row.
+        """
+
+
+class VectorIndex(SearchIndex, Protocol):
+    """What every engine does; an id that is added again replaces what it had."""
 
     def add(self, ids: Sequence[str], embeddings: ArrayLike) -> None:
         """Add rows, or replace those of the same ids.
@@ -46,13 +82,6 @@ class VectorIndex(Protocol):
 
         Raises:
             QueryError: Wrong shape, an id twice, NaN, or a row of zeros.
-        """
-
-    def nearest(self, queries: ArrayLike, top_k: int) -> list[list[Neighbour]]:
-        """Return the ``top_k`` nearest of each query, best first; fewer where the index holds fewer.
-
-        Raises:
-            QueryError: Wrong shape, NaN, a row of zeros, or ``top_k`` below 1.
         """
 
 
@@ -70,22 +99,40 @@ class MemoryIndex:
         """Width of an embedding."""
         return self._dimension
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The rows' names, in the order in which they came."""
+        return self._exact.ids
+
     def __len__(self) -> int:
         return len(self._rows)
 
     def add(self, ids: Sequence[str], embeddings: ArrayLike) -> None:
-        """Add rows; see ``VectorIndex``."""
+        """Add rows; see ``VectorIndex``. The next search lays all rows out anew."""
         self._rows.update(zip(ids, checked(ids, embeddings, self._dimension), strict=True))
         self._index = None
 
-    def nearest(self, queries: ArrayLike, top_k: int) -> list[list[Neighbour]]:
-        """Return the nearest; see ``VectorIndex``. The first search after an ``add`` lays the rows out anew."""
-        if self._index is None:
+    def nearest(self, queries: ArrayLike, top_k: int, mask: Mask = None) -> list[list[Neighbour]]:
+        """Return the nearest; see ``SearchIndex``."""
+        return self._exact.nearest(queries, top_k, mask)
+
+    def mask(self, ids: Collection[str]) -> Mask:
+        """Return what limits a search to some rows, until more are added; see ``SearchIndex``."""
+        return self._exact.mask(ids)
+
+    def rows(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Return the embeddings of some rows; see ``SearchIndex``."""
+        return self._exact.rows(ids)
+
+    @property
+    def _exact(self) -> ExactIndex:
+        index = self._index
+        if index is None:
             stacked = np.stack(list(self._rows.values()))
-            self._index = ExactIndex(list(self._rows), stacked)
+            index = self._index = ExactIndex(list(self._rows), stacked)
             # Views into one array: the rows are held once.
-            self._rows = dict(zip(self._index.ids, self._index.embeddings, strict=True))
-        return self._index.nearest(queries, top_k)
+            self._rows = dict(zip(index.ids, index.embeddings, strict=True))
+        return index
 
 
 class FolderIndex(MemoryIndex):
@@ -129,10 +176,7 @@ class LanceIndex:
         Raises:
             QueryError: LanceDB is not installed, cannot be reached, or the table has another width.
         """
-        try:
-            lancedb = importlib.import_module("lancedb")
-        except ImportError as error:
-            raise QueryError(f"the engine lancedb is not installed; {_ENGINE_NEEDED}") from error
+        lancedb = _lancedb()
         import pyarrow
 
         self._dimension = dimension
@@ -151,6 +195,12 @@ class LanceIndex:
         """Width of an embedding."""
         return self._dimension
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The rows' names, read from the table."""
+        with self._told():
+            return tuple(self._table.search().select(["id"]).limit(None).to_arrow()["id"].to_pylist())
+
     def __len__(self) -> int:
         with self._told():
             return int(self._table.count_rows())
@@ -165,15 +215,37 @@ class LanceIndex:
         with self._told():
             merge.execute(batch)  # rows, not SQL
 
-    def nearest(self, queries: ArrayLike, top_k: int) -> list[list[Neighbour]]:
-        """Return the nearest; see ``VectorIndex``."""
+    def mask(self, ids: Collection[str]) -> Mask:
+        """Return the condition that limits a search to some rows, or leaves out the others where these are fewer."""
+        known = self.ids
+        others = [name for name in known if name not in ids]
+        if len(others) < len(known) / 2:
+            return f"not {_among(others)}" if others else None
+        return _among(name for name in known if name in ids)
+
+    def rows(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Return the embeddings of some rows; see ``SearchIndex``."""
+        found: dict[str, NDArray[np.float32]] = {}
+        for start in range(0, len(ids), _ROWS_AT_ONCE):
+            wanted = ids[start : start + _ROWS_AT_ONCE]
+            with self._told():
+                table = self._table.search().where(_among(wanted)).limit(None).to_arrow()
+            vectors = table["vector"].combine_chunks().flatten().to_numpy().reshape(-1, self._dimension)
+            found.update(zip(table["id"].to_pylist(), vectors, strict=True))
+        if missing := [name for name in ids if name not in found]:
+            raise QueryError(f"the index at {self._uri} has no row {missing[0]!r:.100}")
+        return ExactIndex(ids, np.stack([found[name] for name in ids])).embeddings
+
+    def nearest(self, queries: ArrayLike, top_k: int, mask: Mask = None) -> list[list[Neighbour]]:
+        """Return the nearest; see ``SearchIndex``."""
         probe = ExactIndex([], np.zeros((0, self._dimension), np.float32))
         probe.search(queries, top_k)  # refuses what no engine should see, in the same words
         unit = np.asarray(queries, dtype=np.float32)
-        return [self._nearest(query, top_k) for query in unit]
+        return [self._nearest(query, top_k, mask) for query in unit]
 
-    def _nearest(self, query: NDArray[np.float32], top_k: int) -> list[Neighbour]:
+    def _nearest(self, query: NDArray[np.float32], top_k: int, mask: str | None) -> list[Neighbour]:
         search = self._table.search(query, vector_column_name="vector").distance_type("cosine").limit(top_k)
+        search = search if mask is None else search.where(mask, prefilter=True)
         with self._told():
             found = search.select(["id", "_distance"]).to_list()
         hits = [Neighbour(row["id"], float(np.clip(1.0 - row["_distance"], -1.0, 1.0))) for row in found]
@@ -244,6 +316,55 @@ def check_uri(uri: str) -> None:
         raise QueryError(f"the engine {uri!r} names no place; wanted {name}:PLACE, e.g. {name}:clips-index")
 
 
+def read_maker(uri: str) -> str | None:
+    """Return which model made the embeddings at a place, as ``write_maker`` was given it; None where nobody said.
+
+    Raises:
+        QueryError: Unknown engine, no place, or what is recorded there is damaged.
+    """
+    check_uri(uri)
+    name, _, place = uri.partition(":")
+    try:
+        if name == "exact":
+            path = Path(place).expanduser() / MAKER_FILE
+            return str(json.loads(path.read_text(encoding="utf-8"))[MAKER]) if path.is_file() else None
+        if name == "lancedb":
+            database = _lancedb().connect(place)
+            known = MAKER in database.list_tables().tables
+            return str(database.open_table(MAKER).to_arrow()[MAKER][0].as_py()) if known else None
+    except (OSError, RuntimeError, ValueError, LookupError, TypeError) as error:
+        raise QueryError(
+            f"who made the index at {uri} cannot be read ({error!s:.200}); index the folder again"
+        ) from error
+    return None
+
+
+def write_maker(uri: str, maker: str) -> None:
+    """Record at a place which model made the embeddings there.
+
+    Args:
+        uri: As ``open_index`` takes it.
+        maker: What ``maker_name`` returns.
+
+    Raises:
+        QueryError: Unknown engine, or no place.
+        OSError: It cannot be written.
+    """
+    check_uri(uri)
+    name, _, place = uri.partition(":")
+    if name == "exact":
+        files.write_text(Path(place).expanduser() / MAKER_FILE, json.dumps({MAKER: maker}))
+    elif name == "lancedb":
+        database = _lancedb().connect(place)
+        mode = "overwrite" if MAKER in database.list_tables().tables else "create"
+        database.create_table(MAKER, data=[{MAKER: maker}], mode=mode)
+
+
+def maker_name(model: Cacara) -> str:
+    """Return how an index names the model whose embeddings it holds: name and fingerprint."""
+    return f"{model.name}-{model.fingerprint}"
+
+
 def approximate(index: VectorIndex) -> None:
     """Let an engine trade exactness for speed.
 
@@ -268,6 +389,19 @@ def checked(ids: Sequence[str], embeddings: ArrayLike, dimension: int) -> NDArra
         twice = next(name for position, name in enumerate(ids) if name in ids[:position])
         raise QueryError(f"the id {twice!r:.100} is there twice; wanted each once in an add")
     return rows.embeddings
+
+
+def _lancedb() -> Any:  # noqa: ANN401 - the module lancedb
+    try:
+        return importlib.import_module("lancedb")
+    except ImportError as error:
+        raise QueryError(f"the engine lancedb is not installed; {_ENGINE_NEEDED}") from error
+
+
+def _among(names: Iterable[str]) -> str:
+    """Return the condition that an id is one of these."""
+    quoted = ",".join("'{}'".format(name.replace("'", "''")) for name in names)
+    return f"id in ({quoted})" if quoted else "false"
 
 
 def _read_segment(path: Path) -> tuple[list[str], NDArray[np.float32]]:

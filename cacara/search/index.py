@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +16,9 @@ from cacara.errors import QueryError
 _QUERIES_AT_ONCE = 64
 _ROWS_AT_ONCE = 32_768
 _ROWS_NORMALISED_AT_ONCE = 65_536
+
+Mask: TypeAlias = Any
+"""What limits a search to some rows, in the form that the index which made it takes; None for all rows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,12 +72,35 @@ class ExactIndex:
         """Width D of an embedding."""
         return int(self._embeddings.shape[1])
 
-    def search(self, queries: ArrayLike, top_k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def rows(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Return the embeddings of some rows, float32 ``[ids, D]``, L2-normalised; of all ``ids`` without a copy.
+
+        Raises:
+            QueryError: There is no such row.
+        """
+        if ids is self._ids:
+            return self.embeddings
+        if missing := [name for name in ids if name not in self._positions]:
+            raise QueryError(f"the index has no row {missing[0]!r:.100}")
+        return self._embeddings[[self._positions[name] for name in ids]]
+
+    def mask(self, ids: Collection[str]) -> NDArray[np.bool_]:
+        """Return the mask of some rows, bool ``[N]``; names that the index lacks are passed over."""
+        return np.fromiter((name in ids for name in self._ids), bool, len(self))
+
+    @functools.cached_property
+    def _positions(self) -> Mapping[str, int]:
+        return {name: position for position, name in enumerate(self._ids)}
+
+    def search(
+        self, queries: ArrayLike, top_k: int, mask: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return the ``top_k`` nearest rows of each query, best first; equal scores by lower position.
 
         Args:
             queries: float ``[Q, D]``, finite, no zero row.
             top_k: Hits wanted, at least 1; more than the index holds gives all it holds.
+            mask: bool ``[N]``, the rows that may be found; None for all.
 
         Returns:
             scores: float32 ``[Q, k]``, cosine in [-1, 1].
@@ -86,29 +114,31 @@ class ExactIndex:
             raise QueryError(f"queries have {unit.shape[1]} dimensions, the index has {self.dimension}")
         if top_k < 1:
             raise QueryError(f"top_k is {top_k}; wanted 1 or more")
-        k = min(top_k, len(self))
+        k = min(top_k, len(self) if mask is None else int(np.count_nonzero(mask)))
         scores = np.empty((len(unit), k), dtype=np.float32)
         positions = np.empty((len(unit), k), dtype=np.int64)
         if k == 0:
             return scores, positions
         for start in range(0, len(unit), _QUERIES_AT_ONCE):
             some = slice(start, start + _QUERIES_AT_ONCE)
-            scores[some], positions[some] = self._search_some(unit[some], k)
+            scores[some], positions[some] = self._search_some(unit[some], k, mask)
         return np.clip(scores, -1.0, 1.0), positions
 
-    def nearest(self, queries: ArrayLike, top_k: int) -> list[list[Neighbour]]:
+    def nearest(self, queries: ArrayLike, top_k: int, mask: Mask = None) -> list[list[Neighbour]]:
         """Return what ``search`` does, by name: a list for each query, best first.
 
         Raises:
             QueryError: As ``search``.
         """
-        scores, positions = self.search(queries, top_k)
+        scores, positions = self.search(queries, top_k, mask)
         return [
             [Neighbour(self._ids[position], float(score)) for position, score in zip(row, values, strict=True)]
             for row, values in zip(positions.tolist(), scores, strict=True)
         ]
 
-    def _search_some(self, unit: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _search_some(
+        self, unit: NDArray[np.float32], k: int, mask: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return scores and positions [queries, k], block by block of rows.
 
         After the first block only scores above the worst of a query's best k are looked at, and these are few. An
@@ -118,6 +148,8 @@ class ExactIndex:
         threshold = np.full(len(unit), -np.inf, np.float32)
         for start in range(0, len(self), _ROWS_AT_ONCE):
             block = unit @ self._embeddings[start : start + _ROWS_AT_ONCE].T  # (Q, rows)
+            if mask is not None:
+                block[:, ~mask[start : start + _ROWS_AT_ONCE]] = -np.inf
             for query in np.flatnonzero(block.max(axis=1) > threshold):
                 better = np.flatnonzero(block[query] > threshold[query])
                 old_scores, old_positions = best[query]

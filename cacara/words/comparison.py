@@ -289,18 +289,14 @@ def _embed(encode: Callable[..., Floats], texts: Sequence[tuple[str, str]]) -> G
 
 
 def _places(own: Floats, retriever: Retriever, targets: Sequence[tuple[str, ...]]) -> list[Place]:
-    index = retriever.sounds
-    at = {clip_id: number for number, clip_id in enumerate(index.ids)}
-    best_scores, best_at = index.search(own, TOP)
+    ids = [clip.clip_id for clip in retriever.gallery.clips]
+    at = {clip_id: number for number, clip_id in enumerate(ids)}
+    nearest, sounds = retriever.nearest_sounds(own, TOP), retriever.embeddings(ids)
     places = []
     for start in range(0, len(own), _AT_ONCE):
-        scores = own[start : start + _AT_ONCE] @ index.embeddings.T
+        scores = own[start : start + _AT_ONCE] @ sounds.T
         for row, target in enumerate(targets[start : start + _AT_ONCE]):
-            text = start + row
-            hits = tuple(
-                (index.ids[sound], round(float(score), 4))
-                for sound, score in zip(best_at[text], best_scores[text], strict=True)
-            )
+            hits = tuple((clip_id, round(score, 4)) for clip_id, score in nearest[start + row])
             wanted = [at[clip_id] for clip_id in target]
             if not wanted:
                 places.append(Place(None, None, None, hits))
@@ -309,7 +305,7 @@ def _places(own: Floats, retriever: Retriever, targets: Sequence[tuple[str, ...]
             relevant[0, wanted] = True
             rank = int(metrics.ranks_of_first_relevant(scores[row : row + 1], relevant)[0])
             first = max(wanted, key=lambda sound: (scores[row, sound], -sound))  # noqa: B023
-            places.append(Place(rank, round(float(scores[row, first]), 4), index.ids[first], hits))
+            places.append(Place(rank, round(float(scores[row, first]), 4), ids[first], hits))
     return places
 
 

@@ -89,9 +89,7 @@ def similarity(comparison: Comparison, retriever: Retriever, concept: str) -> Si
             times[clip_id] = times.get(clip_id, 0.0) + 1 + score
     found = sorted((clip_id for clip_id in times if clip_id not in wanted), key=lambda each: (-times[each], each))
     clips = [*wanted, *found][:MAX_ITEMS_SOUNDS]
-    index = retriever.sounds
-    position = {clip_id: at for at, clip_id in enumerate(index.ids)}
-    rows = np.concatenate([comparison.embeddings[shown], index.embeddings[[position[clip_id] for clip_id in clips]]])
+    rows = np.concatenate([comparison.embeddings[shown], retriever.embeddings(clips)])
     items = [Item("text", comparison.columns[at].label, comparison.entries[at].text) for at in shown]
     items += [Item("sound", "", retriever.clip(each).caption("en"), each in wanted) for each in clips]
     return Similarity(tuple(items), np.clip(rows @ rows.T, -1, 1), len(texts) - len(shown))

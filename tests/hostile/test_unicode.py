@@ -13,7 +13,7 @@ import pytest
 from cacara.errors import CacaraError, QueryError
 from cacara.media import audio
 from cacara.search.gallery import load_folder
-from cacara.search.retriever import clean_query
+from cacara.search.request import clean_query
 from feedback_db import FeedbackError
 from tests.ui.annotate.test_annotate import first_item, make_campaign
 from tests.ui.server.test_services import make_services

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from searching import search
 
 from feedback_db.records.opinions import Judgement
 from feedback_db.store.store import Store
@@ -42,7 +43,7 @@ def database(tmp_path_factory):
     judged = 0
     with Store(path) as store:
         for (query, language), concept in sorted(names.items()):
-            for hit in retriever.search_text(query, language, top_k=8).hits:
+            for hit in search(retriever, query, language=language, top=8):
                 if hit.clip_id in clips and judged < JUDGEMENTS:
                     label = "relevant" if clips[hit.clip_id].concept == concept else "not_relevant"
                     store.add_judgement(judgement(query, language, hit, label))

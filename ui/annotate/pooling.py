@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cacara import languages as language_codes
 from cacara.errors import CacaraError, QueryError
+from cacara.search.request import SearchRequest
 from feedback_db import Campaign, Item, Ranking
 from feedback_db.store.campaigns import base_language
 from ui.search.answers import nearest_language
@@ -180,13 +181,14 @@ def uncertainty(scores: Sequence[float]) -> float:
 def _items_of(
     campaign: Campaign, retriever: Retriever, query: Query, top_k: int, rival: Retriever | None
 ) -> list[Item]:
-    found = retriever.search_text(query.text, query.language, top_k, "audio")
-    language = query.language or found.language
+    asked = retriever.embed(SearchRequest(text=query.text, language=query.language, top=top_k))
+    hits = retriever.nearest(asked, "audio")
+    language = query.language or asked.language
     wanted = campaign.languages
     if wanted and language and base_language(language) not in {base_language(code) for code in wanted}:
         raise QueryError(f"language: found {language!r}, wanted one of the campaign's: {', '.join(wanted)}")
-    priority = uncertainty([hit.score for hit in found.hits])
-    asked: dict[str, Any] = {
+    priority = uncertainty([hit.score for hit in hits])
+    question: dict[str, Any] = {
         "campaign_id": campaign.campaign_id,
         "query_text": query.text,
         "language": language,
@@ -194,16 +196,15 @@ def _items_of(
         "priority": priority,
     }
     if rival is not None:
-        other = rival.search_text(query.text, query.language, top_k, "audio")
-        sides: dict[str, Any] = {"first": _ranking(found.model, found.model_version, found.hits)}
-        sides["second"] = _ranking(other.model, other.model_version, other.hits)
-        return [Item(**asked, **sides)]
-    told: dict[str, Any] = {"model": found.model, "model_version": found.model_version}
-    return [Item(**asked, **told, clip_id=hit.clip_id, rank=hit.rank, score=float(hit.score)) for hit in found.hits]
+        others = rival.nearest(rival.embed(asked.request), "audio")
+        return [Item(**question, first=_ranking(retriever, hits), second=_ranking(rival, others))]
+    question |= {"model": retriever.model.name, "model_version": retriever.model.version}
+    return [Item(**question, clip_id=hit.clip_id, rank=hit.rank, score=float(hit.score)) for hit in hits]
 
 
-def _ranking(model: str, version: str, hits: Sequence[Hit]) -> Ranking:
-    return Ranking(model=model, model_version=version, clip_ids=tuple(hit.clip_id for hit in hits))
+def _ranking(retriever: Retriever, hits: Sequence[Hit]) -> Ranking:
+    model = retriever.model
+    return Ranking(model=model.name, model_version=model.version, clip_ids=tuple(hit.clip_id for hit in hits))
 
 
 def _is_language(code: str, languages: Sequence[str]) -> bool:

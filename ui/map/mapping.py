@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cacara.errors import QueryError
+from cacara.search.request import SearchRequest
 from ui.page.wording import FALLBACK, Wording, wording
 from ui.search import judging
 from ui.search.actions import DETECT
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cacara.embedding_map.plane import EmbeddingMap, MapInputs, Neighbour
+    from cacara.search.embedding import QueryEmbedding
     from cacara.search.retriever import Retriever
 
 TOP_K = 6
@@ -87,18 +89,16 @@ def map_neighbours(
 
 def place_text(retriever: Retriever, drawn: EmbeddingMap, query: str, language: str, top_k: int) -> dict[str, Any]:
     """Return where a text falls on a map and what is near it; ``map_neighbours`` tells the fields."""
-    embedding, query, spoken = embed_query(retriever, drawn, query, language)
-    return {"query": query, "language": spoken, **_placed(drawn, embedding, top_k)}
+    asked = embed_query(retriever, drawn, query, language)
+    return {"query": asked.text, "language": asked.language, **_placed(drawn, asked.vector, top_k)}
 
 
 def place_sound(retriever: Retriever, drawn: EmbeddingMap, recording: Path, top_k: int = TOP_K) -> dict[str, Any]:
     """Return where a recording falls on a map and what is near it; ``map_neighbours`` tells the fields."""
     from cacara.media import audio
 
-    waveform = audio.load(recording).waveform
-    embedding = retriever.model.encode_audio([waveform])[0]
-    audio.check_audible(waveform)
-    return {"query": None, "language": None, **_placed(drawn, embedding, top_k)}
+    query = retriever.embed(SearchRequest(sound=audio.load(recording).waveform))
+    return {"query": None, "language": None, **_placed(drawn, query.vector, top_k)}
 
 
 def near_point(drawn: EmbeddingMap, position: object, top_k: int = TOP_K) -> dict[str, Any]:
@@ -108,18 +108,10 @@ def near_point(drawn: EmbeddingMap, position: object, top_k: int = TOP_K) -> dic
     return {"point": described(drawn, row), "neighbours": _neighbours(drawn, found)}
 
 
-def embed_query(
-    retriever: Retriever, drawn: EmbeddingMap, query: str, language: str
-) -> tuple[np.ndarray, str, str | None]:
-    """Return a query's embedding as the map has texts, the query cleaned, and its language if known."""
-    from cacara import languages as language_codes
-    from cacara.embedding_map.points import encode_texts
-    from cacara.search.retriever import clean_query
-
-    query = clean_query(query)
-    chosen = language not in ("", DETECT, None)
-    spoken = language_codes.normalise(str(language)) if chosen else language_codes.detect(query).language
-    return encode_texts(retriever, [query], [spoken], drawn.inputs.centred)[0], query, spoken
+def embed_query(retriever: Retriever, drawn: EmbeddingMap, query: str, language: str) -> QueryEmbedding:
+    """Return a text's embedding as the map has texts."""
+    chosen = None if language in ("", DETECT, None) else str(language)
+    return retriever.embed(SearchRequest(text=query, language=chosen, centred=drawn.inputs.centred))
 
 
 def flag_points(
@@ -147,13 +139,13 @@ def flag_points(
     clips = [row for row in rows if drawn.inputs.points[row].kind != "text"]
     if not 1 <= len(clips) <= MOST_FLAGGED:
         raise QueryError(f"{len(clips)} sounds and pictures are selected; wanted 1 to {MOST_FLAGGED} to judge together")
-    embedding, query, spoken = embed_query(retriever, drawn, query, language)
-    ranked = drawn.judged_against(embedding, clips)
+    asked = embed_query(retriever, drawn, query, language)
+    ranked = drawn.judged_against(asked.vector, clips)
     shown = ShownSearch(
-        query_text=query,
+        query_text=asked.text,
         recording=None,
         recording_sha256=None,
-        language=spoken,
+        language=asked.language,
         model=retriever.model.name,
         model_version=retriever.model.version,
         gallery=retriever.gallery.name,

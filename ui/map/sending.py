@@ -247,8 +247,8 @@ def _askings(
     if ask == "words":
         if not isinstance(query, str) or not query.strip():
             raise QueryError(words("empty_query"))
-        embedding, text, spoken = mapping.embed_query(retriever, drawn, query, str(language))
-        return [Asking(text, spoken, embedding)]
+        asked = mapping.embed_query(retriever, drawn, query, str(language))
+        return [Asking(asked.text, asked.language, asked.vector)]
     if ask != "texts":
         raise QueryError(f"ask: found {ask!r:.40}, wanted words or texts")
     if not 1 <= len(texts) <= MOST_TEXTS:

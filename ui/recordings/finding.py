@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cacara.errors import QueryError
 from cacara.recordings.export import FORMATS, Search
+from cacara.search.request import SearchRequest
 from ui.page.wording import FALLBACK, wording
 from ui.recordings.library import SEARCHES, Opened
 from ui.recordings.routes import export_url, sound_url
@@ -91,16 +92,9 @@ def find_text(
         similarity), ``curve`` (similarity over time in up to 600 points, null where it is silent), ``model`` and
         ``model_version``, ``sound`` and ``exports`` (addresses relative to the page), and ``notes``.
     """
-    from cacara import languages
-    from cacara.search.retriever import clean_query
-
     opened, timeline, model = _ready(services, recording, interface)
-    text = clean_query(_text(query))
-    chosen = None if language in ("", DETECT, None) else languages.normalise(_text(language))
-    found = chosen or languages.detect(text).language
-    how = "chosen" if chosen else "detected" if found else "unknown"
-    answer = _found(opened, timeline, model, model.encode_text([text], [found])[0], text, found, top_k)
-    return answer | _addresses(recording) | {"recording": recording, "language_source": how}
+    answer = _found_text(opened, timeline, model, _request(query, language), top_k)
+    return answer | _addresses(recording) | {"recording": recording}
 
 
 def find_sound(
@@ -108,15 +102,15 @@ def find_sound(
 ) -> dict[str, Any]:
     """Find the passages of an opened recording that are nearest to a sound; as ``find_text``."""
     from cacara.media import audio
+    from cacara.search.embedding import embed
 
     words = wording(interface)
     if not sound:
         raise QueryError(words("no_sound"))
     opened, timeline, model = _ready(services, recording, interface)
     heard = audio.load(Path(sound))
-    embedding = model.encode_audio([heard.waveform])[0]
-    audio.check_audible(heard.waveform)
-    answer = _found(opened, timeline, model, embedding, words("recordings_your_sound"), None, top_k)
+    asked = embed(model, SearchRequest(sound=heard.waveform))
+    answer = _found(opened, timeline, model, asked.vector, words("recordings_your_sound"), None, top_k)
     answer["notes"] = [*heard.notes, *answer["notes"]]
     return answer | _addresses(recording) | {"recording": recording, "language_source": "audio"}
 
@@ -135,22 +129,16 @@ def find_in_file(
     Returns:
         As ``find_text``, without addresses.
     """
-    from cacara import languages
     from cacara.media import streaming
     from cacara.recordings import long_recordings
-    from cacara.search.retriever import clean_query
 
     words = wording(interface)
     if not file:
         raise QueryError(words("no_sound"))
-    text = clean_query(_text(query))
-    chosen = None if language in ("", DETECT, None) else languages.normalise(_text(language))
+    request = _request(query, language)
     hearing = services.engine.retriever(words, model or None).model
     timeline = long_recordings.embed(hearing, streaming.blocks(Path(file)))
-    found = chosen or languages.detect(text).language
-    opened = Opened(Path(file).name, Path(file), Path(file))
-    answer = _found(opened, timeline, hearing, hearing.encode_text([text], [found])[0], text, found, top_k)
-    return answer | {"language_source": "chosen" if chosen else "detected" if found else "unknown"}
+    return _found_text(Opened(Path(file).name, Path(file), Path(file)), timeline, hearing, request, top_k)
 
 
 def _ready(services: Services, recording: str, interface: str) -> tuple[Opened, Timeline, Cacara]:
@@ -161,6 +149,20 @@ def _ready(services: Services, recording: str, interface: str) -> tuple[Opened, 
     if opened.phase != "ready" or opened.timeline is None or opened.model is None:
         raise QueryError(words("recordings_still_listening"))
     return opened, opened.timeline, opened.model
+
+
+def _request(query: object, language: object) -> SearchRequest:
+    return SearchRequest(text=_text(query), language=None if language in ("", DETECT, None) else _text(language))
+
+
+def _found_text(
+    opened: Opened, timeline: Timeline, model: Cacara, request: SearchRequest, top_k: int
+) -> dict[str, Any]:
+    from cacara.search.embedding import embed
+
+    asked = embed(model, request)
+    found = _found(opened, timeline, model, asked.vector, asked.text, asked.language, top_k)
+    return found | {"language_source": asked.language_source}
 
 
 def _found(

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
+import typing
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cacara.errors import QueryError
-from ui.page.wording import wording
+from cacara.search.request import SearchRequest
+from ui.page.wording import FALLBACK, Wording, wording
 from ui.search.searches import ShownSearch
 from ui.server.media import picture_url, sound_url, waveform_url
 from ui.server.services import Services
 
 if TYPE_CHECKING:
+    from cacara.search.embedding import QueryEmbedding
     from cacara.search.manifest import Clip
-    from cacara.search.retriever import Hit, Retriever, SearchResult
+    from cacara.search.retriever import Hit, Retriever
 
 DETECT = "auto"
 """The language of a query whose language nobody chose."""
@@ -44,8 +48,73 @@ def described(clip: Clip, language: str) -> tuple[str, str | None]:
 
 
 @dataclasses.dataclass(frozen=True)
+class Options:
+    """How a search is answered; each search takes these after its query, in this order.
+
+    Attributes:
+        language: BCP-47 code, such as ``sw``, of a text, or of the descriptions that other queries find; ``auto``
+            detects that of a text, and takes ``interface`` for descriptions.
+        top_k: How many of each, 1 to 100.
+        interface: Language of errors, and of descriptions where the query's is unknown.
+        model: The id of a model, as ``/models`` lists them; None for the one that answers by default.
+        kind: ``sound`` or ``picture`` to find these alone; empty for both.
+        licence: Find only what has this licence, spelled as in the hits; empty for all.
+    """
+
+    language: str = DETECT
+    top_k: int = TOP_K
+    interface: str = FALLBACK
+    model: str | None = None
+    kind: str = ""
+    licence: str = ""
+
+    @property
+    def words(self) -> Wording:
+        """The interface's language.
+
+        Raises:
+            QueryError: ``interface`` is no text.
+        """
+        return wording(text("interface", self.interface))
+
+
+Search = Callable[..., dict[str, Any]]
+"""What ``with_options`` returns: services, a query and the fields of ``Options`` to an answer."""
+
+
+def with_options(search: Callable[[Services, Any, Options], dict[str, Any]]) -> Search:
+    """Return a search whose options are parameters of their own, as pages and programs give them.
+
+    Args:
+        search: Takes services, a query and ``options``, which its docstring names with these words in a line.
+    """
+    services, query, _ = inspect.signature(search).parameters.values()
+    hints = {**typing.get_type_hints(search), **typing.get_type_hints(Options)}
+    spread = [services, query] + [
+        inspect.Parameter(field.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=field.default)
+        for field in dataclasses.fields(Options)
+    ]
+    shown = [each.replace(annotation=hints[each.name]) for each in spread]
+    signature = inspect.Signature(shown, return_annotation=hints["return"])
+
+    @functools.wraps(search)
+    def searched(*given: object, **named: object) -> dict[str, Any]:
+        arguments = signature.bind(*given, **named)
+        arguments.apply_defaults()
+        own, asked, *options = arguments.args
+        return search(own, asked, Options(*options))
+
+    del searched.__wrapped__  # type: ignore[attr-defined]
+    searched.__signature__ = signature  # type: ignore[attr-defined]
+    searched.__annotations__ = {each.name: each.annotation for each in shown} | {"return": hints["return"]}
+    own, _, told = (inspect.getdoc(Options) or "").partition("Attributes:\n")
+    searched.__doc__ = (inspect.getdoc(search) or "").replace("    options: How it is answered.", told.rstrip())
+    return searched
+
+
+@dataclasses.dataclass(frozen=True)
 class Asked:
-    """What every search is told, checked: who answers, how many, of which kind, and the language of descriptions."""
+    """The options of a search, checked: who answers, and the language of descriptions."""
 
     retriever: Retriever
     spoken: str
@@ -53,82 +122,84 @@ class Asked:
     kind: str
     licence: str
 
+    def wants(self, target: str) -> bool:
+        """Return whether something of a target is asked for, and known."""
+        kind = _KIND_OF_TARGET.get(target, self.kind)
+        return self.kind in ("", kind) and (target != "image" or self.retriever.sees)
 
-def ask(
-    services: Services,
-    language: object,
-    top_k: object,
-    interface: str,
-    model: str | None,
-    kind: object,
-    licence: object,
-    must_see: bool = False,
-) -> Asked:
-    """Return what a search is told, checked.
+
+def ask(services: Services, options: Options, must_see: bool = False) -> Asked:
+    """Return the options of a search, checked.
 
     Args:
         services: What the handlers work with.
-        language: BCP-47 code of the query or of the descriptions; ``auto`` takes the interface's for these.
-        top_k: How many of each.
-        interface: Language of the page.
-        model: The id of a model, or None for the one that answers by default.
-        kind: One of ``KINDS``.
-        licence: A licence, or nothing for all.
+        options: As they came.
         must_see: The query is a picture.
 
     Raises:
         QueryError: One of them is unfit, or the model is not ready or knows no pictures where these are asked for.
     """
-    words = wording(interface)
-    retriever = services.engine.retriever(words, model)
-    if (kind := text("kind", kind)) not in KINDS:
+    words = options.words
+    retriever = services.engine.retriever(words, options.model)
+    if (kind := text("kind", options.kind)) not in KINDS:
         raise QueryError(f"kind: found {kind!r:.40}, wanted sound, picture, or nothing for both")
     if (must_see or kind == "picture") and not retriever.sees:
         raise QueryError(words("sees_nothing"))
-    spoken = nearest_language(chosen_language(language) or words.code, retriever.gallery.languages)
-    allowed = text("licence", licence)
-    if allowed:
-        retriever = retriever.limited_to(allowed)
-    return Asked(retriever, spoken, _count(top_k), kind, allowed)
+    spoken = nearest_language(chosen_language(options.language) or words.code, retriever.gallery.languages)
+    return Asked(retriever, spoken, _count(options.top_k), kind, text("licence", options.licence))
+
+
+def embed(asked: Asked, lists: Mapping[str, str], **query: Any) -> QueryEmbedding:  # noqa: ANN401
+    """Return a query's embedding, the one for all lists.
+
+    Args:
+        asked: What is wanted.
+        lists: Name of each list to its target.
+        query: The query and its language, as fields of ``SearchRequest``; descriptions speak ``asked.spoken``.
+    """
+    targets = tuple(target for target in lists.values() if asked.wants(target))
+    limits: dict[str, Any] = {"targets": targets, "licence": asked.licence, "top": asked.top_k}
+    return asked.retriever.embed(SearchRequest(**{"language": asked.spoken, **query, **limits}))
 
 
 def answer(
     services: Services,
     asked: Asked,
-    search: Callable[[str], SearchResult],
-    targets: Mapping[str, str],
-    remember: Callable[[SearchResult], ShownSearch] | None = None,
+    lists: Mapping[str, str],
+    query: QueryEmbedding,
+    remembered: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the lists that were asked for by name, and who answered; a list that was not asked for is None.
 
     Args:
         services: What the handlers work with.
         asked: What is wanted.
-        search: Searches for one target.
-        targets: Name of each list to its target.
-        remember: Gives what a judgement needs; without it nothing found can be judged.
+        lists: Name of each list to its target.
+        query: What ``embed`` returned.
+        remembered: The fields of ``ShownSearch`` that tell the query; without them nothing found can be judged.
     """
-    found: dict[str, Any] = {"kind": asked.kind, "licence": asked.licence, **dict.fromkeys(targets)}
-    for name, target in targets.items():
-        if asked.kind not in ("", _KIND_OF_TARGET.get(target, asked.kind)):
+    retriever, model = asked.retriever, asked.retriever.model
+    found: dict[str, Any] = {"kind": asked.kind, "licence": asked.licence, **dict.fromkeys(lists)}
+    for name, target in lists.items():
+        if target not in query.request.targets:
             continue
-        if target == "image" and not asked.retriever.sees:
-            continue
-        result = search(target)
-        hits = [_hit(hit, asked.retriever.clip(hit.clip_id), result.language or asked.spoken) for hit in result.hits]
-        search_id = None if remember is None else services.searches.remember(remember(result))
-        found |= {name: {"search_id": search_id, "hits": hits}, **_answerer(asked.retriever, result)}
-    return found
-
-
-def _answerer(retriever: Retriever, result: SearchResult) -> dict[str, Any]:
-    return {
-        "language": result.language,
-        "language_source": result.language_source,
-        "model": result.model,
-        "model_version": result.model_version,
+        hits = retriever.nearest(query, target)
+        search_id = None
+        if remembered is not None:
+            own = {hit.clip_id: (hit.rank, hit.score) for hit in hits}
+            shown = ShownSearch(
+                **remembered, model=model.name, model_version=model.version, gallery=retriever.gallery.name, hits=own
+            )
+            search_id = services.searches.remember(shown)
+        listed = [_hit(hit, retriever.clip(hit.clip_id), query.language or asked.spoken) for hit in hits]
+        found[name] = {"search_id": search_id, "hits": listed}
+    return found | {
+        "language": query.language,
+        "language_source": query.language_source,
+        "model": model.name,
+        "model_version": model.version,
         "gallery": retriever.gallery.name,
-        "notes": list(result.notes),
+        "notes": [],
     }
 
 
@@ -149,29 +220,6 @@ def _hit(hit: Hit, clip: Clip, language: str) -> dict[str, Any]:
         "waveform": waveform_url(clip.clip_id) if sounds else None,
         "picture": picture_url(clip.clip_id) if clip.image_path else None,
     }
-
-
-def shown(
-    retriever: Retriever,
-    result: SearchResult,
-    *,
-    query_text: str | None = None,
-    recording: Path | None = None,
-    recording_sha256: str | None = None,
-    language: str | None = None,
-) -> ShownSearch:
-    """Return what the server remembers of a list that it shows; see ``ShownSearch``."""
-    hits: Mapping[str, tuple[int, float]] = {hit.clip_id: (hit.rank, hit.score) for hit in result.hits}
-    return ShownSearch(
-        query_text,
-        recording,
-        recording_sha256,
-        language,
-        result.model,
-        result.model_version,
-        retriever.gallery.name,
-        hits,
-    )
 
 
 def text(name: str, value: object) -> str:

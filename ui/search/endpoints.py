@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import gradio as gr
 
-from ui.page.wording import FALLBACK
 from ui.search.actions import search_audio, search_image, search_like, search_text, search_video
-from ui.search.answers import DETECT, TOP_K
+from ui.search.answers import Options
 from ui.search.judging import flag, undo
 from ui.search.picture_input import PictureInput
 from ui.search.tab import ONE_AT_A_TIME
@@ -30,12 +30,8 @@ def publish(services: Services) -> None:
         picture = PictureInput(type="filepath", image_mode=None, label="picture")
         video = gr.File(type="filepath", label="video")
         told = [
-            gr.Textbox(DETECT, label="language"),
-            gr.Number(TOP_K, precision=0, label="top_k"),
-            gr.Textbox(FALLBACK, label="interface"),
-            gr.Textbox("", label="model"),
-            gr.Textbox("", label="kind"),
-            gr.Textbox("", label="licence"),
+            gr.Number(value, precision=0, label=name) if isinstance(value, int) else gr.Textbox(value or "", label=name)
+            for name, value in dataclasses.asdict(Options()).items()
         ]
         found = gr.JSON(label="found")
         asked: list[tuple[Any, gr.components.Component]] = [

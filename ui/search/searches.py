@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ShownSearch:
     """One ranked list as it was shown.
 
@@ -25,10 +25,10 @@ class ShownSearch:
         hits: Clip id to (rank from 1, score).
     """
 
-    query_text: str | None
-    recording: Path | None
-    recording_sha256: str | None
-    language: str | None
+    query_text: str | None = None
+    recording: Path | None = None
+    recording_sha256: str | None = None
+    language: str | None = None
     model: str
     model_version: str
     gallery: str

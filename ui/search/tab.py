@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from ui.page.wording import Wording, wording
 from ui.search import listening_rendering
 from ui.search import live as live_tab
 from ui.search.actions import search_audio, search_image, search_like, search_text, search_video
-from ui.search.answers import DETECT, TOP_K
+from ui.search.answers import DETECT, Options, Search
 from ui.search.judging import flag, undo
 from ui.search.picture_input import PictureInput
 from ui.search.reopening import known_licences, reopened
@@ -48,88 +48,34 @@ ASK_AGAIN = """() => setTimeout(() => {
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "model"}
 
 
-def show_text(
-    services: Services,
-    query: str,
-    language: str,
-    interface: str,
-    model: str | None = None,
-    kind: str = "",
-    licence: str = "",
-) -> str:
-    """Return the sounds and pictures found for a text, as HTML."""
-    words = wording(interface)
-    found = search_text(services, query, language, TOP_K, interface, model, kind, licence)
-    names = {code: name for name, code in language_choices(services, words)}
-    return rendering.text_results(found, names, words)
+def show(services: Services, search: Search, query: Any, **options: Any) -> tuple[str, str]:  # noqa: ANN401
+    """Return what a search finds, and what is offered if somebody speaks in the sound, as HTML.
 
-
-def show_audio(
-    services: Services,
-    recording: str | None,
-    language: str,
-    interface: str,
-    model: str | None = None,
-    kind: str = "",
-    licence: str = "",
-) -> tuple[str, str]:
-    """Return the words, pictures and sounds found for a recording, and what is offered if it is speech, as HTML."""
-    found = search_audio(services, recording, language, TOP_K, interface, model, kind, licence)
-    words = wording(interface)
-    offer = listening_rendering.speech_offer(found["words"]["search_id"], words) if found["is_speech"] else ""
-    return rendering.audio_results(found, words), offer
-
-
-def show_image(
-    services: Services,
-    picture: str | None,
-    language: str,
-    interface: str,
-    model: str | None = None,
-    kind: str = "",
-    licence: str = "",
-) -> str:
-    """Return the sounds and pictures found for a picture, as HTML."""
-    found = search_image(services, picture, language, TOP_K, interface, model, kind, licence)
-    return rendering.image_results(found, wording(interface))
-
-
-def show_video(
-    services: Services,
-    video: str | None,
-    language: str,
-    interface: str,
-    model: str | None = None,
-    kind: str = "",
-    licence: str = "",
-) -> str:
-    """Return the sounds and pictures found for a short video, as HTML."""
-    found = search_video(services, video, language, TOP_K, interface, model, kind, licence)
-    return rendering.image_results(found, wording(interface))
-
-
-def show_like(
-    services: Services,
-    clip_id: str,
-    language: str,
-    interface: str,
-    model: str | None = None,
-    kind: str = "",
-    licence: str = "",
-) -> str:
-    """Return the sounds and pictures that are like one of the gallery, as HTML."""
-    found = search_like(services, clip_id, language, TOP_K, interface, model, kind, licence)
-    return rendering.like_results(found, wording(interface))
+    Args:
+        services: What the handlers work with.
+        search: One of ``ui.search.actions``.
+        query: What it is asked with.
+        options: Fields of ``Options``.
+    """
+    found = search(services, query, **options)
+    words = Options(**options).words
+    if search is search_text:
+        names = {code: name for name, code in language_choices(services, words)}
+        return rendering.text_results(found, names, words), ""
+    if search is search_audio:
+        offered = listening_rendering.speech_offer(found["words"]["search_id"], words) if found["is_speech"] else ""
+        return rendering.audio_results(found, words), offered
+    return (rendering.like_results if search is search_like else rendering.image_results)(found, words), ""
 
 
 def show_asked(services: Services, asked: str, interface: str, model: str | None = None) -> str:
     """Return what a link, or the visitor's own list of earlier queries, asks for, as HTML."""
     again = reopened(services, asked, interface)
-    if again.like:
-        return show_like(services, again.like, again.language, interface, model, again.kind, again.licence)
-    if not again.query:
+    search, query = (search_like, again.like) if again.like else (search_text, again.query)
+    if not query:
         return ""
-    return show_text(services, again.query, again.language, interface, model, again.kind, again.licence)
+    how = {"language": again.language, "kind": again.kind, "licence": again.licence}
+    return show(services, search, query, interface=interface, model=model, **how)[0]
 
 
 def fields_asked(services: Services, asked: str, interface: str) -> tuple[str, str, str, str]:
@@ -210,13 +156,30 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, mode
     )
     # What a script asks with: it cannot be put into a component of the page without being seen there.
     carried = gr.Textbox(visible=False)
-    how = [text.language, interface, model, text.kind, text.licence]
+    how = {
+        "language": text.language,
+        "interface": interface,
+        "model": model,
+        "kind": text.kind,
+        "licence": text.licence,
+    }
 
-    def ask(handler: Callable[..., Any], query: Block) -> dict[str, Any]:
-        shown = bind(handler, services, show=rendering.problem)
-        return {"fn": shown, "inputs": [query, *how], "outputs": results, "api_visibility": "private", **ONE_AT_A_TIME}
+    def ask(search: Search, query: Block) -> dict[str, Any]:
+        def shown(own: Services, asked: object, *options: object) -> tuple[str, str]:
+            return show(own, search, asked, **dict(zip(how, options, strict=True)))
 
-    gr.on([text.query.submit, text.search.click], **ask(show_text, text.query))
+        spoken = search is search_audio  # only a sound replaces what an earlier one offered
+        outputs = [results, speech] if spoken else results
+        bound = bind(
+            shown,
+            services,
+            show=lambda problem: (rendering.problem(problem), ""),
+            present=None if spoken else lambda pair: pair[0],
+        )
+        events = {"fn": bound, "inputs": [query, *how.values()], "outputs": outputs}
+        return events | {"api_visibility": "private"} | ONE_AT_A_TIME
+
+    gr.on([text.query.submit, text.search.click], **ask(search_text, text.query))
     # Another choice asks again, if something is typed.
     gr.on([text.kind.input, text.licence.input], js=ASK_AGAIN, queue=False, api_visibility="private")
     text.examples.pick(
@@ -225,13 +188,14 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, mode
         [text.query, text.language],
         js=f"() => [document.querySelector('#examples [data-picked]').dataset.picked, '{DETECT}']",
         api_visibility="private",
-    ).then(**ask(show_text, text.query))
-    heard = ask(show_audio, sound.recording) | {"outputs": [results, speech]}
-    heard["fn"] = bind(show_audio, services, show=lambda problem: (rendering.problem(problem), ""))
-    gr.on([sound.search.click, sound.recording.stop_recording, sound.recording.upload], **heard)
-    gr.on([sight.search.click, sight.picture.input], **ask(show_image, sight.picture))
-    sight.video.upload(**ask(show_video, sight.video))
-    results.like(**ask(show_like, carried), js="(_, ...how) => [window.cacaraSearch.like, ...how]")
+    ).then(**ask(search_text, text.query))
+    gr.on(
+        [sound.search.click, sound.recording.stop_recording, sound.recording.upload],
+        **ask(search_audio, sound.recording),
+    )
+    gr.on([sight.search.click, sight.picture.input], **ask(search_image, sight.picture))
+    sight.video.upload(**ask(search_video, sight.video))
+    results.like(**ask(search_like, carried), js="(_, ...how) => [window.cacaraSearch.like, ...how]")
     speech.write(
         bind(show_written, services, show=rendering.problem),
         [carried, text.language, interface],

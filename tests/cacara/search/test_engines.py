@@ -40,6 +40,34 @@ def test_an_id_that_is_added_again_replaces_what_it_had(uri):
     assert index.nearest([[-1.0, 0.0]], 1)[0][0].item_id == "dog"
 
 
+@pytest.mark.parametrize("kept", [5, 150])
+def test_every_engine_searches_among_some_rows_and_gives_them_back(uri, kept):
+    rows, names = random_rows(200), [f"clip's {row}" for row in range(200)]
+    index = open_index(uri, 8)
+    index.add(names, rows)
+    assert sorted(index.ids) == sorted(names)
+    some = set(names[:kept])
+    found = index.nearest(rows[:3], 10, index.mask({*some, "another"}))
+    assert all({hit.item_id for hit in hits} <= some and len(hits) == min(10, kept) for hits in found)
+    assert [hits[0].item_id for hits in found] == names[:3]
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_allclose(index.rows([names[7], names[199], names[7]]), unit[[7, 199, 7]], atol=1e-6)
+    assert index.nearest(rows[:1], 10, index.mask({"another"})) == [[]]
+    with pytest.raises(QueryError, match="no row 'another'"):
+        index.rows(["another"])
+
+
+@pytest.mark.parametrize("engine", ENGINES[1:])
+def test_an_index_says_who_made_it(engine, tmp_path):
+    place = f"{engine}:{tmp_path / 'index'}"
+    open_index(place, 2).add(["a"], [[1.0, 0.0]])
+    assert engines.read_maker(place) is None
+    for maker in ("one-1", "two-2"):
+        engines.write_maker(place, maker)
+        assert engines.read_maker(place) == maker
+    assert len(open_index(place, 2)) == 1
+
+
 def test_an_empty_index_finds_nothing_and_a_small_one_all_it_has(uri):
     index = open_index(uri, 2)
     assert index.nearest([[1.0, 0.0]], 3) == [[]]

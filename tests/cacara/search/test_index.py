@@ -99,3 +99,29 @@ def test_a_query_that_cannot_be_searched_is_refused(queries, top_k, message):
 def test_embeddings_that_cannot_be_searched_are_refused(ids, embeddings, message):
     with pytest.raises(QueryError, match=message):
         ExactIndex(ids, embeddings)
+
+
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 2**32 - 1))
+def test_a_masked_search_finds_what_an_index_of_those_rows_finds(rows, top_k, seed):
+    generator = np.random.default_rng(seed)
+    embeddings = np.eye(4, dtype=np.float32)[generator.integers(0, 4, rows)]
+    kept = [str(row) for row in np.flatnonzero(generator.random(rows) < 0.5)]
+    whole = ExactIndex([str(row) for row in range(rows)], embeddings)
+    alone = ExactIndex(kept, embeddings[[int(row) for row in kept]])
+    queries = generator.normal(size=(3, 4))
+    assert whole.nearest(queries, top_k, whole.mask(kept)) == alone.nearest(queries, top_k)
+
+
+def test_a_mask_holds_behind_the_first_block_of_rows(monkeypatch):
+    monkeypatch.setattr("cacara.search.index._ROWS_AT_ONCE", 4)
+    index = ExactIndex("abcdefghij", np.eye(10, dtype=np.float32) + 0.1)
+    best = index.nearest(np.eye(10, dtype=np.float32)[[9]], 3, index.mask({"a", "j", "nobody"}))[0]
+    assert [near.item_id for near in best] == ["j", "a"]
+
+
+def test_rows_come_by_name_and_an_unknown_one_is_told():
+    index = ExactIndex(["a", "b"], [[2.0, 0.0], [0.0, 3.0]])
+    assert index.rows(["b", "a", "b"]).tolist() == [[0, 1], [1, 0], [0, 1]]
+    assert np.shares_memory(index.rows(index.ids), index.embeddings)
+    with pytest.raises(QueryError, match="no row 'z'"):
+        index.rows(["a", "z"])

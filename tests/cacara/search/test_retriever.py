@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import io
 import logging
 
@@ -10,12 +11,15 @@ import soundfile
 from audio_files import tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from searching import search
 
 from cacara.errors import AudioError, GalleryError, LanguageError, QueryError
 from cacara.media import audio
-from cacara.search import retriever as retrieval
+from cacara.search import embedding_cache
+from cacara.search.engines import open_index
 from cacara.search.gallery import Gallery, load_folder
-from cacara.search.retriever import MAX_HITS, Retriever, clean_query
+from cacara.search.request import MAX_HITS, SearchRequest, clean_query
+from cacara.search.retriever import Retriever
 
 CAPTIONS = """file,language,text
 a.wav,en,dog
@@ -54,8 +58,8 @@ def retriever(gallery, tiny_model, tmp_path_factory) -> Retriever:
         return Retriever(tiny_model, gallery)
 
 
-def ids(result) -> list[str]:
-    return [hit.clip_id for hit in result.hits]
+def ids(hits) -> list[str]:
+    return [hit.clip_id for hit in hits]
 
 
 def embedded(model, gallery) -> int:
@@ -67,20 +71,19 @@ def embedded(model, gallery) -> int:
 
 
 def test_hits_are_ranked_by_cosine_and_carry_their_descriptions(retriever, tiny_model, gallery):
-    result = retriever.search_text("dog", "en")
+    hits = search(retriever, "dog", language="en")
     waveforms = {clip.clip_id: audio.load(clip.path).waveform for clip in gallery.clips}
     query = tiny_model.encode_text(["dog"], "en")[0]
     cosines = {name: float(tiny_model.encode_audio([waveform])[0] @ query) for name, waveform in waveforms.items()}
-    assert ids(result) == sorted(cosines, key=cosines.get, reverse=True)
-    assert [hit.rank for hit in result.hits] == [1, 2, 3, 4]
-    assert [hit.score for hit in result.hits] == pytest.approx(sorted(cosines.values(), reverse=True), abs=1e-5)
-    assert [hit.text for hit in result.hits] == [retriever.clip(name).caption("en") for name in ids(result)]
-    assert (result.model, result.model_version, result.notes) == ("tiny", "1", ())
+    assert ids(hits) == sorted(cosines, key=cosines.get, reverse=True)
+    assert [hit.rank for hit in hits] == [1, 2, 3, 4]
+    assert [hit.score for hit in hits] == pytest.approx(sorted(cosines.values(), reverse=True), abs=1e-5)
+    assert [hit.text for hit in hits] == [retriever.clip(name).caption("en") for name in ids(hits)]
 
 
 def test_a_sound_finds_itself_first(retriever, gallery):
     for clip in gallery.clips:
-        hit = retriever.search_audio(audio.load(clip.path).waveform, 1).hits[0]
+        (hit,) = search(retriever, sound=audio.load(clip.path).waveform, top=1)
         assert (hit.clip_id, hit.score) == (clip.clip_id, pytest.approx(1, abs=1e-4))
 
 
@@ -94,78 +97,84 @@ def test_a_sound_finds_itself_first(retriever, gallery):
         ("🐕", None, None, "unknown"),
     ],
 )
-def test_a_result_says_how_its_language_was_found(retriever, query, language, known, source):
-    result = retriever.search_text(query, language)
-    assert (result.language, result.language_source) == (known, source)
+def test_an_embedding_says_how_its_language_was_found(retriever, query, language, known, source):
+    embedding = retriever.embed(SearchRequest(text=query, language=language))
+    assert (embedding.language, embedding.language_source) == (known, source)
 
 
 def test_descriptions_are_in_the_language_of_the_search(retriever):
-    german = {hit.clip_id: hit.text for hit in retriever.search_text("hund", "de-AT").hits}
+    german = {hit.clip_id: hit.text for hit in search(retriever, "hund", language="de-AT")}
     assert german == {"a.wav": "hund", "b.wav": "katze", "c.wav": "rain", "d.wav": "dog"}
-    assert "dog" in [hit.text for hit in retriever.search_text("🐕").hits]
+    assert "dog" in [hit.text for hit in search(retriever, "🐕")]
 
 
 def test_texts_are_found_once_a_wording_and_name_a_clip(retriever):
-    result = retriever.search_text("dog", "en", target="text")
-    assert sorted(hit.text for hit in result.hits) == ["cat", "dog", "rain"]
-    assert (result.hits[0].text, result.hits[0].clip_id) == ("dog", "a.wav")
-    assert result.hits[0].score == pytest.approx(1, abs=1e-5)
+    hits = search(retriever, "dog", "text", language="en")
+    assert sorted(hit.text for hit in hits) == ["cat", "dog", "rain"]
+    assert (hits[0].text, hits[0].clip_id) == ("dog", "a.wav")
+    assert hits[0].score == pytest.approx(1, abs=1e-5)
 
 
 def test_a_sound_finds_descriptions_in_the_language_asked_for(retriever, noise):
-    result = retriever.search_audio(noise, target="text", language="de")
-    assert (result.language, result.language_source) == ("de", "audio")
-    assert {hit.text for hit in result.hits} == {"hund", "katze", "rain", "dog"}
-    assert retriever.search_audio(noise, target="text").language == "en"
+    query = retriever.embed(SearchRequest(sound=noise, language="de"))
+    assert (query.language, query.language_source) == ("de", "audio")
+    assert {hit.text for hit in retriever.nearest(query, "text")} == {"hund", "katze", "rain", "dog"}
+    assert retriever.embed(SearchRequest(sound=noise)).language == "en"
 
 
 def test_each_description_is_embedded_in_its_own_language(retriever, tiny_model, gallery, monkeypatch):
     asked, encode = {}, tiny_model.encode_text
 
-    def listen(texts, languages):
+    def listen(texts, languages, **options):
         asked.update(zip(texts, languages, strict=True))
-        return encode(texts, languages)
+        return encode(texts, languages, **options)
 
     monkeypatch.setattr(tiny_model, "encode_text", listen)
-    Retriever(tiny_model, gallery).search_text("chat", "fr", target="text")
+    search(Retriever(tiny_model, gallery), "chat", "text", language="fr")
     assert asked == {"chat": "fr", "katze": "fr", "dog": "en", "rain": "en"}
 
 
 def test_languages_without_descriptions_share_one_index(gallery, tiny_model):
     retriever = Retriever(tiny_model, gallery)
     for code in ("xh", "zu", "sw-KE", "en-GB", "qaa"):
-        assert {hit.text for hit in retriever.search_text("dog", code, target="text").hits} == {"dog", "cat", "rain"}
+        assert {hit.text for hit in search(retriever, "dog", "text", language=code)} == {"dog", "cat", "rain"}
     assert list(retriever._texts) == ["en"]
 
 
 def test_top_k_limits_the_hits_and_may_exceed_the_gallery(retriever, noise):
-    assert [len(retriever.search_text("dog", "en", k).hits) for k in (1, 2, 4, 5, MAX_HITS)] == [1, 2, 4, 4, 4]
-    assert ids(retriever.search_text("dog", "en", 2.0)) == ids(retriever.search_text("dog", "en", np.int64(2)))
-    assert len(retriever.search_audio(noise, 3).hits) == 3
+    assert [len(search(retriever, "dog", top=k)) for k in (1, 2, 4, 5, MAX_HITS)] == [1, 2, 4, 4, 4]
+    assert ids(search(retriever, "dog", top=2.0)) == ids(search(retriever, "dog", top=np.int64(2)))
+    assert len(search(retriever, sound=noise, top=3)) == 3
 
 
 @pytest.mark.parametrize(
     "top_k", [0, -1, MAX_HITS + 1, 10**400, 2.5, float("nan"), float("inf"), True, "5", "many", None, [5]]
 )
-def test_a_wrong_top_k_is_told(retriever, noise, top_k):
-    for search in (lambda: retriever.search_text("dog", "en", top_k), lambda: retriever.search_audio(noise, top_k)):
+def test_a_wrong_top_k_is_told(noise, top_k):
+    for query in ({"text": "dog"}, {"sound": noise}):
         with pytest.raises(QueryError, match="top_k is .*; wanted a whole number from 1 to 100"):
-            search()
+            SearchRequest(**query, top=top_k)
 
 
 @pytest.mark.parametrize("target", ["video", "", None, ["audio"]])
 def test_a_wrong_target_is_told(retriever, noise, target):
     with pytest.raises(QueryError, match="unknown target .*; wanted one of audio, text, image"):
-        retriever.search_text("dog", "en", target=target)
+        SearchRequest(text="dog", targets=["audio", target])
     with pytest.raises(QueryError, match="unknown target"):
-        retriever.search_audio(noise, target=target)
+        retriever.nearest(retriever.embed(SearchRequest(sound=noise)), target)
 
 
-def test_a_wrong_language_is_told(retriever, noise):
+def test_a_wrong_language_is_told(noise):
     with pytest.raises(LanguageError, match="'Klingonisch' is not a language code"):
-        retriever.search_text("dog", "Klingonisch")
+        SearchRequest(text="dog", language="Klingonisch")
     with pytest.raises(LanguageError, match="mul"):
-        retriever.search_audio(noise, language="mul")
+        SearchRequest(sound=noise, language="mul")
+
+
+@pytest.mark.parametrize("queries", [{}, {"text": "dog", "like": "a.wav"}, {"text": None}])
+def test_a_request_has_one_query(queries):
+    with pytest.raises(QueryError, match="wanted one of text, sound, pictures, like"):
+        SearchRequest(**queries)
 
 
 def test_an_unknown_clip_is_told(retriever):
@@ -180,26 +189,26 @@ NOTHING = "| |\n\t\x00|\u200b\u200d|\ufeff|\ud800|\u202e\u202c|...|?!|\u0301|\ue
 
 @pytest.mark.parametrize("query", UNUSUAL)
 def test_unusual_queries_find_something(retriever, query):
-    assert len(retriever.search_text(query).hits) == 4
+    assert len(search(retriever, query)) == 4
 
 
 @pytest.mark.parametrize("query", NOTHING)
-def test_queries_of_nothing_are_told(retriever, query):
+def test_queries_of_nothing_are_told(query):
     with pytest.raises(QueryError, match="the query is empty; type a word"):
-        retriever.search_text(query)
+        SearchRequest(text=query)
 
 
-def test_a_query_too_long_is_told_with_its_length(retriever):
+def test_a_query_too_long_is_told_with_its_length():
     with pytest.raises(QueryError, match="has 10,000 characters; wanted at most 2,000"):
-        retriever.search_text("x" * 10_000)
+        SearchRequest(text="x" * 10_000)
     with pytest.raises(QueryError, match="2,001"):
         clean_query(" " * 2_001)
 
 
-@pytest.mark.parametrize("query", [None, 5, b"dog", ["dog"]])
-def test_a_query_that_is_no_text_is_told(retriever, query):
+@pytest.mark.parametrize("query", [5, b"dog", ["dog"]])
+def test_a_query_that_is_no_text_is_told(query):
     with pytest.raises(QueryError, match=f"the query is a {type(query).__name__}; wanted text"):
-        retriever.search_text(query)
+        SearchRequest(text=query)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +242,7 @@ def test_a_cleaned_query_is_text_and_stays_as_it_is(query):
 @given(st.text(st.characters(exclude_categories=[]), max_size=40))
 def test_no_text_breaks_a_search(retriever, query):
     try:
-        assert len(retriever.search_text(query).hits) == 4
+        assert len(search(retriever, query)) == 4
     except QueryError:
         pass
 
@@ -253,19 +262,19 @@ def test_no_text_breaks_a_search(retriever, query):
 )
 def test_sounds_that_cannot_be_searched_by_are_told(retriever, waveform, message):
     with pytest.raises(AudioError, match=message):
-        retriever.search_audio(waveform)
+        retriever.embed(SearchRequest(sound=waveform))
 
 
 def test_a_sound_of_any_audible_length_is_searched_by(retriever, noise):
     for samples in (2, 160, 3200, 15_600, 15_601):
-        assert len(retriever.search_audio(noise[:samples]).hits) == 4
+        assert len(search(retriever, sound=noise[:samples])) == 4
 
 
 def test_a_second_retriever_embeds_nothing_and_answers_alike(gallery, tiny_model, cache):
     first = Retriever(tiny_model, gallery)
     assert len(list(cache.rglob("*"))) == 2  # the folder and one file
     assert embedded(tiny_model, gallery) == 0
-    assert Retriever(tiny_model, gallery).search_text("dog", "en") == first.search_text("dog", "en")
+    assert search(Retriever(tiny_model, gallery), "dog") == search(first, "dog")
 
 
 def test_only_new_sounds_are_embedded_and_the_old_ones_kept(gallery, tiny_model):
@@ -322,7 +331,7 @@ def test_a_damaged_cache_is_made_anew(gallery, tiny_model, cache, content, caplo
 
 def test_a_cache_with_any_byte_changed_is_unread_or_still_right(gallery, tiny_model, cache):
     Retriever(tiny_model, gallery)
-    expected = retrieval._read_cache(tiny_model)
+    expected = embedding_cache.read(tiny_model)
     assert len(expected) == 4
     (path,) = (cache / "embeddings").iterdir()
     raw = path.read_bytes()
@@ -331,7 +340,7 @@ def test_a_cache_with_any_byte_changed_is_unread_or_still_right(gallery, tiny_mo
         damaged = bytearray(raw)
         damaged[position] ^= int(generator.integers(1, 256))
         path.write_bytes(damaged if position % 3 else damaged[:position])
-        found = retrieval._read_cache(tiny_model)
+        found = embedding_cache.read(tiny_model)
         assert all(np.array_equal(embedding, expected.get(key, embedding)) for key, embedding in found.items())
 
 
@@ -343,8 +352,8 @@ def test_a_cache_that_cannot_be_written_costs_time_only(gallery, tiny_model, tmp
 
 
 def test_a_full_disk_leaves_no_half_cache(gallery, tiny_model, cache, monkeypatch):
-    def fill(path, **arrays):
-        path.write_bytes(b"half")
+    def fill(file, **arrays):
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", fill)
@@ -361,7 +370,7 @@ def test_a_sound_that_cannot_be_read_is_left_out_and_logged(tmp_path, gallery, t
     with caplog.at_level(logging.WARNING):
         retriever = Retriever(tiny_model, load_folder(folder))
     assert [clip.clip_id for clip in retriever.gallery.clips] == ["good.wav"]
-    assert ids(retriever.search_text("dog")) == ["good.wav"]
+    assert ids(search(retriever, "dog")) == ["good.wav"]
     assert "bad.mp3" in caplog.text and "empty.wav" in caplog.text
     (folder / "good.wav").unlink()
     with pytest.raises(GalleryError, match="none of the 2 sounds of gallery 'mixed' can be read"):
@@ -373,7 +382,7 @@ def test_sounds_too_faint_for_a_number_do_not_stop_the_others(tmp_path, gallery,
     (faint / "good.wav").write_bytes(gallery.clips[0].path.read_bytes())
     soundfile.write(faint / "faint.wav", np.full(16_000, 1e-41, np.float32), 16_000, "FLOAT")
     soundfile.write(faint / "silent.wav", np.zeros(16_000, np.float32), 16_000, "FLOAT")
-    assert "good.wav" in ids(Retriever(tiny_model, load_folder(faint)).search_text("dog"))
+    assert "good.wav" in ids(search(Retriever(tiny_model, load_folder(faint)), "dog"))
 
 
 def test_an_empty_gallery_is_told(tiny_model):
@@ -384,17 +393,70 @@ def test_an_empty_gallery_is_told(tiny_model):
 def test_eight_threads_find_what_one_finds(gallery, tiny_model, noise):
     words = ["dog", "cat", "hund", "katze", "rain", "bird", "bell", "a dog", "a cat"]
 
-    def search(retriever: Retriever, number: int):
+    def ask(retriever: Retriever, number: int):
         if number % 3 == 0:
-            return retriever.search_audio(noise[: 4000 + number], 3, "text", ("de", "en", "fr")[number % 9 // 3])
-        return retriever.search_text(words[number % len(words)], ("en", "de", None)[number % 3], 3, "text")
+            language = ("de", "en", "fr")[number % 9 // 3]
+            return search(retriever, target="text", sound=noise[: 4000 + number], language=language, top=3)
+        language = ("en", "de", None)[number % 3]
+        return search(retriever, words[number % len(words)], "text", language=language, top=3)
 
     numbers = range(96)
     alone = Retriever(tiny_model, gallery)
-    expected = [search(alone, number) for number in numbers]
+    expected = [ask(alone, number) for number in numbers]
     shared = Retriever(tiny_model, gallery)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda number: search(shared, number), numbers))
+        found = list(pool.map(lambda number: ask(shared, number), numbers))
     assert [ids(result) for result in found] == [ids(result) for result in expected]
     for result, wanted in zip(found, expected, strict=True):
-        assert [hit.score for hit in result.hits] == pytest.approx([hit.score for hit in wanted.hits], abs=1e-5)
+        assert [hit.score for hit in result] == pytest.approx([hit.score for hit in wanted], abs=1e-5)
+
+
+@pytest.fixture
+def licensed(gallery, tiny_model) -> Retriever:
+    """The gallery with two licences; each has a sound called a dog."""
+    licences = dict(zip("abcd", ("CC0", "GPL", "GPL", "GPL"), strict=True))
+    clips = [dataclasses.replace(clip, licence=licences[clip.clip_id[0]]) for clip in gallery.clips]
+    return Retriever(tiny_model, Gallery("licensed", tuple(clips)))
+
+
+@pytest.mark.parametrize("target", ["audio", "text"])
+@pytest.mark.parametrize("licence", ["CC0", "GPL", "nobody's"])
+def test_a_licence_finds_what_a_gallery_of_that_licence_alone_finds(licensed, tiny_model, target, licence):
+    clips = tuple(clip for clip in licensed.gallery.clips if clip.licence == licence)
+    alone = search(Retriever(tiny_model, Gallery("alone", clips)), "dog", target, language="en") if clips else ()
+    for top in (1, 2, 10):
+        hits = search(licensed, "dog", target, language="en", licence=licence, top=top)
+        assert ids(hits) == ids(alone)[:top]
+        assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in alone[:top]], abs=1e-6)
+
+
+def test_a_description_that_clips_share_names_the_first_of_the_licence(licensed):
+    found = {licence: search(licensed, "dog", "text", licence=licence)[0] for licence in ("", "CC0", "GPL")}
+    assert {licence: hit.clip_id for licence, hit in found.items()} == {"": "a.wav", "CC0": "a.wav", "GPL": "d.wav"}
+
+
+def test_what_is_like_a_clip_may_have_another_licence(licensed):
+    hits = search(licensed, like="a.wav", licence="GPL")
+    assert sorted(ids(hits)) == ["b.wav", "c.wav", "d.wav"] and [hit.rank for hit in hits] == [1, 2, 3]
+
+
+def test_invented_licences_are_not_remembered(licensed):
+    for number in range(20):
+        assert search(licensed, "dog", licence=f"licence {number}") == ()
+    assert len(licensed._sounds._views) <= 1
+
+
+def test_sounds_are_found_in_an_index_of_another_engine(gallery, tiny_model, retriever, noise, tmp_path, caplog):
+    index = open_index(f"exact:{tmp_path / 'index'}", tiny_model.dimension)
+    index.add(["gone.wav"], tiny_model.encode_audio([noise]))
+    index.add(["c.wav", "b.wav", "a.wav"], retriever.embeddings(["c.wav", "b.wav", "a.wav"]))
+    served = Retriever(tiny_model, gallery, index=index)
+    assert "1 of 4 sounds of gallery" in caplog.text
+    assert not served.has("d.wav") and not served.has("gone.wav")
+    assert ids(search(served, sound=noise)) == [name for name in ids(search(retriever, sound=noise)) if name != "d.wav"]
+    assert ids(search(served, like="a.wav")) == [
+        name for name in ids(search(retriever, like="a.wav")) if name != "d.wav"
+    ]
+    assert np.allclose(served.embeddings(["b.wav", "a.wav"]), retriever.embeddings(["b.wav", "a.wav"]))
+    with pytest.raises(GalleryError, match="none of the 4 sounds of gallery .* are in the index"):
+        Retriever(tiny_model, gallery, index=open_index("memory:", tiny_model.dimension))

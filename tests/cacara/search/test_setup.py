@@ -5,6 +5,7 @@ import dataclasses
 
 import pytest
 from audio_files import tone
+from searching import search
 
 from cacara.encoders import audio as towers
 from cacara.errors import CheckpointError, DeviceError, GalleryError
@@ -36,7 +37,7 @@ def sounds(tmp_path):
 def test_a_model_and_a_folder_become_a_retriever_with_progress(model_folder, sounds):
     told = []
     retriever = setup.prepare(model_folder, sounds, "cpu", told.append)
-    assert {hit.text for hit in retriever.search_text("dog", "en").hits} == {"dog", "cat"}
+    assert {hit.text for hit in search(retriever, "dog", language="en")} == {"dog", "cat"}
     assert (retriever.model.version, retriever.gallery.name) == ("1", "sounds")
     assert {(step.subject, step.stage) for step in told} == {("sounds", "embed"), ("sounds", "ready")}
     assert all(step.fraction is None or 0 <= step.fraction <= 1 for step in told)

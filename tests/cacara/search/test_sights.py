@@ -18,6 +18,7 @@ from cacara.media import audio, images, video
 from cacara.model import checkpoint
 from cacara.search import setup as preparation
 from cacara.search import sights
+from cacara.search.embedding import embed
 from tests.cacara.benchmark.test_image_retrieval import CONCEPTS, clip
 from tests.cacara.media.test_video import film
 
@@ -52,12 +53,17 @@ def test_a_film_lies_at_the_mean_of_its_pictures(seeing_model, tiny_model, tmp_p
 def test_the_search_command_takes_a_film_for_a_picture(seeing_model, tmp_path, monkeypatch, capsys):
     asked = []
 
-    class Asked:
-        def search_image(self, pictures, *given):
-            asked.append(pictures)
-            return type("Result", (), {"hits": (), "language": "en", "model": "seeing", "language_source": "image"})()
+    class Searched:
+        model = seeing_model
 
-    monkeypatch.setattr(preparation, "prepare", lambda *_: Asked())
+        def embed(self, request):
+            asked.append(request.pictures)
+            return embed(seeing_model, request)
+
+        def nearest(self, query, target):
+            return ()
+
+    monkeypatch.setattr(preparation, "prepare", lambda *_: Searched())
     path = film(tmp_path / "a.mp4")
     assert main(["search", "--image", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["query"] == str(path)

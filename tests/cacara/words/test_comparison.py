@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from searching import search
 
 from cacara.errors import CacaraError, GalleryError
 from cacara.words import comparison, comparison_tables, lexicon
@@ -42,7 +43,7 @@ def made(retriever):
 
 def test_ranks_and_scores_are_those_of_a_search(made, retriever):
     for entry, place in zip(made.entries, made.places, strict=True):
-        hits = retriever.search_text(entry.text, entry.language, top_k=4).hits
+        hits = search(retriever, entry.text, language=entry.language, top=4)
         assert [clip_id for clip_id, _ in place.hits] == [hit.clip_id for hit in hits]
         (wanted,) = [hit for hit in hits if hit.clip_id == f"{entry.concept}.wav"]
         assert (place.rank, place.clip_id) == (wanted.rank, wanted.clip_id)

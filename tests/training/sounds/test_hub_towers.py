@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from searching import search
 
 from cacara.encoders import text
 from cacara.model import checkpoint
@@ -59,7 +60,7 @@ def test_two_steps_leave_a_model_that_loads_and_searches(world, open_clip, tmp_p
     sounds = tmp_path / "sounds"
     noise(sounds / "dog.wav", 1)
     noise(sounds / "cat.wav", 2)
-    hits = Retriever(model, gallery.load_folder(sounds)).search_text("dog", "en").hits
+    hits = search(Retriever(model, gallery.load_folder(sounds)), "dog", language="en")
     assert {hit.text for hit in hits} == {"dog", "cat"}
     assert sorted(hits, key=lambda hit: -hit.score) == list(hits) and np.isfinite([hit.score for hit in hits]).all()
 

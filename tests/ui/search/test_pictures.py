@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from searching import search
 
+from cacara.encoders.image import ImageTower
+from cacara.encoders.packed_yamnet import PackedYamnet
+from cacara.encoders.yamnet import Yamnet
 from cacara.errors import GalleryError, ImageError, QueryError
 from cacara.media import audio
 from cacara.search.gallery import PICTURE, load_folder
@@ -19,7 +24,7 @@ from ui.page.layout import preparation
 from ui.page.wording import wording
 from ui.search import picture_input
 from ui.search import tab as search_tab
-from ui.search.actions import search_audio, search_image, search_text
+from ui.search.actions import search_audio, search_image, search_like, search_text
 from ui.search.judging import flag, undo
 from ui.search.picture_input import PictureInput
 from ui.server.media import _sound
@@ -63,6 +68,10 @@ def retriever(services):
 @pytest.fixture
 def photograph(tmp_path):
     return str(paint(tmp_path / "photograph.jpg", (240, 210, 40)))
+
+
+def page_of(services, search, query, **options):
+    return search_tab.show(services, search, query, **options)[0]
 
 
 def pictures_of(found):
@@ -139,17 +148,17 @@ def test_a_model_that_knows_no_pictures_says_so_and_shows_none(tiny_model, servi
     with pytest.raises(QueryError, match="knows no pictures"):
         search_image(blind, photograph)
     with pytest.raises(QueryError, match="no pictures can be searched"):
-        engine.retriever(wording("en")).search_text("dog", target="image")
-    assert 'class="pictures"' not in search_tab.show_text(blind, "dog", "en", "en")
+        search(engine.retriever(wording("en")), "dog", "image")
+    assert 'class="pictures"' not in page_of(blind, search_text, "dog")
     assert (preparation(blind, "en").sees, preparation(services, "en").sees) == (False, True)
 
 
 def test_the_page_shows_pictures_with_their_texts_escaped(services, photograph):
-    page = search_tab.show_text(services, "sonne", "de", "de")
+    page = page_of(services, search_text, "sonne", language="de", interface="de")
     assert 'aria-label="Bilder"' in page
     assert "Die &lt;i&gt;Sonne&lt;/i&gt;." in page
     assert page.count("<audio") == 4
-    seen = search_tab.show_image(services, photograph, "auto", "en")
+    seen = page_of(services, search_image, photograph)
     assert "Similar pictures" in seen
     assert "data-label" not in seen, "what a picture finds is not judged"
 
@@ -182,3 +191,42 @@ def test_a_list_without_a_search_id_has_no_buttons():
     page = rendering.image_results(found, wording("en"))
     assert 'data-search=""' in page
     assert "data-label" not in page
+
+
+@pytest.fixture
+def passes(seeing_model, monkeypatch):
+    """How often each tower of the model has worked."""
+    counted = Counter()
+
+    def count(owner, method, name):
+        work = getattr(owner, method)
+
+        def counting(self, *given, **named):
+            counted[name] += 1
+            return work(self, *given, **named)
+
+        monkeypatch.setattr(owner, method, counting)
+
+    count(Yamnet, "forward", "sound")
+    count(PackedYamnet, "forward", "sound")
+    count(ImageTower, "forward", "picture")
+    count(type(seeing_model.text), "read", "text")
+    return counted
+
+
+def test_an_upload_goes_through_each_tower_once_whatever_is_looked_for(services, photograph, tmp_path, passes):
+    audio.write_wav(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 20_000).astype(np.float32))
+    search_audio(services, str(tmp_path / "a.wav"))  # embeds the descriptions, once for all
+    passes.clear()
+    found = search_audio(services, str(tmp_path / "a.wav"))
+    assert all(found[name]["hits"] for name in ("words", "sounds", "pictures")) and "speech" in found
+    assert passes == {"sound": 1}
+    passes.clear()
+    found = search_image(services, photograph)
+    assert found["sounds"]["hits"] and found["pictures"]["hits"] and passes == {"picture": 1}
+    passes.clear()
+    services.engine.retriever(wording("en")).model.forget_texts(["dog bell"])
+    found = search_text(services, "dog bell", "en")
+    assert found["hits"] and found["pictures"]["hits"] and passes == {"text": 1}
+    passes.clear()
+    assert search_like(services, "dog.wav")["pictures"]["hits"] and not passes

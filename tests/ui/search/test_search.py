@@ -105,6 +105,10 @@ def test_a_recording_finds_words_and_similar_sounds(services, recording):
     assert found["words"]["search_id"] != found["sounds"]["search_id"]
 
 
+def page_of(services, search, query, **options):
+    return search_tab.show(services, search, query, **options)[0]
+
+
 def write(path, content):
     path.write_bytes(content)
     return path
@@ -228,14 +232,14 @@ def test_a_recording_that_changed_or_went_is_not_judged(services, recording):
 
 
 def test_the_page_gets_html_with_what_was_typed_and_described_as_text(services):
-    page = search_tab.show_text(services, "<b>hund</b>", "en", "en")
+    page = page_of(services, search_text, "<b>hund</b>", language="en")
     assert "A &lt;b&gt;cat&lt;/b&gt; &amp; &quot;kitten&quot;." in page
     assert "<b>" not in page
 
 
 def test_the_page_speaks_the_interfaces_language(services, recording):
-    assert "Gesucht auf: <bdi" in search_tab.show_text(services, "hund", "de", "de")
-    assert "Ähnliche Klänge" in search_tab.show_audio(services, str(recording), "auto", "de")[0]
+    assert "Gesucht auf: <bdi" in page_of(services, search_text, "hund", language="de", interface="de")
+    assert "Ähnliche Klänge" in page_of(services, search_audio, str(recording), interface="de")
 
 
 def test_languages_are_offered_by_their_own_names(services):
@@ -262,7 +266,7 @@ def test_a_licence_limits_what_is_found(services):
     assert search_text(services, "hund", licence=licence)["hits"] == search_text(services, "hund")["hits"]
     nothing = search_text(services, "hund", licence="<b>none</b>")
     assert nothing["hits"] == [] and nothing["licence"] == "<b>none</b>"
-    assert "Nothing here has this licence" in search_tab.show_text(services, "hund", "de", "en", licence="none")
+    assert "Nothing here has this licence" in page_of(services, search_text, "hund", language="de", licence="none")
 
 
 def test_more_like_a_sound_leaves_out_itself_and_is_not_judged(services):
@@ -292,4 +296,4 @@ def test_without_a_video_one_is_asked_for(services):
 def test_a_tiny_model_says_nothing_of_speech(services, recording):
     found = search_audio(services, str(recording))
     assert (found["speech"], found["is_speech"]) == (None, False)
-    assert search_tab.show_audio(services, str(recording), "auto", "en")[1] == ""
+    assert search_tab.show(services, search_audio, str(recording))[1] == ""

@@ -6,7 +6,9 @@ from ui.search.searches import SearchMemory, ShownSearch
 
 
 def shown(text: str) -> ShownSearch:
-    return ShownSearch(text, None, None, "en", "tiny", "1", "gallery", {"dog": (1, 0.5)})
+    return ShownSearch(
+        query_text=text, language="en", model="tiny", model_version="1", gallery="gallery", hits={"dog": (1, 0.5)}
+    )
 
 
 def test_what_was_shown_is_recalled_by_its_id_alone():
