@@ -196,7 +196,7 @@ def language_acquisition(
         sys.stdout.write(json.dumps(done, ensure_ascii=False, indent=1) + "\n")
         return
     if options is None or base is None:
-        raise RunError("options or base are missing; wanted --recipe training/recipes/mla.yaml, or --add-language CODE")
+        raise RunError("options or base are missing; wanted --recipe and --base, or --add-language CODE")
     from training.mla.acquisition import train
 
     sys.stdout.write(f"{train(options, base, output, benchmark, images)}\n")
@@ -254,7 +254,20 @@ def feedback_study(output: Path, options: StudyOptions, benchmark: Path = BENCHM
     sys.stdout.write(f"{run(options, base, output, benchmark)}\n")
 
 
+def model(recipe: Path, output: Path) -> None:
+    """Make a model by all stages of its recipe; run again to go on after an interruption.
+
+    Args:
+        recipe: A YAML file such as ``training/recipes/cacara-studio.yaml``.
+        output: The folder of the runs; the model is in its ``final``.
+    """
+    from training import recipe as recipes
+
+    sys.stdout.write(f"{recipes.run(recipes.read(recipe, COMMANDS), output)}\n")
+
+
 COMMANDS: Mapping[str, Callable[..., None]] = {
+    "model": model,
     "prepare": prepare,
     "emergent_alignment": emergent_alignment,
     "text_alignment": text_alignment,
@@ -288,7 +301,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (ArgumentError, RunError) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}; python -m training COMMAND --help lists all flags\n")
         return 2
-    values.pop("recipe", None)
+    if chosen.subcommand != "model":
+        values.pop("recipe", None)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("accelerate").setLevel(logging.WARNING)
     try:
@@ -315,7 +329,8 @@ def _parser() -> ArgumentParser:
     commands = parser.add_subcommands()
     for name, function in COMMANDS.items():
         command = ArgumentParser(description=(function.__doc__ or "").splitlines()[0])
-        command.add_argument("--recipe", action=ActionConfigFile, help="YAML file with the options")
+        if name != "model":  # whose recipe lists stages, not options
+            command.add_argument("--recipe", action=ActionConfigFile, help="YAML file with the options")
         command.add_function_arguments(function)
         commands.add_subcommand(name, command)
     return parser

@@ -12,7 +12,7 @@ from training.loop import LoopOptions
 from training.run_folder import RunError
 from training.sounds.alignment import EmergentAlignmentOptions, ObjectiveOptions
 
-RECIPE = Path(__file__).parents[2] / "training" / "recipes" / "demo.yaml"
+RECIPE = Path(__file__).parents[2] / "training" / "recipes" / "stages" / "sounds.yaml"
 
 
 class Calls(list):
@@ -148,18 +148,20 @@ def test_an_interrupted_run_ends_without_a_traceback(monkeypatch, capsys):
     assert capsys.readouterr().err == "stopped\n"
 
 
-@pytest.mark.parametrize("recipe", ["english-only", "translated"])
-def test_a_baselines_recipe_differs_from_the_demos_in_its_name_and_the_profiles_alone(calls, monkeypatch, recipe):
+@pytest.mark.parametrize(
+    ("recipe", "name"), [("stages/english-sounds.yaml", "english-only"), ("baselines/translated.yaml", "translated")]
+)
+def test_a_baselines_recipe_differs_from_the_demos_in_its_name_and_the_profiles_alone(calls, monkeypatch, recipe, name):
     from training.sounds import translated_captions
 
     monkeypatch.setattr(translated_captions, "train", calls)
-    place = RECIPE.parent / "baselines" / f"{recipe}.yaml"
-    command = {"english-only": "emergent_alignment", "translated": "translated_captions"}[recipe]
+    place = RECIPE.parents[1] / recipe
+    command = {"english-only": "emergent_alignment", "translated": "translated_captions"}[name]
     assert call() == 0 and cli.main([command, "--recipe", str(place), "--output", "runs/x"]) == 0
     [(demo, _, _), (baseline, _, _)] = calls
-    assert baseline.name == recipe and baseline.recipe == f"training/recipes/baselines/{recipe}.yaml"
-    text = TextConfig("all-MiniLM-L6-v2", "", 128) if recipe == "english-only" else demo.text
-    changed = {name: getattr(baseline, name) for name in ("name", "version", "recipe")}
+    assert baseline.name == name and baseline.recipe == f"training/recipes/{recipe}"
+    text = TextConfig("all-MiniLM-L6-v2", "", 128) if name == "english-only" else demo.text
+    changed = {field: getattr(baseline, field) for field in ("name", "version", "recipe")}
     changed |= {"text": text, "profile": None}
     assert demo.profile is not None and baseline == dataclasses.replace(demo, **changed)
 
@@ -167,7 +169,7 @@ def test_a_baselines_recipe_differs_from_the_demos_in_its_name_and_the_profiles_
 def test_m2ms_recipe_has_the_demos_sounds_and_no_anchor(calls, monkeypatch):
     monkeypatch.setattr(cli, "train_linear_map", calls)
     assert call() == 0
-    place = RECIPE.parent / "baselines" / "m2m.yaml"
+    place = RECIPE.parents[1] / "baselines" / "m2m.yaml"
     assert cli.main(["linear_map", "--recipe", str(place), "--output", "runs/x"]) == 0
     [(demo, _, _), (m2m, _, _)] = calls
     assert m2m.name == "m2m" and m2m.packages == demo.packages and m2m.loop == demo.loop and m2m.text == demo.text

@@ -40,7 +40,7 @@ The licences of the packaged towers stand in the project's NOTICE.
 ## Made by
 
 `python -m training uclip --recipe {recipe} --output runs/{name}` with seed {seed} and `--base` a model that
-`training/recipes/baselines/english-only.yaml` and then `training/recipes/images.yaml` made.
+`training/recipes/stages/english-sounds.yaml` and then `training/recipes/stages/pictures.yaml` made.
 
 ## Texts
 

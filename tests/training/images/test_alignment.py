@@ -186,7 +186,7 @@ def test_the_recipe_is_read_by_the_command(monkeypatch, tmp_path):
 
     asked = {}
     monkeypatch.setattr(command, "train_image_alignment", lambda *values: asked.update(values=values) or tmp_path)
-    recipe = Path(command.__file__).parent / "recipes" / "images.yaml"
+    recipe = Path(command.__file__).parent / "recipes" / "stages" / "pictures.yaml"
     given = ["--recipe", str(recipe), "--base", "cacara", "--output", str(tmp_path), "--options.loop.steps", "7"]
     assert command.main(["image_alignment", *given]) == 0
     options, name, *_ = asked["values"]

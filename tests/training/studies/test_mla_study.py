@@ -265,6 +265,6 @@ def test_the_recipes_reach_the_studies(monkeypatch, tmp_path, capsys):
     assert main(["mla_study", "--recipe", str(recipes / "mla-study.yaml"), *flags, "--only", "[nlt]"]) == 0
     assert main(["mla_amounts", "--recipe", str(recipes / "mla-amounts.yaml"), *flags]) == 0
     (options, base, *_, only), (amounts, model, *_) = called
-    assert len(options.languages) == 7 and base == "runs/english-only-images/final" and only == ["nlt"]
+    assert len(options.languages) == 7 and base == "runs/mla/2-image_alignment/final" and only == ["nlt"]
     assert amounts.sizes == (100, 200, 600, 1800) and amounts.acquisition.languages == ("id", "ga") and model == "mla"
     assert capsys.readouterr().out.splitlines() == [str(tmp_path)] * 2
