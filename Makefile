@@ -1,5 +1,6 @@
 # make demo   set up everything and start the app at http://127.0.0.1:7860
 # make test   set up everything and run all tests
+# make check  the tests that need neither weights nor a browser: the inner loop
 # make setup  set up only
 # make soak   the long tests: fifty visitors, an hour of tape, 10,000 points, kills, full disks, many writers
 # make bench  speed and memory against what others use: one table, and JSON in benchmarks/results
@@ -12,8 +13,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOG := $(VENV)/install.log
 export PYTHONUTF8 := 1
+# Two workers: a file's tests stay together, and those of the browser share one app.
+PARALLEL := -n 2 --dist loadgroup
 
-.PHONY: demo test setup soak bench bundle lint clean
+.PHONY: demo test check setup soak bench bundle lint clean
 
 demo: $(VENV)/.fetched
 	@$(BIN)/python app.py
@@ -26,7 +29,10 @@ test: $(VENV)/.installed-dev
 	@$(BIN)/python -m cacara setup
 	@touch $(VENV)/.fetched
 	@sh tests/browser/install_chromium.sh
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PARALLEL)
+
+check: $(VENV)/.installed-dev
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not soak and not weights and not browser"
 
 soak: $(VENV)/.installed-dev
 	@$(BIN)/python -m cacara setup

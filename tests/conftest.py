@@ -17,6 +17,8 @@ hypothesis.settings.register_profile("search", max_examples=2_000, print_blob=Tr
 hypothesis.settings.load_profile("suite")
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the other cores are the other workers'
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as app.py sets it
 working_folders.remove_stale()  # what runs that were killed have left
 if "GRADIO_TEMP_DIR" not in os.environ:
@@ -24,6 +26,13 @@ if "GRADIO_TEMP_DIR" not in os.environ:
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 VOCABULARY = ["<s>", "<pad>", "</s>", "<unk>", "query:", "dog", "cat", "hund", "katze", "a", "rain", "bird", "bell"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one worker, as they share its fixtures, and those of the browser, as they share one app."""
+    for item in items:
+        folder = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group(folder if folder == "browser" else str(item.path)))
 
 
 @pytest.fixture(scope="session")
