@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cacara import sources
+from cacara import files, sources
 from cacara.model.model import CLIPS_AT_ONCE, Cacara
 
 MAX_FILES = 6
@@ -73,17 +73,13 @@ def _hear(
 
 
 def _keep(path: Path, heard: Sequence[np.ndarray]) -> None:
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npz")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(partial, *heard)
-        partial.replace(path)
+        with files.replacing(path) as partial, partial.open("wb") as file:
+            np.savez(file, *heard)
         for old in sorted(path.parent.glob("sounds-*.npz"), key=lambda file: file.stat().st_mtime)[:-MAX_FILES]:
             old.unlink()
     except OSError as error:  # a full or read-only disk costs time in the next run, nothing else
         log.warning("what the audio tower heard is not kept: %s", error)
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def _read(path: Path, count: int) -> list[np.ndarray] | None:
