@@ -29,7 +29,7 @@ VOCABULARY = ["<s>", "<pad>", "</s>", "<unk>", "query:", "dog", "cat", "hund", "
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one worker, as they share its fixtures, and those of the browser, as they share one app."""
+    """Keep a file's tests in one worker, as they share its fixtures, and the browser's, as they share one app."""
     for item in items:
         folder = item.path.parent.name
         item.add_marker(pytest.mark.xdist_group(folder if folder == "browser" else str(item.path)))
