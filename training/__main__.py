@@ -33,6 +33,7 @@ from training.uclip.commands import uclip, uclip_ablations, uclip_beside, uclip_
 
 BENCHMARK = Path("benchmarks/sounds-v1.jsonl")
 IMAGE_BENCHMARK = Path("benchmarks/images-v1.jsonl")
+DEV_BENCHMARK = Path("benchmarks/dev-2.jsonl")
 
 
 def emergent_alignment(options: EmergentAlignmentOptions, output: Path, benchmark: Path = BENCHMARK) -> None:
@@ -148,6 +149,19 @@ def image_alignment(
     """
     final = train_image_alignment(options, base, output, benchmark, sounds)
     sys.stdout.write(f"{final}\n")
+
+
+def dev_benchmark(output: Path = DEV_BENCHMARK, sounds: Path = BENCHMARK) -> None:
+    """Build dev-2, the benchmark by which choices are made, anew from effect packs and lexicons.
+
+    Args:
+        output: The file to write. A later release of a lexicon gives other texts: what is frozen is the file.
+        sounds: The frozen benchmark of sounds, none of whose recordings may be in this one.
+    """
+    from training.data import dev_benchmark as builder
+
+    builder.build_from_sources(sounds, output)
+    sys.stdout.write(f"{output}\n")
 
 
 def image_benchmark(output: Path = IMAGE_BENCHMARK, sounds: Path = BENCHMARK) -> None:
@@ -282,6 +296,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "mla_amounts": mla_amounts,
     "benchmark": benchmark,
     "image_alignment": image_alignment,
+    "dev_benchmark": dev_benchmark,
     "image_benchmark": image_benchmark,
     "dry_run": dry_run,
     "finetune_feedback": finetune_feedback,

@@ -27,6 +27,9 @@ are ``"own"``::
     {"row": "text", "split": "dev", "concept": "rain", "language": "en", "source": "own",
      "reference": "own", "sha256_16": "<16 hex>", "text": "heavy rain on a roof"}
 
+A text may have a ``kind``, one of ``KINDS``. An ``unseen`` text may be neither in what a model learns from
+nor in what it looks words up in.
+
 The rules over several rows are told and checked in ``cacara.benchmark.sound_benchmark``.
 """
 
@@ -46,6 +49,9 @@ from cacara.sources.texts import text_hash
 
 SPLITS = ("test", "dev")
 OWN = "own"  # the source of sentences that are ours and so stand in the file
+ENTRY, UNSEEN = "entry", "unseen"
+KINDS = (ENTRY, UNSEEN)
+"""What a text is to a lexicon: ``entry``, it stands there as a whole; ``unseen``, it does not."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +77,7 @@ class TextRow:
     reference: str
     sha256_16: str
     text: str | None = None
+    kind: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +155,7 @@ def benchmark_hash(path: Path) -> str:
 
 def parse(path: Path) -> tuple[Rows | None, list[str]]:
     """Return what is well-formed, and a problem for every other line; no rows without a header."""
-    header, rows, problems = parse_lines(path, {"sound": SoundRow, "text": TextRow}, optional={"text"})
+    header, rows, problems = parse_lines(path, {"sound": SoundRow, "text": TextRow}, optional={"text", "kind"})
     if header is None:
         return None, problems
     sounds = tuple(row for row in rows if isinstance(row, SoundRow))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara.benchmark.outcome import NO_LANGUAGE, Outcome, is_other
+from cacara.benchmark.outcome import NO_LANGUAGE, Outcome, is_other, part_of
 from cacara.metrics import bootstrap_interval
 
 RECALL_DEPTHS = (1, 5, 10)
@@ -64,6 +64,26 @@ def summary(runs: Sequence[Mapping[str, Outcome]]) -> dict[str, Any]:
     if NO_LANGUAGE in runs[0]:
         found["without_language"] = figures([{NO_LANGUAGE: run[NO_LANGUAGE]} for run in runs])
     return found
+
+
+def by_kind(runs: Sequence[Mapping[str, Outcome]], kinds: Mapping[tuple[str, str], str]) -> dict[str, dict[str, Any]]:
+    """Return ``summary`` of the queries of each kind, of one direction whose queries are texts.
+
+    Args:
+        runs: One seed or more; language → outcome of the same queries.
+        kinds: (language, query) → kind; queries without one are in none.
+    """
+    found = {}
+    for kind in sorted(set(kinds.values())):
+        parts = [
+            {language: _of_kind(language, outcome, kind, kinds) for language, outcome in run.items()} for run in runs
+        ]
+        found[kind] = summary([{code: part for code, part in run.items() if len(part.ranks)} for run in parts])
+    return found
+
+
+def _of_kind(language: str, outcome: Outcome, kind: str, kinds: Mapping[tuple[str, str], str]) -> Outcome:
+    return part_of(outcome, np.array([kinds.get((language, query)) == kind for query in outcome.queries], dtype=bool))
 
 
 def mean_hits(runs: Sequence[Mapping[str, Outcome]], depth: int) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara.benchmark.figures import mean_hits, per_language, rounded, summary
+from cacara.benchmark.figures import by_kind, mean_hits, per_language, rounded, summary
 from cacara.benchmark.outcome import INTERVAL_DEPTH, Outcome, Outcomes, is_other, part_of
 from cacara.benchmark.rank_statistics import (
     concept_ranks,
@@ -32,6 +32,8 @@ from cacara.model.seen_texts import SeenTexts
 TESTED_DEPTHS = (1, 10)
 CONFUSIONS_SHOWN = 40
 HUBS_SHOWN = 10
+ASKED = "text_to_audio"
+"""The direction whose queries are texts, which may be of several kinds."""
 LEVEL = 0.05
 
 
@@ -81,7 +83,7 @@ def compare(contenders: Sequence[Contender], benchmark: Benchmark) -> dict[str, 
         "benchmark": {"name": benchmark.name, "hash": benchmark.hash},
         "split": benchmark.split,
         "directions": directions,
-        "models": [_model(contender) for contender in contenders],
+        "models": [_model(contender, benchmark) for contender in contenders],
         "z_scores": {direction: _z_scores(contenders, direction) for direction in directions},
         "tests": [
             _tests(first, second, direction, depth)
@@ -94,7 +96,8 @@ def compare(contenders: Sequence[Contender], benchmark: Benchmark) -> dict[str, 
     }
 
 
-def _model(contender: Contender) -> dict[str, Any]:
+def _model(contender: Contender, benchmark: Benchmark) -> dict[str, Any]:
+    kinds = benchmark.kinds
     found = {name: contender.of(name) for name in contender.directions}
     return {
         "name": contender.name,
@@ -102,6 +105,7 @@ def _model(contender: Contender) -> dict[str, Any]:
         **contender.about,
         "summary": {name: summary(runs) for name, runs in found.items()},
         "directions": {name: per_language(runs) for name, runs in found.items()},
+        **({"kinds": by_kind(found[ASKED], kinds)} if kinds and ASKED in found else {}),
         "rank_consistency": {name: _rank_consistency(runs) for name, runs in found.items()},
         "hubness": {name: _hubness(runs) for name, runs in found.items()},
         "confusions": {

@@ -22,6 +22,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         models = [model for model in report["models"] if direction in model["summary"]]
         lines += ["", f"## {direction.replace('_', ' ')}", "", *_model_table(models, direction)]
         for title, table in (
+            ("Kinds of queries", list(_kind_table(models) if direction == "text_to_audio" else ())),
             ("Differences", list(_test_table(report["tests"], direction))),
             ("Seen in training", list(_seen_table(models, direction))),
             ("What came first instead", list(_confusion_table(models[0], direction))),
@@ -30,6 +31,19 @@ def to_markdown(report: Mapping[str, Any]) -> str:
             if len(table) > 2:  # more than the head
                 lines += ["", f"### {title}", "", *table]
     return "\n".join([*lines, "", *(f"- {note}" for note in report["notes"]), ""])
+
+
+def _kind_table(models: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a table of the models' recalls by kind of query, where queries have kinds."""
+    yield _line("model", "queries", "English R@1/5/10", "others R@1/5/10")
+    yield _line(*["---"] * 4)
+    for model in models:
+        for kind, summary in model.get("kinds", {}).items():
+            cells = (
+                " / ".join(f"{figures[f'recall_at_{depth}']:.1f}" for depth in (1, 5, 10)) if figures else "–"
+                for figures in (summary["english"], summary["mean_other"])
+            )
+            yield _line(model["name"], kind, *cells)
 
 
 def overview_head(report: Mapping[str, Any]) -> list[str]:

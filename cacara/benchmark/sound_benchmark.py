@@ -16,7 +16,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from cacara import sources
-from cacara.benchmark.benchmark_file import OWN, SPLITS, Rows, SoundRow, TextRow, file_hash, parse, read, rows_hash
+from cacara.benchmark.benchmark_file import (
+    KINDS,
+    OWN,
+    SPLITS,
+    Rows,
+    SoundRow,
+    TextRow,
+    file_hash,
+    parse,
+    read,
+    rows_hash,
+)
 from cacara.errors import ManifestError
 from cacara.search.gallery import SILENT_STAMPS
 from cacara.search.manifest import Clip
@@ -33,11 +44,12 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?(-[a-
 
 @dataclasses.dataclass(frozen=True)
 class Query:
-    """One text that asks for a concept, in one language."""
+    """One text that asks for a concept, in one language; ``kind`` is one of ``benchmark_file.KINDS``, if known."""
 
     concept: str
     language: str
     text: str
+    kind: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +74,12 @@ class Benchmark:
     def languages(self) -> tuple[str, ...]:
         """The queries' languages, sorted."""
         return tuple(sorted({query.language for query in self.queries}))
+
+    @property
+    def kinds(self) -> Mapping[tuple[str, str], str]:
+        """Kind of each query by language and text, of those that have one; ``entry`` where a text has both."""
+        kinds = sorted(((query.language, query.text), query.kind) for query in self.queries if query.kind)
+        return dict(reversed(kinds))
 
 
 def required_sources(path: Path, split: str) -> set[str]:
@@ -137,6 +155,8 @@ def _faults_of_text(row: TextRow) -> list[str]:
         faults.append(f"source {row.source!r}: the text itself stands in our own sentences, and only there")
     elif row.text is not None and text_hash(row.text) != row.sha256_16:
         faults.append(f"sha256_16 is {row.sha256_16}, the text's hash is {text_hash(row.text)}")
+    if row.kind is not None and row.kind not in KINDS:
+        faults.append(f"kind {row.kind!r}; wanted one of {', '.join(KINDS)}")
     if row.split == "test" and row.source != TEST_TEXT_SOURCE:
         faults.append(f"test text from {row.source!r}; wanted {TEST_TEXT_SOURCE!r} only")
     return faults
@@ -211,7 +231,7 @@ def _resolve_texts(rows: Sequence[TextRow], folders: Mapping[str, Path]) -> tupl
             continue
         if (found := text_hash(text)) != row.sha256_16:
             faults.append(f"{row.source} {row.reference}: text has hash {found}, wanted {row.sha256_16}")
-        queries.append(Query(row.concept, row.language, text))
+        queries.append(Query(row.concept, row.language, text, row.kind))
     _raise_if_any(faults, len(rows), "texts")
     return tuple(sorted(queries, key=lambda query: (query.language, query.concept, query.text)))
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cacara import files
-from cacara.benchmark.figures import per_language, summary
+from cacara.benchmark.figures import by_kind, per_language, summary
 from cacara.benchmark.outcome import Outcome, Outcomes, is_other, outcome_of
 from cacara.benchmark.sound_benchmark import Benchmark, Query
 from cacara.search.manifest import Clip
@@ -143,7 +143,8 @@ def to_report(measured: Sequence[Measurement], benchmark: Benchmark) -> dict[str
     Percentages throughout. ``mean_other`` is the mean over the languages that are not English; dialects
     of English are listed under ``directions`` and stand in no mean. ``rows`` has every measurement.
     """
-    rows = [_row(measurement) for measurement in measured]
+    kinds = benchmark.kinds
+    rows = [_row(measurement) | _kinds(measurement, kinds) for measurement in measured]
     english_dialects = [code for code in benchmark.languages if code != "en" and not is_other(code)]
     notes = ["recall@k: at least one relevant candidate among the first k; ties count against the system"]
     if english_dialects:
@@ -244,6 +245,11 @@ def _row(measurement: Measurement) -> dict[str, Any]:
         "summary": {name: summary([outcomes]) for name, outcomes in answered.items()},
         "directions": {name: per_language([outcomes]) for name, outcomes in answered.items()},
     }
+
+
+def _kinds(measurement: Measurement, kinds: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    asked = measurement.outcomes.get(DIRECTIONS[0])
+    return {"kinds": by_kind([asked], kinds)} if kinds and asked else {}
 
 
 def _describe(mode: Mode) -> str:

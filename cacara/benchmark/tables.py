@@ -12,6 +12,8 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     lines = [f"# {report['model']} on {benchmark['name']} ({benchmark['hash']}), {report['split']}"]
     for direction, figures in report["directions"].items():
         lines += ["", f"## {direction.replace('_', ' ')}", "", *_row_table(report["rows"], direction)]
+        if direction == "text_to_audio" and (kinds := report["rows"][0].get("kinds")):
+            lines += ["", *_kind_table(kinds)]
         lines += ["", *_language_table(figures)]
     return "\n".join([*lines, "", *(f"- {note}" for note in report["notes"]), ""])
 
@@ -40,6 +42,15 @@ def _row_table(rows: Sequence[Mapping[str, Any]], direction: str) -> list[str]:
             *("–" if ratio is None else f"{ratio:.2f}" for ratio in ratios),
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _kind_table(kinds: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    lines = ["| queries | how many in English, others | English R@1/5/10 | others R@1/5/10 |", "|---|---|---|---|"]
+    for kind, summary in kinds.items():
+        english, other = summary["english"], summary["mean_other"]
+        counts = ", ".join(str(row["queries"]) if row else "0" for row in (english, other))
+        lines.append(f"| {kind} | {counts} | {_recalls(english)} | {_recalls(other)} |")
     return lines
 
 

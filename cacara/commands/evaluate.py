@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cacara.model.model import Cacara
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "sounds-v1.jsonl"
+DEV_2 = "dev-2"
 COMPARE_OUTPUT = Path("runs") / "compare"
 
 
@@ -34,11 +35,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = add_command(commands, "evaluate", evaluate)
     parser.add_argument(
         "--benchmark",
-        choices=("sounds-v1", "esc50"),
+        choices=("sounds-v1", DEV_2, "esc50"),
         default="sounds-v1",
-        help="the frozen benchmark of this repository, or ESC-50: for measuring alone (default: sounds-v1)",
+        help=f"the frozen benchmark of this repository, {DEV_2}, by which choices are made, or ESC-50, for measuring "
+        "alone (default: sounds-v1)",
     )
-    parser.add_argument("--split", choices=("dev", "test"), help="of sounds-v1, which wants one; ESC-50 has none")
+    parser.add_argument("--split", choices=("dev", "test"), help="of sounds-v1, which wants one; the others have none")
     parser.add_argument(
         "--modality",
         choices=("audio", "image", "video"),
@@ -70,6 +72,10 @@ def evaluate(options: argparse.Namespace) -> None:
             raise CacaraError("ESC-50 has sounds alone and no split; --split, --modality and --output are sounds-v1's")
         evaluate_esc50.evaluate_esc50(options)
         return
+    if options.benchmark == DEV_2:
+        if options.split or options.modality != "audio":
+            raise CacaraError(f"{DEV_2} has sounds alone and no split; --split and --modality are sounds-v1's")
+        options.split = DEV_2
     if options.split is None:
         raise CacaraError("no --split is given; wanted dev, by which to choose, or test, to report")
     if options.compare:
@@ -152,7 +158,8 @@ def _measure_all(
     from cacara.model import text_cache
 
     waveforms = _waveforms(sound_benchmark)
-    pictures, seen = _pictures(sound_benchmark.split) if any(model.sees for model in models) else (None, ())
+    has_pictures = sound_benchmark.name != DEV_2 and any(model.sees for model in models)
+    pictures, seen = _pictures(sound_benchmark.split) if has_pictures else (None, ())
     texts = [query.text for query in (*sound_benchmark.queries, *(pictures.queries if pictures else ()))]
     towers = list({id(model.text): model for model in models}.values())
     for model in towers:
@@ -210,8 +217,9 @@ def _benchmark(split: str) -> Benchmark:
     from cacara import sources
     from cacara.benchmark import sound_benchmark
 
-    keys = sound_benchmark.required_sources(BENCHMARK, split)
-    return sound_benchmark.load(BENCHMARK, split, sources.fetch_all(sorted(keys), show_progress))
+    path, part = (BENCHMARK.with_name(f"{DEV_2}.jsonl"), "dev") if split == DEV_2 else (BENCHMARK, split)
+    keys = sound_benchmark.required_sources(path, part)
+    return sound_benchmark.load(path, part, sources.fetch_all(sorted(keys), show_progress))
 
 
 def _pictures(split: str) -> tuple[ImageBenchmark, Sequence[np.ndarray]]:

@@ -28,6 +28,9 @@ class Clip:
         licence: Licence of the file, as its source states it.
         kind: One of ``KINDS``.
         image_path: A picture of what sounds, if there is one; of a picture the picture itself.
+        author: Who made it, if its source says so.
+        recording: What stands for the recording that it was cut from, if its source says so: clips that share it were
+            cut from one. A Freesound address, or a name unique in the source.
     """
 
     clip_id: str
@@ -39,6 +42,8 @@ class Clip:
     licence: str
     kind: str = "effect"
     image_path: Path | None = None
+    author: str | None = None
+    recording: str | None = None
 
     def caption(self, language: str | None = None) -> str:
         """Return the clip's text in ``language``, else its base language, else English, else any.
@@ -63,6 +68,8 @@ class Clip:
             "licence": self.licence,
             "kind": self.kind,
             "image_path": str(self.image_path) if self.image_path else None,
+            **({"author": self.author} if self.author else {}),
+            **({"recording": self.recording} if self.recording else {}),
         }
 
     @classmethod
@@ -77,7 +84,7 @@ class Clip:
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(row) - known):
             raise ManifestError(f"clip has unknown fields {unknown}; wanted {sorted(known)}")
-        if missing := sorted(known - set(row) - {"kind", "image_path"}):
+        if missing := sorted(known - set(row) - {"kind", "image_path", "author", "recording"}):
             raise ManifestError(f"clip lacks the fields {missing}")
         captions = row["captions"]
         if not isinstance(captions, dict) or not all(isinstance(texts, list) for texts in captions.values()):
@@ -94,6 +101,8 @@ class Clip:
             licence=str(row["licence"]),
             kind=str(row.get("kind", "effect")),
             image_path=Path(str(image)) if image else None,
+            author=str(row["author"]) if row.get("author") else None,
+            recording=str(row["recording"]) if row.get("recording") else None,
         )
 
 

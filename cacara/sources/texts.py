@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from cacara import languages
 from cacara.errors import LanguageError
 
-_CONTENT_FOLDERS = {"tuxpaint": "usr/share/tuxpaint/stamps", "cldr": "package/annotations"}
+_CONTENT_FOLDERS = {
+    "tuxpaint": "usr/share/tuxpaint/stamps",
+    "cldr": "package/annotations",
+    "frigate-names": "web/public/locales",
+}
 
 
 def text_hash(text: str) -> str:
@@ -74,8 +80,88 @@ class CldrTexts:
         return self._files[language][character]["tts"][0].strip()
 
 
+class FrigateTexts:
+    """Names of sounds and things in Frigate's interface: ``sw/audio.json#bicycle_bell``, locale, file and key."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = content_folder("frigate-names", folder)
+        self._files: dict[str, dict[str, str]] = {}
+
+    def __call__(self, reference: str) -> str:
+        """Return the name at ``reference``; KeyError or OSError when there is none."""
+        member, _, key = reference.partition("#")
+        if member not in self._files:
+            self._files[member] = json.loads((self._folder / member).read_text(encoding="utf-8"))
+        return self._files[member][key].strip()
+
+
+@dataclasses.dataclass(frozen=True)
+class LineFormat:
+    """How a source writes a text on a line.
+
+    Attributes:
+        cell: Which of the cells between tabs holds it, from 0.
+        separator: What stands between several texts in that cell; None when it holds one.
+    """
+
+    cell: int = 0
+    separator: str | None = None
+
+    def texts(self, line: str) -> list[str]:
+        """Return the texts of a line, none when it has too few cells."""
+        cells = line.split("\t")
+        if len(cells) <= self.cell:
+            return []
+        parts = cells[self.cell].split(self.separator) if self.separator else [cells[self.cell]]
+        return [part.strip() for part in parts]
+
+
+class LineTexts:
+    """Texts in files of lines: ``dict/S/swh.tsv#1204`` or ``gatitos/en_ti.tsv#31/2``, file, line and which of several.
+
+    Lines and texts count from 1.
+    """
+
+    def __init__(self, source: str, line_format: LineFormat, folder: Path) -> None:
+        """Read ``source`` below the folder that it was fetched to."""
+        self._folder = content_folder(source, folder)
+        self._format = line_format
+        self._files: dict[str, list[str]] = {}
+
+    def __call__(self, reference: str) -> str:
+        """Return the text at ``reference``; LookupError, ValueError or OSError when there is none."""
+        member, _, place = reference.partition("#")
+        line, _, part = place.partition("/")
+        texts = self._format.texts(self._lines(member)[int(line) - 1])
+        return texts[int(part or 1) - 1]
+
+    def entries(self, member: str) -> Iterator[tuple[str, str]]:
+        """Yield (reference, text) of every text in a file; OSError when there is no such file."""
+        for number, line in enumerate(self._lines(member), start=1):
+            texts = self._format.texts(line)
+            for part, text in enumerate(texts, start=1):
+                yield f"{member}#{number}" + (f"/{part}" if len(texts) > 1 else ""), text
+
+    def _lines(self, member: str) -> list[str]:
+        if member not in self._files:
+            content = (self._folder / member).read_text(encoding="utf-8", errors="replace")
+            self._files[member] = content.split("\n")
+        return self._files[member]
+
+
+LINE_FORMATS: Mapping[str, LineFormat] = {
+    "gatitos": LineFormat(1, ","),
+    "omw-wikt": LineFormat(2),
+    "panlexia": LineFormat(2),
+    "tatoeba": LineFormat(),
+}
 TextReader = Callable[[str], str]
-TEXT_READERS: Mapping[str, Callable[[Path], TextReader]] = {"tuxpaint": TuxPaintTexts, "cldr": CldrTexts}
+TEXT_READERS: Mapping[str, Callable[[Path], TextReader]] = {
+    "tuxpaint": TuxPaintTexts,
+    "cldr": CldrTexts,
+    "frigate-names": FrigateTexts,
+    **{source: partial(LineTexts, source, line_format) for source, line_format in LINE_FORMATS.items()},
+}
 
 
 def stamp_captions(path: Path) -> dict[str, tuple[str, ...]]:

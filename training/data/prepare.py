@@ -43,7 +43,12 @@ def prepare(output: Path, benchmark: Path, packages: Sequence[str], licences: Co
     """
     if unknown := sorted(set(packages) - set(PACKAGES)):
         raise ManifestError(f"unknown packages {', '.join(unknown)}; wanted some of {', '.join(sorted(PACKAGES))}")
-    wanted = {*packages, *translations.ALL_SOURCES, *benchmark_file.read(benchmark).sources}
+    wanted = {
+        *packages,
+        *translations.ALL_SOURCES,
+        *benchmark_file.read(benchmark).sources,
+        *corpora.held_out_sources(benchmark),
+    }
     folders = sources.fetch_all(sorted(wanted), lambda progress: log.info("%s: %s", progress.subject, progress.stage))
     clips = corpora.train_clips({key: folders[key] for key in packages}, benchmark, folders)
     clips = with_licences(clips, licences)

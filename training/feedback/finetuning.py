@@ -235,7 +235,7 @@ def _rehearsed(model: Cacara, packages: Sequence[str], benchmark_path: Path, tol
     """Return the sounds of packages, without those of the benchmark."""
     if not packages:
         return None
-    keys = {*packages, *benchmark_file.read(benchmark_path).sources}
+    keys = {*packages, *benchmark_file.read(benchmark_path).sources, *corpora.held_out_sources(benchmark_path)}
     folders = sources.fetch_all(sorted(keys))
     clips = corpora.train_clips({key: folders[key] for key in packages}, benchmark_path, folders)
     return finetune_feedback_data.hear(model, clips, "sound", lambda share: told.tell("prepare", share, "rehearsed"))

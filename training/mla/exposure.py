@@ -112,7 +112,10 @@ def things(
         ManifestError: A benchmark cannot be read, or a clip is one of its.
     """
     rows = benchmark_file.read(benchmark)
-    folders = sources.fetch_all(sorted({*packages, *rows.sources}), lambda progress: log.info("%s", progress))
+    folders = sources.fetch_all(
+        sorted({*packages, *rows.sources, *corpora.held_out_sources(benchmark)}),
+        lambda progress: log.info("%s", progress),
+    )
     clips = corpora.train_clips({key: folders[key] for key in packages}, benchmark, folders)
     corpora.check_leakage(clips, benchmark, folders)
     heard = features.compute(clips, model.audio, ViewOptions())

@@ -248,7 +248,8 @@ def train(
     with accelerator.main_process_first():  # what the first computes the others find in the cache
         rows = benchmark_file.read(benchmark)
         folders = sources.fetch_all(
-            sorted({*options.packages, "cldr", *rows.sources}), lambda progress: log.info("%s", progress)
+            sorted({*options.packages, "cldr", *rows.sources, *corpora.held_out_sources(benchmark)}),
+            lambda progress: log.info("%s", progress),
         )
         clips = _clips(options, benchmark, folders)
         record = run_folder.describe(dataclasses.asdict(options), benchmark_file.rows_hash(rows), clips)

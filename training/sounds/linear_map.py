@@ -122,7 +122,8 @@ def train(options: LinearMapOptions, output: Path, benchmark: Path) -> Path:
     with accelerator.main_process_first():  # what the first computes the others find in the cache
         rows = benchmark_file.read(benchmark)
         folders = sources.fetch_all(
-            sorted({*options.packages, "cldr", *rows.sources}), lambda progress: log.info("%s", progress)
+            sorted({*options.packages, "cldr", *rows.sources, *corpora.held_out_sources(benchmark)}),
+            lambda progress: log.info("%s", progress),
         )
         clips = corpora.train_clips({key: folders[key] for key in options.packages}, benchmark, folders)
         require_english(clips)

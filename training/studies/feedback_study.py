@@ -180,6 +180,7 @@ def make_world(options: StudyOptions, base: str, benchmark_path: Path) -> World:
     model = checkpoint.load(base, "cpu")
     keys = {*sound_benchmark.required_sources(benchmark_path, "dev"), *options.packages}
     keys |= sound_benchmark.required_sources(benchmark_path, "test")  # whose sounds are kept out of the bystanders
+    keys |= corpora.held_out_sources(benchmark_path)
     folders = sources.fetch_all(sorted(keys))
     split = sound_benchmark.load(benchmark_path, "dev", folders)
     bystanders = corpora.train_clips({key: folders[key] for key in options.packages}, benchmark_path, folders)

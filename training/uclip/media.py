@@ -57,7 +57,7 @@ def collect(options: MediaOptions, base: Cacara, benchmark: Path, pictures: Path
         ManifestError: A benchmark sound or picture would be used.
     """
     rows = benchmark_file.read(benchmark)
-    keys = sorted({*options.packages, *rows.sources})
+    keys = sorted({*options.packages, *rows.sources, *corpora.held_out_sources(benchmark)})
     folders = sources.fetch_all(keys, lambda progress: log.info("%s", progress))
     clips = corpora.train_clips({key: folders[key] for key in options.packages}, benchmark, folders)
     if clips:

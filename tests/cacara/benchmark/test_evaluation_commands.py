@@ -19,6 +19,7 @@ from cacara.benchmark.sound_benchmark import Benchmark, Query
 from cacara.commands import evaluate
 from cacara.encoders import audio as audio_towers
 from cacara.encoders.image import ImageTower
+from cacara.errors import QueryError
 from cacara.media import audio
 from cacara.model import checkpoint
 from cacara.model.config import ImageConfig
@@ -158,3 +159,19 @@ def test_models_that_see_are_measured_on_pictures_too(benchmark, tiny_model, see
     assert whole["text_to_image"]["en"].ranks.tolist() == ranks[order].tolist()
     (heard,) = untrained["audio_to_image"].values()
     assert heard.queries == CONCEPTS and heard.candidates == 4
+
+
+def test_dev_2_is_a_benchmark_of_its_own_without_splits(folders, monkeypatch, capsys):
+    asked = []
+
+    def required(path, split):
+        asked.append((path.name, split))
+        raise QueryError("enough")
+
+    monkeypatch.setattr("cacara.benchmark.sound_benchmark.required_sources", required)
+    for chosen in (["--split", "dev"], ["--benchmark", "dev-2"]):
+        assert main(["evaluate", *chosen, "--model", folders[0], "--device", "cpu"]) == 1
+    assert asked == [("sounds-v1.jsonl", "dev"), ("dev-2.jsonl", "dev")]
+    capsys.readouterr()
+    assert main(["evaluate", "--benchmark", "dev-2", "--split", "dev", "--model", folders[0]]) == 1
+    assert "dev-2 has sounds alone and no split" in capsys.readouterr().err

@@ -220,7 +220,7 @@ TEXT = TextRow("dev", "rain", "de", "cldr", "de/1F327", "0" * 16)
         (dataclasses.replace(TEXT, sha256_16="0"), "is not 16 hex digits"),
         (
             dataclasses.replace(TEXT, source="ovos"),
-            "unknown source 'ovos'; wanted one of cldr, own, tuxpaint",
+            "unknown source 'ovos'; wanted one of cldr, frigate-names",
         ),
         (
             dataclasses.replace(TEXT, text="Regen"),

@@ -276,3 +276,23 @@ def test_a_written_report_is_strict_json_and_leaves_nothing_else(report, tmp_pat
     write_report(report, path)
     assert json.loads(path.read_text(encoding="utf-8")) == report
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_queries_that_stand_in_a_lexicon_and_those_that_do_not_are_counted_apart():
+    kinds = {"a dog": "entry", "mbwa": "entry", "a cat": "unseen", "paka": "unseen", "a bell": "unseen"}
+    queries = [Query(query.concept, query.language, query.text, kinds.get(query.text)) for query in QUERIES]
+    report = evaluate({"fixed": FixedSystem()}, benchmark_of(queries=queries), WAVEFORMS)
+    found = report["rows"][0]["kinds"]
+    recalls = {
+        (kind, who): (row["recall_at_1"], row["queries"])
+        for kind, summary in found.items()
+        for who, row in summary.items()
+        if who in ("english", "mean_other")
+    }
+    assert recalls == {
+        ("entry", "english"): (100.0, 1),
+        ("entry", "mean_other"): (100.0, 1),
+        ("unseen", "english"): (0.0, 2),
+        ("unseen", "mean_other"): (0.0, 1),
+    }
+    assert "| unseen | 2, 1 | 0.0 / 100.0 / 100.0 |" in to_markdown(report)

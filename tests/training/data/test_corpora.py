@@ -15,7 +15,8 @@ from cacara.benchmark.benchmark_file import Rows, SoundRow, TextRow, file_hash
 from cacara.errors import ManifestError, SourceError
 from cacara.media import audio
 from cacara.sources.texts import text_hash
-from training.data.corpora import check_leakage, collect, rules, train_clips
+from training.data.corpora import check_leakage, collect, credits, held_out_sources, rules, train_clips
+from training.data.corpora.credits import Credit
 from training.data.corpora.fingerprint import COPY_SIMILARITY, DUPLICATE_SIMILARITY, fingerprint
 from training.data.corpora.packages import PACKAGES
 
@@ -269,3 +270,81 @@ def test_leakage_cannot_be_judged_without_the_benchmarks_sounds(tmp_path):
     )
     with pytest.raises(ManifestError, match="need the sources simutrans"):
         check_leakage([], path, {})
+
+
+def test_a_piece_of_a_benchmarks_sound_is_held_out(tmp_path):
+    folder = package(tmp_path / "sim", {"gavel": 2})
+    whole = noise(folder / SIMUTRANS / "horse.wav", 1, seconds=4.0)
+    samples = audio.load(whole).waveform[9_600:48_000]  # 2.4 seconds out of its middle
+    audio.write_wav(folder / SIMUTRANS / "cash.wav", (0.4 * samples).astype(np.float32))
+    sounds = [("test", "horse", "simutrans", f"{SIMUTRANS}/horse.wav")]
+    path = frozen(tmp_path / "b.jsonl", {"simutrans": folder}, sounds)
+    assert [clip.clip_id for clip in train_clips({"simutrans": folder}, path)] == ["simutrans/gavel"]
+    leak = next(clip for clip in collect({"simutrans": folder}) if clip.clip_id == "simutrans/cash")
+    with pytest.raises(ManifestError, match=r"shares 2\.\d s with the benchmark's sound"):
+        check_leakage([leak], path, {"simutrans": folder})
+
+
+def test_a_benchmark_beside_is_held_out_too_with_its_concepts_and_recordings(tmp_path):
+    folders = {"simutrans": package(tmp_path / "sim", {"gavel": 2, "cash": 5}), "cdda-soundpacks": tmp_path / "cdda"}
+    pack = tmp_path / "cdda/sound/CC-Sounds"
+    rows = ["| File Name | Author | License | Link |", "|---|---|---|---|"]
+    for stem, seed, address in (("axe_1", 7, 1), ("shovel_1", 8, 1), ("hacksaw_1", 9, 2)):
+        noise(pack / "tool" / f"{stem}.wav", seed)
+        rows.append(f"| {stem}.wav | Ann | **CC BY 3.0** | https://freesound.org/people/Ann/sounds/{address}/ |")
+    (pack / "tool/credits.md").write_text("\n".join(rows), encoding="utf-8")
+    path = frozen(tmp_path / "b.jsonl", folders, [("test", "cash", "simutrans", f"{SIMUTRANS}/cash.wav")])
+    frozen(tmp_path / "dev-2.jsonl", folders, [("dev", "axe", "cdda-soundpacks", "sound/CC-Sounds/tool/axe_1.wav")])
+    clips = train_clips(folders, path)
+    # axe_1 is the other benchmark's sound, shovel_1 is cut from the same recording
+    assert [clip.clip_id for clip in clips] == ["cdda-soundpacks/hacksaw_1", "simutrans/gavel"]
+    assert (clips[0].licence, clips[0].author, clips[0].recording) == ("CC-BY-3.0", "Ann", "https://freesound.org/s/2/")
+    assert held_out_sources(path) == {"simutrans", "cdda-soundpacks"}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("CC0", "CC0-1.0"),
+        ("**CC0 1.0**", "CC0-1.0"),
+        ("CC BY-SA 3.0", "CC-BY-SA-3.0"),
+        ("Creative Commons Attribution-ShareAlike 3.0", "CC-BY-SA-3.0"),
+        ("Attribution Noncommercial", "CC-BY-NC"),
+        ("CC BY", "CC-BY"),
+        ("OGA BY 3.0", "OGA-BY-3.0"),
+        ("MIT License", "MIT"),
+        ("by a friend", None),
+    ],
+)
+def test_a_licence_is_known_by_its_short_name(text, name):
+    assert credits.licence_name(text) == name
+
+
+def test_credits_are_read_as_each_pack_writes_them(tmp_path):
+    (tmp_path / "sources.md").write_text(
+        "| Filename (sounds_) / Source | Author | License |\n| [bee][] | Ann | CC0 |\n"
+        "| [loon_[02-03]][loon] | Bo | CC BY 3.0 |\n"
+        "| Filename (sounds_node_) / Source | Author | License |\n| [dig_ice.*][ice] | Cy | CC BY-SA 4.0 |\n"
+        "[bee]: https://freesound.org/s/1/\n[loon]: https://example.org/l\n[ice]: http://freesound.org/people/Cy/sounds/3/\n",
+        encoding="utf-8",
+    )
+    found = credits.antum(tmp_path, ["sounds_bee.ogg", "sounds_loon_03.ogg", "sounds_node_dig_ice.2.ogg", "other.ogg"])
+    assert found == {
+        "sounds_bee.ogg": Credit("CC0-1.0", "Ann", "https://freesound.org/s/1/"),
+        "sounds_loon_03.ogg": Credit("CC-BY-3.0", "Bo", "https://example.org/l"),
+        "sounds_node_dig_ice.2.ogg": Credit("CC-BY-SA-4.0", "Cy", "https://freesound.org/s/3/"),
+    }
+    (tmp_path / "Credits.txt").write_text("Ann (Sound):\npop, rain,\ncrowd\n\nAll samples listed above CC BY 4.0\n")
+    assert credits.by_author(tmp_path, ["a/rain.flac", "b/flush.flac"]) == {
+        "a/rain.flac": Credit("CC-BY-4.0", "Ann (Sound)")
+    }
+    with pytest.raises(SourceError, match=r"no credits CREDITS\.md"):
+        credits.by_heading(tmp_path, [])
+
+
+def test_no_sound_that_may_not_be_used_commercially_is_in_the_tables():
+    table = rules.load_rules("dynamic-surroundings", rules.load_concepts())
+    for name in ("waterfall0", "waterfall5"):
+        assert rules.concept_of(f"ambient/stream/{name}.ogg", table) is None
+    for path in credits.TABLES.glob("*.tsv"):
+        assert "NC" not in path.read_text(encoding="utf-8")

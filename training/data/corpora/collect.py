@@ -13,8 +13,10 @@ from cacara.search.manifest import Clip
 from training.data.corpora import rules
 from training.data.corpora.fingerprint import DUPLICATE_SIMILARITY, Fingerprint, fingerprint
 from training.data.corpora.packages import PACKAGES, Package
+from training.data.corpora.recordings import Recordings
 
 MAX_MUSIC_PER_CONCEPT = 40  # drum kits alone have 700 sounds, more than all effects
+PIECE = 0.8  # share of a sound that is in another one, from which on it adds nothing
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +29,8 @@ def collect(folders: Mapping[str, Path], tables: Path = rules.TABLES) -> list[Cl
 def collect_recordings(folders: Mapping[str, Path], tables: Path = rules.TABLES) -> list[tuple[Clip, Fingerprint]]:
     """Return the clips of all packages among ``folders``, captioned in English, sorted by id, as they sound.
 
-    Silent, very short and unreadable files and second copies of a recording are dropped; of a musical
-    concept ``MAX_MUSIC_PER_CONCEPT`` are kept. Same folders, same clips.
+    Silent, very short and unreadable files, second copies of a recording, and pieces of another package's sound are
+    dropped; of a musical concept ``MAX_MUSIC_PER_CONCEPT`` are kept. Same folders, same clips.
 
     Args:
         folders: Source key to the folder it was fetched to; keys of other sources are ignored.
@@ -56,8 +58,10 @@ def collect_recordings(folders: Mapping[str, Path], tables: Path = rules.TABLES)
                 dropped["copy"] += 1
             else:
                 kept.append((clip, sound))
-    capped = _cap_music(kept)
-    dropped["music above the cap"] = len(kept) - len(capped)
+    whole = _without_pieces(kept)
+    dropped["piece of another"] = len(kept) - len(whole)
+    capped = _cap_music(whole)
+    dropped["music above the cap"] = len(whole) - len(capped)
     log.info("%d clips collected; dropped: %s", len(capped), dict(dropped))
     return sorted(capped, key=lambda recording: recording[0].clip_id)
 
@@ -66,12 +70,12 @@ def _matched(
     package: Package, folder: Path, table: Sequence[rules.Rule], concepts: Mapping[str, rules.Concept]
 ) -> Iterator[Clip]:
     """Yield a clip for every file of a package that a rule names, not yet listened to."""
-    licences = package.licences(folder)
     files = list(package.files(folder))
+    credits = package.credits(folder, [relative for relative, _ in files])
     stems = Counter(PurePosixPath(relative).stem for relative, _ in files)
     for relative, path in files:
         rule = rules.concept_of(relative, table)
-        if rule is None:
+        if rule is None or (credit := credits.get(relative)) is None:
             continue
         concept = concepts[rule.concept]
         stem = PurePosixPath(relative).stem
@@ -82,9 +86,25 @@ def _matched(
             captions={"en": rules.captions(rule, concept)},
             concept=concept.name,
             source=package.key,
-            licence=licences.get(relative, package.default_licence),
+            licence=credit.licence,
             kind=concept.kind,
+            author=credit.author,
+            recording=credit.recording,
         )
+
+
+def _without_pieces(recordings: Sequence[tuple[Clip, Fingerprint]]) -> list[tuple[Clip, Fingerprint]]:
+    """Return ``recordings`` without those that are, for ``PIECE`` of their time, part of another package's sound."""
+    by_id = dict((clip.clip_id, (clip, sound)) for clip, sound in recordings)
+    index = Recordings({name: sound for name, (_, sound) in by_id.items()})
+    pieces: set[str] = set()
+    for name, (clip, sound) in by_id.items():
+        for other, seconds in index.shared(sound).items():
+            longer, whole = by_id[other]
+            is_longer = (whole.sounding_seconds, other) > (sound.sounding_seconds, name)
+            if longer.source != clip.source and is_longer and seconds >= PIECE * sound.sounding_seconds:
+                pieces.add(name)
+    return [(clip, sound) for clip, sound in recordings if clip.clip_id not in pieces]
 
 
 def _cap_music(recordings: Sequence[tuple[Clip, Fingerprint]]) -> list[tuple[Clip, Fingerprint]]:
