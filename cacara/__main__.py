@@ -69,6 +69,8 @@ def setup(options: argparse.Namespace) -> None:
     sys.stdout.write(f"ready: model {retriever.model.name} {retriever.model.version}, ")
     pictures = f" and {len(gallery.pictures)} pictures" if retriever.sees else ""
     sys.stdout.write(f"{len(gallery.clips)} sounds{pictures} of {gallery.name}, cache {sources.cache_folder()}\n")
+    for line in gallery.reading:
+        sys.stdout.write(f"{line}\n")
     if gallery.notice:
         sys.stdout.write(f"note: {gallery.notice}\n")
 

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for run, words in (
         (stats, "how much feedback there is, by person and campaign"),
         (export_records, "write feedback to a file or folder"),
-        (import_records, "add feedback from a JSONL, CSV or Parquet file"),
+        (import_records, "add feedback from a JSONL, CSV, TSV or Parquet file"),
         (backup, "copy database and recordings into a new folder while others write"),
         (verify, "check that everything is there and whole"),
         (token, "give a name a new secret token, for a person who has none or lost it"),
@@ -110,15 +110,22 @@ def export_records(store: Store, options: argparse.Namespace) -> int:
 
 
 def import_records(store: Store, options: argparse.Namespace) -> int:
-    """Add the records of a file, and tell each bad line."""
+    """Tell what was understood of a file, add its records, and tell each bad line."""
     read = read_file(options.file)
     problems = list(read.problems)
     added = None
-    if not problems or options.skip_bad:
+    if read.preview:
+        sys.stderr.writelines(f"{_plain(line)}\n" for line in read.preview.lines())
+    if options.check:
+        pass
+    elif not problems or options.skip_bad:
         added = store.add_records([record for _, record in read.records], skip_bad=options.skip_bad)
         problems += [(read.records[number][0], reason) for number, reason in added.refused.items()]
     for line, reason in sorted(problems):
         sys.stderr.write(f"{options.file}, line {line}: {reason}\n")
+    if options.check:
+        sys.stdout.write(f"{len(read.records)} good rows, {len(problems)} bad; nothing was imported\n")
+        return 1 if problems else 0
     if problems and not options.skip_bad:
         sys.stderr.write(f"error: {len(problems)} bad lines, nothing was imported; mend them or give --skip-bad\n")
         return 1
@@ -186,7 +193,8 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
         command.add_argument("--recordings", action=flag, help="datasets: copy the recordings too")
         command.add_argument("--people", action=flag, help="JSONL: with the hashes of people's tokens, to move all")
     elif name == "import":
-        command.add_argument("file", type=Path, help="a .jsonl, .csv or .parquet file")
+        command.add_argument("file", type=Path, help="a .jsonl, .csv, .tsv, .txt or .parquet file")
+        command.add_argument("--check", action=flag, help="show what was understood of it, and import nothing")
         command.add_argument("--skip-bad", action=flag, help="import the good rows even if there are bad ones")
     elif name == "backup":
         command.add_argument("folder", type=Path, help="the folder to make")

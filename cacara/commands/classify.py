@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cacara.model.model import Cacara
 
 _EPILOG = """\
-labels.csv (UTF-8, with a header) names every class in every language that is to be tried, one name a line:
+labels.csv (UTF-8 or UTF-16, with a heading) names every class in every language that is to be tried, one name a line:
 
     label,language,name
     dog,en,dog
@@ -39,7 +39,8 @@ The truth, if it is known, is either a CSV file given with --truth:
     field/rec_001.wav,dog
 
 with files as they lie below DIR, or the folders themselves: a file in a folder that is named after a label, such
-as DIR/dog/rec_001.wav, belongs to that class. Files without a truth are sorted too, but not counted.
+as DIR/dog/rec_001.wav, belongs to that class. Files without a truth are sorted too, but not counted. Names match in
+any Unicode normal form, with / or \\, and in any case where that leaves one file.
 
 A film is heard if it has a sound track, and seen if it has none: the mean of 12 of its pictures.
 
@@ -73,17 +74,19 @@ def classify(options: argparse.Namespace) -> None:
 
     checkpoint.find(options.model)  # a wrong name or a bad table fails before anything is loaded
     languages = [code.strip() for code in options.languages.split(",")] if options.languages else None
-    labels = classification.read_labels(options.labels, languages)
+    told: list[str] = []
+    labels = classification.read_labels(options.labels, languages, told.append)
     if options.common:
         labels = labels.of_common()
     paths = _files(options.folder)
     if options.truth:
-        truth = classification.read_truth(options.truth, paths, labels)
+        truth = classification.read_truth(options.truth, paths, labels, told.append)
     else:
-        truth = classification.truth_of_folders(paths, labels)
+        truth = classification.truth_of_folders(paths, labels, told.append)
     folder = Path(os.path.expanduser(options.folder)).absolute()
     output = options.output or folder.with_name(f"{folder.name}-classified")
     make_folder(output)
+    sys.stderr.writelines(f"{line}\n" for line in told)
     model = checkpoint.load(options.model, options.device, report=show_progress)
     embeddings, skipped = _embed(model, paths)
     predictions = classification.classify(model, embeddings, labels, truth)
@@ -96,6 +99,7 @@ def classify(options: argparse.Namespace) -> None:
         "labels_in_every_language": len(labels.common),
         "files": len(embeddings),
         "skipped": skipped,
+        "without_truth": [file for file in embeddings if file not in truth],
         **report,
     }
     written = {"predictions.csv": classification.to_csv(predictions, truth)}

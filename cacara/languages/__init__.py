@@ -8,6 +8,7 @@ from cacara.languages.codes import (
     describe,
     detect,
     direction_of,
+    named,
     normalise,
     script_of,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "describe",
     "detect",
     "direction_of",
+    "named",
     "normalise",
     "script_of",
 ]

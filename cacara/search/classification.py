@@ -10,23 +10,39 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+import tables
 from cacara import languages
 from cacara.errors import LanguageError, ManifestError
+from cacara.languages import mismatch
 from cacara.metrics import bootstrap_interval, wilson_interval
+from cacara.search.file_names import SHOWN, Names, Unmatched, count
+from tables import Fields
 
 ACCURACY_DEPTHS = (1, 5)
 PREDICTIONS_KEPT = 5
-LABEL_COLUMNS = ("label", "language", "name")
-TRUTH_COLUMNS = ("file", "label")
+_LABEL = frozenset("class|class id|category|tag|true label|truth|key".split("|"))
+LABEL_FIELDS = Fields(
+    {"label": _LABEL, "language": tables.LANGUAGE, "name": tables.TEXT | {"text"}}, ("label", "language", "name")
+)
+TRUTH_FIELDS = Fields({"file": tables.FILE, "label": _LABEL | {"concept", "name"}}, ("file", "label"))
+LIMITS = tables.Limits(64 << 20, 2_000_000)
 MAX_PROBLEMS_TOLD = 20
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+Tell = Callable[[str], object]
+"""Takes a line for a person."""
+
+
+def silent(line: str) -> None:
+    """Take a line and tell nobody."""
 
 
 class TextEncoder(Protocol):
@@ -94,12 +110,13 @@ class Prediction:
     rank: int | None
 
 
-def read_labels(path: Path, wanted: Sequence[str] | None = None) -> Labels:
-    """Return the classes of a CSV file with the columns ``label``, ``language``, ``name``.
+def read_labels(path: Path, wanted: Sequence[str] | None = None, report: Tell = silent) -> Labels:
+    """Return the classes of a table with the columns ``label``, ``language``, ``name``.
 
     Args:
-        path: UTF-8, a header line, one name a line; several names of a class in a language are several lines.
+        path: A heading, then one name a line; several names of a class in a language are several lines.
         wanted: Languages to keep, in this order; None keeps all, sorted.
+        report: Told how the table was read, its first rows, and what looks wrong in it.
 
     Raises:
         ManifestError: The file cannot be read, lines are bad (each is named), or a wanted language has fewer than
@@ -108,7 +125,7 @@ def read_labels(path: Path, wanted: Sequence[str] | None = None) -> Labels:
     """
     names: dict[str, dict[str, list[str]]] = {}
     problems: list[str] = []
-    for number, row in _rows(path, LABEL_COLUMNS, problems):
+    for number, row in _rows(path, LABEL_FIELDS, problems, report):
         try:
             language = languages.normalise(row["language"])
         except LanguageError as error:
@@ -118,7 +135,10 @@ def read_labels(path: Path, wanted: Sequence[str] | None = None) -> Labels:
         if row["name"] in said:
             problems.append(f"line {number}: {row['label']!r:.40} is named {row['name']!r:.40} in {language} twice")
         said.append(row["name"])
-    _raise_if_any(path, problems, LABEL_COLUMNS)
+    _raise_if_any(path, problems, LABEL_FIELDS.required)
+    said_in = {code: [name for several in rows.values() for name in several] for code, rows in names.items()}
+    for code in mismatch.english_instead(said_in):
+        report(f"{path.name}: the names in {code} read as English; have two columns changed places?")
     kept = sorted(names) if wanted is None else list(dict.fromkeys(languages.normalise(code) for code in wanted))
     if few := [code for code in kept if len(names.get(code, {})) < 2]:
         raise ManifestError(
@@ -128,42 +148,58 @@ def read_labels(path: Path, wanted: Sequence[str] | None = None) -> Labels:
     return Labels({code: {label: tuple(said) for label, said in sorted(names[code].items())} for code in kept})
 
 
-def read_truth(path: Path, files: Collection[str], labels: Labels) -> dict[str, str]:
-    """Return file → label of a CSV file with the columns ``file`` and ``label``.
+def read_truth(path: Path, files: Collection[str], labels: Labels, report: Tell = silent) -> dict[str, str]:
+    """Return file → label of a table with the columns ``file`` and ``label``, both spelled as ``Names`` takes it.
 
     Args:
-        path: UTF-8, with a header line.
+        path: With a heading.
         files: The files that are classified; a line about another is a problem.
         labels: The classes; a line with another is a problem.
+        report: Told how the table was read, its first rows, and how many files have no row.
 
     Raises:
         ManifestError: The file cannot be read, or lines are bad (each is named).
     """
     truth: dict[str, str] = {}
     problems: list[str] = []
-    known = set(labels.all)
-    for number, row in _rows(path, TRUTH_COLUMNS, problems):
-        file, label = row["file"], row["label"]
-        if file not in files:
-            problems.append(f"line {number}: there is no sound or picture {file!r:.80}")
-        elif label not in known:
-            problems.append(f"line {number}: {label!r:.40} is none of the {len(known)} labels")
+    known, there = Names(labels.all), Names(files)
+    for number, row in _rows(path, TRUTH_FIELDS, problems, report):
+        file, label = there.find(row["file"]), known.find(row["label"])
+        if file is None:
+            problems.append(f"line {number}: there is no sound or picture {row['file']!r:.80}")
+        elif label is None:
+            problems.append(f"line {number}: {row['label']!r:.40} is none of the {len(labels.all)} labels")
         elif file in truth:
             problems.append(f"line {number}: {file!r:.80} has a label already, {truth[file]!r:.40}")
         else:
             truth[file] = label
-    _raise_if_any(path, problems, TRUTH_COLUMNS)
+    _raise_if_any(path, problems, TRUTH_FIELDS.required)
+    for sentence in Unmatched(files=tuple(file for file in files if file not in truth)).sentences(path.name):
+        report(sentence)
     return truth
 
 
-def truth_of_folders(files: Collection[str], labels: Labels) -> dict[str, str]:
-    """Return file → label of the files that lie in a folder named after a label, the innermost such folder."""
-    known = set(labels.all)
+def truth_of_folders(files: Collection[str], labels: Labels, report: Tell = silent) -> dict[str, str]:
+    """Return file → label of the files that lie in a folder named after a label, the innermost such folder.
+
+    Args:
+        files: As they lie below the folder.
+        labels: The classes; the folders' names may be spelled as ``Names`` takes it.
+        report: Told of folders that are named after no label, if others are.
+    """
+    known = Names(labels.all)
     found = {}
+    others: dict[str, None] = {}
     for file in files:
-        folders = [part for part in file.split("/")[:-1] if part in known]
-        if folders:
-            found[file] = folders[-1]
+        folders = file.split("/")[:-1]
+        meant = [label for part in folders if (label := known.find(part)) is not None]
+        if meant:
+            found[file] = meant[-1]
+        elif folders:
+            others["/".join(folders)] = None
+    if found and others:
+        first = ", ".join(repr(folder) for folder in list(others)[:SHOWN])
+        report(f"{count(list(others), 'folder is', 'folders are')} named after no label: {first}")
     return found
 
 
@@ -279,32 +315,36 @@ def _accuracies(ranks: NDArray[np.int64], classes: int) -> dict[str, Any]:
     return found
 
 
-def _rows(path: Path, columns: Sequence[str], problems: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the good lines of a CSV file, stripped; what is wrong with the others goes to ``problems``."""
+def _rows(path: Path, fields: Fields, problems: list[str], report: Tell) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the good rows of a table, trimmed; what is wrong with the others goes to ``problems``."""
+    wanted = ", ".join(fields.required)
     try:
-        content = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"cannot read {path}: {error}; wanted UTF-8 CSV with {', '.join(columns)}") from error
-    reader = csv.DictReader(io.StringIO(content, newline=""), restkey="", strict=True)
+        table = tables.read_file(
+            path, LIMITS, fits=lambda cells: sum(fields.of(cell) is not None for cell in cells) > 1
+        )
+    except tables.TableError as error:
+        raise ManifestError(f"cannot read {path}: {error}; wanted a table with {wanted}") from error
+    if table.cut:
+        raise ManifestError(f"{path} has more than {LIMITS.rows:,} rows; wanted at most that")
     try:
-        missing = [column for column in columns if column not in (reader.fieldnames or ())]
-        if missing:
-            raise ManifestError(
-                f"{path}, line 1: the columns {', '.join(reader.fieldnames or ()) or 'none'} lack "
-                f"{', '.join(missing)}; wanted {', '.join(columns)}"
-            )
-        for row in reader:
-            values = {column: (row[column] or "").strip() for column in columns}
-            if "" in row:
-                problems.append(
-                    f"line {reader.line_num}: more cells than columns (a name with a comma stands in quotes)"
-                )
-            elif empty := [column for column, value in values.items() if not value]:
-                problems.append(f"line {reader.line_num}: {', '.join(empty)} is empty")
-            else:
-                yield reader.line_num, values
-    except csv.Error as error:
-        problems.append(f"line {reader.line_num}: {error}")
+        columns = tables.match(table.rows[0].cells, fields) if table.rows else None
+    except tables.TableError as error:
+        raise ManifestError(f"{path}, line {table.rows[0].line}: {error}; wanted {wanted}") from error
+    if columns is None:
+        found = ", ".join(table.rows[0].cells) if table.rows else "none"
+        raise ManifestError(f"{path}, line 1: there is no heading (found {found:.80}); wanted {wanted}")
+    for line in table.preview(columns, table.rows[1:]).lines():
+        report(f"{path.name}: {line}")
+    for number, cells in table.rows[1:]:
+        try:
+            values = {field: "" for field in fields.required} | columns.values([tables.trimmed(cell) for cell in cells])
+        except tables.TableError as error:
+            problems.append(f"line {number}: {error}")
+            continue
+        if empty := [column for column in fields.required if not values[column]]:
+            problems.append(f"line {number}: {', '.join(empty)} is empty")
+        else:
+            yield number, values
 
 
 def _raise_if_any(path: Path, problems: Sequence[str], columns: Sequence[str]) -> None:

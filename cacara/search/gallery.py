@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
-import io
-import json
 import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from cacara import languages, sources
-from cacara.errors import GalleryError, LanguageError, SourceError
+from cacara import sources
+from cacara.errors import GalleryError, SourceError
+from cacara.search import captions as caption_tables
+from cacara.search.captions import Captions
 from cacara.search.manifest import Clip
 from cacara.sources import texts as source_texts
 from cacara.sources.clients import Report, silent
@@ -23,11 +22,9 @@ AUDIO_SUFFIXES = frozenset(
     ".wav .flac .mp3 .ogg .oga .opus .m4a .mp4 .aac .webm .mka .aif .aiff .caf .au .w64 .wma".split()
 )
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
-CAPTION_FILES = ("captions.csv", "captions.jsonl")
 MAX_FOLDER_CLIPS = 100_000
 PICTURE = "picture:"
 """What the ids of pictures begin with, as a sound beside a picture has its name."""
-MAX_CAPTION_BYTES = 64 << 20
 SILENT_STAMPS = frozenset({"wombat", "iguana", "giraffe", "nandou"})
 """Tux Paint's stamps whose sound file holds silence."""
 
@@ -36,6 +33,9 @@ SPOKEN_STAMPS = ("symbols/", "seasonal/hanukkah/dreydl-", "space/apollo_lander")
 
 UNSEEN_STAMPS = ("symbols/", "town/roadsigns/", "seasonal/hanukkah/dreydl-", "seasonal/christmas/gift")
 """Tux Paint's stamps that are no pictures of things: letters, digits, coins and signs; two have no picture at all."""
+
+_OWNERS = "as the folder's owner says"
+"""The licence of what lies in a folder."""
 
 _DESCRIPTION = re.compile(r"_desc(_[a-z]{2,3}(_[A-Z]{2})?(@\w+)?)?$")
 
@@ -51,12 +51,14 @@ class Gallery:
         clips: Its sounds, in a stable order.
         notice: What a user should know about it, e.g. that it is the fallback; may be empty.
         pictures: Its pictures, for models that know pictures, in a stable order; of the kind ``image``.
+        reading: How its captions were read, with their first rows, for a terminal.
     """
 
     name: str
     clips: tuple[Clip, ...]
     notice: str = ""
     pictures: tuple[Clip, ...] = ()
+    reading: tuple[str, ...] = ()
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -94,8 +96,9 @@ def load_folder(folder: Path) -> Gallery:
     """Return the sounds below a folder, with the captions and pictures that lie beside them.
 
     ``captions.csv`` (columns ``file``, ``language``, ``text``, optional ``concept``) or ``captions.jsonl`` (the same
-    keys) may give texts in any languages; a sound without one is called by its file name. A picture with
-    the sound's name and another suffix is its picture. All pictures can be found too; they need no sound beside them.
+    keys) may give texts in any languages, see ``cacara.search.captions``; a sound without one is called by its file
+    name. Rows without a file and files without a row are told in the notice. A picture with the sound's name and
+    another suffix is its picture. All pictures can be found too; they need no sound beside them.
 
     Raises:
         GalleryError: The folder is missing, holds no sounds or too many, or its captions are malformed.
@@ -108,37 +111,43 @@ def load_folder(folder: Path) -> Gallery:
         raise GalleryError(f"{folder} holds no sounds; wanted files such as .wav, .flac, .mp3, .ogg, .m4a or .webm")
     if len(files) > MAX_FOLDER_CLIPS:
         raise GalleryError(f"{folder} holds {len(files):,} sounds; wanted at most {MAX_FOLDER_CLIPS:,}")
-    captions, concepts = _read_captions(folder)
+    images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    sounds = {_as_text(path.relative_to(folder).as_posix()): path for path in files}
+    pictures = {_as_text(path.relative_to(folder).as_posix()): path for path in images[:MAX_FOLDER_CLIPS]}
+    captions = caption_tables.read(folder, sounds, pictures)
+    for line in captions.reading:
+        log.info("%s", line)
+    for note in captions.notes:
+        log.warning("%s", note)
     title = _as_text(folder.name)
     clips = []
-    for path in files:
-        name = _as_text(path.relative_to(folder).as_posix())
-        texts = captions.get(name) or {"en": (re.sub(r"[\W_]+", " ", _as_text(path.stem)).strip() or name,)}
+    for name, path in sounds.items():
+        texts = captions.texts.get(name) or {"en": (_title(path) or name,)}
         try:
-            clips.append(_clip(name, path, texts, concepts.get(name), title, "as the folder's owner says"))
+            clips.append(_clip(name, path, texts, captions.concepts.get(name), title, _OWNERS))
         except OSError as error:
             log.warning("left out of the gallery: %s: %s", name, error)
     if not clips:
         raise GalleryError(f"none of the {len(files):,} sounds of {folder} can be read; wanted files that may be read")
-    return Gallery(title, tuple(clips), pictures=tuple(_folder_pictures(folder, captions, concepts)))
+    seen = tuple(_folder_pictures(pictures, captions, title))
+    return Gallery(title, tuple(clips), "; ".join(captions.notes), seen, captions.reading)
 
 
-def _folder_pictures(
-    folder: Path, captions: Mapping[str, Mapping[str, tuple[str, ...]]], concepts: Mapping[str, str]
-) -> Iterator[Clip]:
+def _folder_pictures(pictures: Mapping[str, Path], captions: Captions, title: str) -> Iterator[Clip]:
     """Yield the pictures of a folder; one without a text of its own has that of the sound of its name, or its name."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-    sounds = {_as_text(Path(name).with_suffix("").as_posix()): name for name in captions}
-    for path in files[:MAX_FOLDER_CLIPS]:
-        name = _as_text(path.relative_to(folder).as_posix())
-        described = name if name in captions else sounds.get(name.removesuffix(path.suffix), "")
-        texts = captions.get(described) or {"en": (re.sub(r"[\W_]+", " ", _as_text(path.stem)).strip() or name,)}
+    sounds = {_as_text(Path(name).with_suffix("").as_posix()): name for name in captions.texts}
+    for name, path in pictures.items():
+        described = name if name in captions.texts else sounds.get(name.removesuffix(path.suffix), "")
+        texts = captions.texts.get(described) or {"en": (_title(path) or name,)}
         try:
-            yield _picture(
-                name, path, texts, concepts.get(described), _as_text(folder.name), "as the folder's owner says"
-            )
+            yield _picture(name, path, texts, captions.concepts.get(described), title, _OWNERS)
         except OSError as error:
             log.warning("left out of the gallery: %s: %s", name, error)
+
+
+def _title(path: Path) -> str:
+    """Return what a file's name says: its words, without signs and the ending."""
+    return re.sub(r"[\W_]+", " ", _as_text(path.stem)).strip()
 
 
 def tux_paint_pictures(folder: Path) -> list[Clip]:
@@ -252,69 +261,3 @@ def _as_text(name: str) -> str:
 def _noun(description: str) -> str:
     """Return "dog" for "A dog."."""
     return re.sub(r"^(a|an|the)\s+", "", description.rstrip(".").lower())
-
-
-def _read_captions(folder: Path) -> tuple[dict[str, dict[str, tuple[str, ...]]], dict[str, str]]:
-    """Return texts by file and language, and concepts by file."""
-    path = next((folder / name for name in CAPTION_FILES if (folder / name).is_file()), None)
-    texts: dict[str, dict[str, tuple[str, ...]]] = {}
-    concepts: dict[str, str] = {}
-    if path is None:
-        return texts, concepts
-    if path.stat().st_size > MAX_CAPTION_BYTES:
-        raise GalleryError(f"{path.name} has {path.stat().st_size:,} bytes; wanted at most {MAX_CAPTION_BYTES:,}")
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise GalleryError(f"{path} cannot be read as UTF-8 text: {error}") from error
-    for number, row in _csv_rows(path, content) if path.suffix == ".csv" else _json_rows(path, content):
-        try:
-            name, text = _cell(row, "file"), _cell(row, "text").strip()
-            language = languages.normalise(_cell(row, "language", "en"))
-            concept = _cell(row, "concept", "")
-        except (ValueError, LanguageError) as error:
-            raise _malformed(path, number, error) from error
-        if text:
-            said = texts.setdefault(name, {})
-            said[language] = (*said.get(language, ()), text)
-        if concept:
-            concepts[name] = concept
-    return texts, concepts
-
-
-def _csv_rows(path: Path, content: str) -> Iterator[tuple[int, Mapping[str, object]]]:
-    reader = csv.DictReader(io.StringIO(content, newline=""), restkey="", strict=True)
-    try:
-        for row in reader:
-            if "" in row:
-                raise csv.Error("more columns than the header names (a text with a comma stands in quotes)")
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise _malformed(path, reader.reader.line_num, error) from error
-
-
-def _json_rows(path: Path, content: str) -> Iterator[tuple[int, Mapping[str, object]]]:
-    for number, line in enumerate(content.split("\n"), start=1):  # a text may hold what splitlines would split at
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise _malformed(path, number, error) from error
-        if not isinstance(row, dict):
-            raise _malformed(path, number, f"{line:.80} is not a JSON object")
-        yield number, row
-
-
-def _cell(row: Mapping[str, object], column: str, default: str | None = None) -> str:
-    value = row.get(column)
-    if value in (None, "") and default is not None:
-        return default
-    if not isinstance(value, str):
-        raise ValueError(f"{column} is missing" if value is None else f"{column} is {value!r:.80}, not a string")
-    value.encode()  # JSON may spell half of a surrogate pair: no text, and no database or tokenizer takes it
-    return value
-
-
-def _malformed(path: Path, line: int, why: object) -> GalleryError:
-    return GalleryError(f"{path.name}, line {line}: {why}; wanted file, language and text")

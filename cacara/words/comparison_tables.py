@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cacara import languages
 from cacara.errors import CacaraError
 from cacara.words.comparison import MAX_ITEMS_SOUNDS, MAX_ITEMS_TEXTS, Comparison, Floats
 from cacara.words.diagnosis import pieces_per_word
@@ -105,7 +106,7 @@ def spelling_pairs(comparison: Comparison, concept: str, at_most: int = 20) -> l
     pairs = []
     for number, first in enumerate(texts):
         for second in texts[number + 1 :]:
-            one, other = (comparison.entries[at].language.partition("-")[0] for at in (first, second))
+            one, other = (languages.base(comparison.entries[at].language) for at in (first, second))
             if one != other:
                 continue
             hits = [{clip_id for clip_id, _ in comparison.places[at].hits} for at in (first, second)]

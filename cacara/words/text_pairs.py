@@ -21,12 +21,13 @@ class PairFault:
     """What is wrong with a line.
 
     Attributes:
-        kind: ``columns``: not two; ``empty``: a text without letters; ``long``; ``control``: control characters.
+        kind: ``columns``: not two; ``empty``: a text without letters; ``long``; ``control``: control characters;
+            ``same``: it repeats a pair above.
         column: Of the text that is meant, 0 for the English one.
         count: How many columns, or characters, there are.
     """
 
-    kind: Literal["columns", "empty", "long", "control"]
+    kind: Literal["columns", "empty", "long", "control", "same"]
     column: int
     count: int
 

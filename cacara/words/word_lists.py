@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import tables
 from cacara import languages
 from cacara.errors import CacaraError, LanguageError
+from cacara.languages import encoder_languages, mismatch
+from tables import Columns, Fields, Preview, Table
 
 MAX_BYTES = 2 << 20
 MAX_ROWS = 5_000
 MAX_TEXT_CHARACTERS = 300
 MAX_CONCEPT_CHARACTERS = 120
 MAX_PROBLEMS = 200
-DELIMITERS = ("\t", ";", ",", ":")
-"""What may stand between the cells; the first that makes most lines begin with a language wins."""
+SEPARATORS = (*tables.SEPARATORS, ": ", ":")
+"""What may stand between the cells; a colon with a space first, as a colon also writes a long vowel."""
 
-_HEADS = {
-    "language": frozenset({"language", "lang", "code", "locale", "iso"}),
-    "text": frozenset({"text", "word", "translation", "form", "phrase"}),
-    "concept": frozenset({"concept", "meaning", "gloss", "english", "key"}),
-}
-_FIELDS = ("language", "text", "concept")
-_SNIFFED_LINES = 50
+FIELDS = ("language", "text", "concept")
+HEADINGS = Fields(
+    {"language": tables.LANGUAGE, "text": tables.TEXT, "concept": tables.CONCEPT}, required=("language", "text")
+)
+
+_LOOKED_AT = 50
+_LIMITS = tables.Limits(MAX_BYTES, 4 * MAX_ROWS)
+"""Good rows and bad ones."""
+_TOOLBOX = re.compile(r"\\[a-z]{1,4}(\s|$)")
+_Given = tuple[int, Mapping[str, str] | str, int]
+"""A row: its line, its cells by field or why they cannot be had, and how many cells it has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,55 +72,40 @@ class WordList:
     Attributes:
         entries: In the order of the lines; no two are equal.
         problems: Lines left out, at most ``MAX_PROBLEMS``; more are counted in the last.
+        preview: What was understood of the table; None for entries that came from none.
+        english_instead: Languages whose texts read as English, as where two columns changed places.
     """
 
     entries: tuple[Entry, ...]
     problems: tuple[BadRow, ...]
+    preview: Preview | None = None
+    english_instead: tuple[str, ...] = ()
 
 
 def read_file(path: Path) -> WordList:
-    """Return the word list of a CSV or TSV file, UTF-8 with or without a mark, or UTF-16 with one.
+    """Return the word list of a CSV or TSV file, UTF-8 or UTF-16.
 
     Raises:
-        CacaraError: It is too large, cannot be read, is no text, or no line of it can be used.
+        CacaraError: It is too large, cannot be read, is no text, or ``read`` refuses it.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise CacaraError(f"the word list cannot be read: {error.strerror}") from error
-    if len(content) > MAX_BYTES:
-        raise CacaraError(f"the word list is larger than {MAX_BYTES >> 20} MB; wanted at most that")
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        return read(content.decode(encoding))
-    except UnicodeDecodeError as error:
-        raise CacaraError(f"the word list is no UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from error
+        return _read(tables.read_file(path, _LIMITS, SEPARATORS, _fits))
+    except tables.TableError as error:
+        raise CacaraError(f"the word list cannot be read: {error}") from error
 
 
 def read(content: str) -> WordList:
     """Return the word list of a text: ``language, text[, concept]``, in the order that a heading names if there is one.
 
-    Cells are separated by tabs, semicolons, commas or colons, and may be quoted as in CSV.
+    A heading may also be ``concept, sw, de, …``: then each row is one thing in several languages, a column each.
 
     Raises:
-        CacaraError: It is too large, or no line of it can be used.
+        CacaraError: It is too large, its columns are not understood, or no line of it can be used.
     """
-    if len(content) > MAX_BYTES:
-        raise CacaraError(f"the word list has {len(content):,} characters; wanted at most {MAX_BYTES:,}")
-    content = content.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
-    columns: Sequence[str | None] = _FIELDS
-    rows: list[tuple[int, dict[str, str], int]] = []
-    for number, (line, cells) in enumerate(_rows(content, _delimiter(content))):
-        if number == 0 and (named := _heading(cells)):
-            columns = named
-        elif len(rows) > MAX_ROWS:
-            break
-        else:
-            # Of two columns of one name the first counts.
-            pairs = reversed(list(zip(columns, cells, strict=False)))
-            rows.append((line, {column: cell for column, cell in pairs if column}, len(cells)))
-    return _checked(rows)
+    try:
+        return _read(tables.read_text(content, _LIMITS, SEPARATORS, _fits))
+    except tables.TableError as error:
+        raise CacaraError(f"the word list cannot be read: {error}") from error
 
 
 def check(entries: Iterable[Entry]) -> WordList:
@@ -123,16 +114,13 @@ def check(entries: Iterable[Entry]) -> WordList:
     Raises:
         CacaraError: None can be used.
     """
-    return _checked((each.line, {name: getattr(each, name) for name in _FIELDS}, len(_FIELDS)) for each in entries)
+    return _checked((each.line, {name: getattr(each, name) for name in FIELDS}, len(FIELDS)) for each in entries)
 
 
 def write(entries: Iterable[Entry]) -> str:
     """Return entries as ``read`` reads them: a line each, cells separated by tabs, quoted where that is needed."""
-    buffer = io.StringIO()
-    rows = csv.writer(buffer, delimiter="\t", lineterminator="\n")
-    for entry in entries:
-        rows.writerow([entry.language, entry.text, entry.concept] if entry.concept else [entry.language, entry.text])
-    return buffer.getvalue()
+    rows = ([getattr(entry, name) for name in FIELDS if getattr(entry, name)] for entry in entries)
+    return "".join(tables.quoted(row, "\t") + "\n" for row in rows)
 
 
 def clean(text: str) -> str:
@@ -145,52 +133,128 @@ def clean(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", kept).split())
 
 
-def _delimiter(content: str) -> str:
-    lines = [line for line in content.split("\n") if line.strip()][:_SNIFFED_LINES]
-
-    def fitting(delimiter: str) -> int:
-        cells = [[cell.strip().strip('"') for cell in line.split(delimiter)] for line in lines]
-        return sum(len(row) > 1 and (_is_language(row[0]) or bool(_heading(row))) for row in cells)
-
-    best = max(DELIMITERS, key=fitting)
-    if fitting(best):
-        return best
-    # No line begins with a language: whatever stands in most lines tells the columns best.
-    return max(DELIMITERS, key=lambda delimiter: sum(delimiter in line for line in lines))
-
-
-def _rows(content: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of the first line of each row with its cells; blank rows are skipped."""
-    # A quote that is never closed swallows all that follows; then the lines are read without quoting.
-    closed = content.count('"') % 2 == 0
-    reader = csv.reader(
-        io.StringIO(content),
-        delimiter=delimiter,
-        quoting=csv.QUOTE_MINIMAL if closed else csv.QUOTE_NONE,
-        skipinitialspace=True,
+def _read(table: Table) -> WordList:
+    rows = list(table.rows)
+    first = [tables.trimmed(cell) for cell in rows[0].cells] if rows else []
+    if first and _TOOLBOX.match(first[0]):
+        raise CacaraError(f"the word list is a Toolbox file ({first[0][:20]!r}); wanted a table: export it as CSV")
+    columns: Columns | None
+    if wide := _wide(first):
+        columns, rows = Columns(tuple(first), tuple(wide)), rows[1:]
+        given = [part for row in rows for part in _unfolded(row, columns)]
+        found = _checked(given)
+    else:
+        columns = _heading(first)
+        if columns:
+            rows = rows[1:]
+        else:
+            columns = Columns((), FIELDS)
+            _refuse_other_columns(rows)
+        found = _checked([_given(row, columns) for row in rows])
+    problems = found.problems
+    if table.cut and len(found.entries) < MAX_ROWS:
+        problems += (BadRow(rows[-1].line + 1, f"the list has more than {_LIMITS.rows:,} rows; the rest was left out"),)
+    return dataclasses.replace(
+        found,
+        problems=problems,
+        preview=table.preview(columns, rows),
+        english_instead=mismatch.english_instead(_by_language(found.entries)),
     )
-    first = 1
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise CacaraError(f"the word list is malformed near line {reader.line_num}: {error}") from error
-        if any(cell.strip() for cell in cells):
-            yield first, cells
-        first = reader.line_num + 1
 
 
-def _heading(cells: Sequence[str]) -> list[str | None] | None:
-    """Return what each column holds, or None when the row is no heading."""
-    names = [clean(cell).lower() for cell in cells]
-    columns = [next((field for field, heads in _HEADS.items() if name in heads), None) for name in names]
-    return columns if {"language", "text"} <= set(columns) and len(set(names)) == len(names) else None
+def _given(row: tables.Row, columns: Columns) -> _Given:
+    cells = [tables.trimmed(cell) for cell in row.cells]
+    while len(cells) > 1 and not cells[-1]:
+        cells.pop()
+    if not columns.headings:
+        return row.line, dict(zip(FIELDS, cells, strict=False)), len(cells)
+    try:
+        return row.line, columns.values(cells), len(cells)
+    except tables.TableError as error:
+        return row.line, str(error), len(cells)
 
 
-def _checked(rows: Iterable[tuple[int, Mapping[str, str], int]]) -> WordList:
-    """Return the word list of (line, cells by name, number of cells)."""
+def _unfolded(row: tables.Row, columns: Columns) -> Iterator[_Given]:
+    """Yield the texts of a row that holds one thing in several languages."""
+    line, values, count = _given(row, columns)
+    if isinstance(values, str):
+        yield line, values, count
+        return
+    concept = values.get("concept") or values.get("en") or next((text for text in values.values() if text), "")
+    for language, text in values.items():
+        if language != "concept" and text:
+            yield line, {"language": language, "text": text, "concept": concept}, count
+
+
+def _heading(first: Sequence[str]) -> Columns | None:
+    """Return what the columns under a first row hold, or None when it is no heading.
+
+    Raises:
+        TableError: It is a heading with a column that is not known, or without language or text.
+    """
+    meant = {field for cell in first if cell and (field := HEADINGS.of(cell))}
+    if not meant or (_is_language(first[0]) and "language" not in meant):
+        return None
+    return tables.match(first, HEADINGS) if len(meant) > 1 or len(first) > 1 else None
+
+
+def _wide(first: Sequence[str]) -> list[str | None] | None:
+    """Return the language of each column of a heading such as ``concept, sw, de``; None for any other row."""
+    fields: list[str | None] = []
+    for cell in first:
+        if _is_language(cell) and HEADINGS.of(cell) != "language":
+            fields.append(languages.normalise(cell))
+        elif cell and HEADINGS.of(cell) == "concept" and "concept" not in fields:
+            fields.append("concept")
+        elif not cell or tables.fold(cell) in tables.headings.PASSED_OVER:
+            fields.append(None)
+        else:
+            return None
+    spoken = [field for field in fields if field and field != "concept"]
+    told = "concept" in fields and (len(spoken) > 1 or (spoken and fields[0] == "concept"))  # 'en, key' is a word
+    return fields if told and len(set(spoken)) == len(spoken) else None
+
+
+def _fits(cells: Sequence[str]) -> bool:
+    if _is_language(tables.trimmed(cells[0])):
+        return True
+    return len({field for cell in cells if (field := HEADINGS.of(cell))}) > 1 or _wide(cells) is not None
+
+
+def _refuse_other_columns(rows: Sequence[tables.Row]) -> None:
+    """Refuse rows without a heading whose first column does not hold languages, whatever it spells by chance.
+
+    Many short words are codes of some language: a list of ``dog, mbwa, Hund`` would be words of Dogosé.
+
+    Raises:
+        CacaraError: The languages stand in the second column, or the first one holds words.
+    """
+    cells = [[tables.trimmed(cell) for cell in row.cells] for row in rows[:_LOOKED_AT] if len(row.cells) > 1]
+    codes = [row[0] for row in cells if _is_language(row[0])]
+    seconds = sum(_is_language(row[1]) for row in cells)
+    heading = "wanted a heading, such as 'language, text, concept' or 'concept, sw, de'"
+    if len(cells) > 1 and len(codes) < len(cells) / 2 <= seconds:
+        raise CacaraError(f"the languages stand in the second column, as in {', '.join(cells[0][:3])!r:.80}; {heading}")
+    rare = [code for code in codes if len(code) == 3 and languages.base(code) not in encoder_languages.TRAINED_ON]
+    thirds = [row[2] for row in cells if len(row) > 2 and row[2]]
+    others = len(cells) - len(codes)
+    words = others >= len(codes) or (len(thirds) == len(set(thirds)) == len(cells))
+    if len(codes) > 1 and len(set(codes)) == len(codes) and words and 2 * len(rare) >= len(codes):
+        names = ", ".join(languages.describe(code).english_name for code in codes[:3])
+        raise CacaraError(
+            f"the first column ({', '.join(row[0] for row in cells[:3])}) would be the languages {names}; {heading}"
+        )
+
+
+def _by_language(entries: Iterable[Entry]) -> dict[str, list[str]]:
+    said: dict[str, list[str]] = {}
+    for entry in entries:
+        said.setdefault(entry.language, []).append(entry.text)
+    return said
+
+
+def _checked(rows: Iterable[_Given]) -> WordList:
+    """Return the word list of rows."""
     entries: dict[tuple[str, str, str], Entry] = {}
     problems: list[BadRow] = []
     for line, cells, count in rows:
@@ -198,6 +262,8 @@ def _checked(rows: Iterable[tuple[int, Mapping[str, str], int]]) -> WordList:
             problems.append(BadRow(line, f"the list has more than {MAX_ROWS:,} rows; the rest was left out"))
             break
         try:
+            if isinstance(cells, str):
+                raise CacaraError(cells)
             entry = _entry(cells, count, line)
         except CacaraError as error:
             problems.append(BadRow(line, str(error)))
@@ -216,7 +282,7 @@ def _entry(cells: Mapping[str, str], count: int, line: int) -> Entry:
     for name, limit in (("text", MAX_TEXT_CHARACTERS), ("concept", MAX_CONCEPT_CHARACTERS)):
         if len(value := cells.get(name, "")) > limit:
             raise CacaraError(f"its {name} has {len(value):,} characters; wanted at most {limit}")
-    language, text, concept = (clean(cells.get(name, "")) for name in _FIELDS)
+    language, text, concept = (clean(cells.get(name, "")) for name in FIELDS)
     if not language:
         raise CacaraError("it has no language; wanted a code such as 'sw'")
     if not text:

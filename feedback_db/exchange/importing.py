@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TextIO, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
+import tables
 from feedback_db.errors import FeedbackError
 from feedback_db.exchange import parquet_rows
-from feedback_db.exchange.table import from_cells
+from feedback_db.exchange.table import COLUMNS, from_cells
 from feedback_db.records.lines import MAX_LINE_CHARACTERS, from_line
 from feedback_db.records.people import Record
+from tables import Columns, Fields, Limits, Preview, Row, Table
 
 MAX_FILE_BYTES = 4 * 2**30
 MAX_ROWS = 5_000_000
 MAX_CELL_BYTES = 100_000
 """Of one text in a Parquet file, where a few bytes can stand for many; no field of a record holds more."""
 
-Row = TypeVar("Row")
+FIELDS = Fields({name: frozenset() for name in COLUMNS}, required=("type",))
+"""The columns of a table, by their names in any case."""
+
+Given = TypeVar("Given")
 
 
 class Read(NamedTuple):
-    """What a file held: records with their lines, and problems with theirs; the first line is 1."""
+    """What a file held: records with their lines, and problems with theirs; the first line is 1.
+
+    A table has a preview of what was understood of it, too.
+    """
 
     records: list[tuple[int, Record]]
     problems: list[tuple[int, str]]
+    preview: Preview | None = None
 
 
 def read_file(path: Path) -> Read:
-    """Read records from a file, its format told by its ending: .jsonl, .csv or .parquet.
+    """Read records from a file, its format told by its ending: .jsonl, .parquet, or .csv, .tsv or .txt for a table.
 
     Raises:
         FeedbackError: The file cannot be read at all, is too large, or its ending is another.
     """
-    readers: dict[str, Callable[[Path], Read]] = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}
+    readers: dict[str, Callable[[Path], Read]] = {
+        ".jsonl": _read_jsonl,
+        ".parquet": _read_parquet,
+        **dict.fromkeys((".csv", ".tsv", ".txt"), _read_table),
+    }
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise FeedbackError(f"{path}: found the ending {path.suffix!r}, wanted one of {', '.join(readers)}")
@@ -69,44 +80,42 @@ def _from_bytes(line: bytes) -> Record:
         raise FeedbackError(f"found bytes that are no UTF-8 at position {error.start + 1}, wanted text") from error
 
 
-def _read_csv(path: Path) -> Read:
-    with _long_cells(), path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.DictReader(_text_lines(path, file), strict=True)
-
-        def rows() -> Iterator[tuple[int, dict[str, str]]]:
-            for row in reader:
-                yield reader.line_num, row
-
-        try:
-            return _collect(rows(), _from_cells)
-        except csv.Error as error:
-            raise FeedbackError(f"{path}: line {reader.line_num} is no CSV ({error}); nothing was imported") from error
-
-
-@contextlib.contextmanager
-def _long_cells() -> Iterator[None]:
-    """Let cells be as long as a line may be; the module's limit is one for the whole process, so it is put back."""
-    before = csv.field_size_limit(MAX_LINE_CHARACTERS)
+def _read_table(path: Path) -> Read:
+    """Read a table; a bad byte shows in its own row, as ``surrogateescape`` makes of it what no record takes."""
+    limits = Limits(MAX_FILE_BYTES, MAX_ROWS, MAX_LINE_CHARACTERS)
     try:
-        yield
-    finally:
-        csv.field_size_limit(before)
+        with tables.stream(path, limits, _fits, errors="surrogateescape") as (rows, separator, encoding):
+            heading = next(rows, None)
+            columns = tables.match(heading.cells, FIELDS) if heading else None
+            if columns is None:
+                raise FeedbackError(f"{path}: found no heading, wanted one of the columns {', '.join(COLUMNS)}")
+            first: list[Row] = []
+
+            def records() -> Iterator[tuple[int, tuple[Columns, Row]]]:
+                for row in rows:
+                    if len(first) < tables.PREVIEW_ROWS:
+                        first.append(row)
+                    yield row.line, (columns, row)
+
+            found = _collect(records(), _from_row)
+            preview = Table((), separator, encoding).preview(columns, first)
+            return Read(found.records, found.problems, preview)
+    except tables.TableError as error:
+        raise FeedbackError(f"{path} cannot be read: {error}; nothing was imported") from error
 
 
-def _text_lines(path: Path, file: TextIO) -> Iterator[str]:
-    while line := file.readline(MAX_LINE_CHARACTERS + 1):
-        if len(line) > MAX_LINE_CHARACTERS:
-            raise FeedbackError(
-                f"{path}: found a line of more than {MAX_LINE_CHARACTERS:,} characters; wanted shorter ones"
-            )
-        yield line
+def _fits(cells: Sequence[str]) -> bool:
+    return any(FIELDS.of(cell) == "type" for cell in cells)
 
 
-def _from_cells(row: dict[str, str]) -> Record:
-    # The reader puts what is beyond the header under None, and None where cells are missing.
-    if None in row or None in row.values():
-        raise FeedbackError("found another number of cells than in the header, wanted as many")
-    return from_cells(row)
+def _from_row(given: tuple[Columns, Row]) -> Record:
+    columns, row = given
+    if len(row.cells) < len(columns.fields):
+        raise FeedbackError(f"found {len(row.cells)} cells, wanted {len(columns.fields)} as in the heading")
+    try:
+        return from_cells(columns.values(row.cells))
+    except tables.TableError as error:
+        raise FeedbackError(f"found {error}") from error
 
 
 def _read_parquet(path: Path) -> Read:
@@ -119,7 +128,7 @@ def _read_parquet(path: Path) -> Read:
     return found
 
 
-def _collect(rows: Iterable[tuple[int, Row]], make: Callable[[Row], Record]) -> Read:
+def _collect(rows: Iterable[tuple[int, Given]], make: Callable[[Given], Record]) -> Read:
     found = Read([], [])
     for count, (number, row) in enumerate(rows):
         if count == MAX_ROWS:

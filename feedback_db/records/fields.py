@@ -39,7 +39,7 @@ MAX_CHARACTERS: Mapping[str, int] = {
 
 _EVENT_ID = re.compile(r"[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*|x(-[A-Za-z0-9]{1,8})+")
 _TAG = re.compile(r"[a-z][a-z0-9_]{0,39}")
 # SQLite cannot hold a lone surrogate, and many of its tools stop reading at a NUL.
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")

@@ -211,5 +211,6 @@ def _item_row(item: Item) -> list[Any]:
 
 
 def base_language(language: str) -> str:
-    """Return what comes before the first hyphen of a language code, in small letters: ``pt`` of ``pt-BR``."""
-    return language.partition("-")[0].lower()
+    """Return a code's language in small letters: ``pt`` of ``pt-BR``; a private one is itself, ``x-foo``."""
+    code = language.lower()
+    return code if code.startswith("x-") else code.partition("-")[0]

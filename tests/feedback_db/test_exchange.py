@@ -102,6 +102,34 @@ def test_each_bad_line_of_jsonl_is_told_with_its_number(tmp_path):
     assert "no UTF-8" in told[12]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_an_export_that_went_through_a_spreadsheet_is_read(tmp_path, encoding, separator):
+    export(list(EVENTS), tmp_path / "out.csv", "csv")
+    with (tmp_path / "out.csv").open(encoding="utf-8-sig", newline="") as file:
+        heading, *rows = csv.reader(file)
+    path = tmp_path / "back.csv"
+    with path.open("w", encoding=encoding, newline="") as file:
+        writer = csv.writer(file, delimiter=separator)
+        writer.writerow([heading[0].upper(), *heading[1:], "", ""])
+        writer.writerows(
+            [{"true": "TRUE", "false": "FALSE"}.get(cell, cell) for cell in [*row, "", ""]] for row in rows
+        )
+    read = read_file(path)
+    assert [record for _, record in read.records] == list(EVENTS) and read.problems == []
+    assert read.preview.separator == separator
+
+
+def test_a_table_with_an_unknown_column_is_refused_with_those_known(tmp_path):
+    path = tmp_path / "f.csv"
+    path.write_text("type,qery_text\njudgement,x\n")
+    with pytest.raises(FeedbackError, match="'qery_text' is no heading that is known.*query_text"):
+        read_file(path)
+    path.write_bytes(b"PK\x03\x04")
+    with pytest.raises(FeedbackError, match="a workbook"):
+        read_file(path)
+
+
 def test_each_bad_row_of_a_csv_file_is_told_with_its_line(tmp_path):
     path = tmp_path / "bad.csv"
     export([EVENTS[0], EVENTS[1], EVENTS[1]], path, "csv")
@@ -115,7 +143,7 @@ def test_each_bad_row_of_a_csv_file_is_told_with_its_line(tmp_path):
     # The first record's comment has two lines.
     assert [(number, reason.split(",")[0]) for number, reason in read.problems] == [
         (4, "label: found 'maybe'"),
-        (5, "found another number of cells than in the header"),
+        (5, "found more cells than headings (43 for 42); a text with the separator in it stands in quotes"),
     ]
 
 

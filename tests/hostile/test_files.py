@@ -205,7 +205,7 @@ def test_a_line_without_an_end_is_passed_over_and_the_next_is_read(tmp_path, mon
     assert [line for line, _ in found.problems] == [1]
     assert [line for line, _ in found.records] == [2]
     (tmp_path / "long.csv").write_text("type\n" + "a" * 50_000)
-    with pytest.raises(FeedbackError, match="line of more than"):
+    with pytest.raises(FeedbackError, match="line 2 has more than 2,000 characters"):
         read_file(tmp_path / "long.csv")
 
 

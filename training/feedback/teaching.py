@@ -136,7 +136,7 @@ def _gathered(
 ) -> tuple[Manifest, LanguagePairs, Mapping[tuple[str, str], tuple[str, str]]]:
     """Return the manifest, the language's pairs, and what each clip is called in English."""
     manifest = feedback_manifest.read_store(database)
-    given = language_pairs.read(options.pairs).pairs if options.pairs else ()
+    given = language_pairs.read(options.pairs, language).pairs if options.pairs else ()
     sounds = gallery.load_folder(options.gallery) if options.gallery else gallery.load_default()
     described = teaching_pairs.descriptions(sounds, manifest.rows)
     return manifest, teaching_pairs.collect(manifest, language, described, given), described

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from cacara import languages
 from cacara.search.gallery import Gallery
 from cacara.search.manifest import Clip
+from cacara.words import text_pairs
 from training.data.translations import singular
 from training.feedback.manifest import Manifest, Row
 from training.mla import pairs as language_pairs
@@ -149,8 +150,8 @@ def collect(
             left_out["the clip is not in the gallery, or has no English description"] += 1
             continue
         pair = FeedbackPair(_plain(about[0]), _plain(row.text), about[1], row.grade, row.weight, row.source)
-        if problem := language_pairs.fault([pair.english, pair.text]):
-            left_out[problem] += 1
+        if fault := text_pairs.fault([pair.english, pair.text]):
+            left_out[language_pairs.describe(fault)] += 1
             continue
         place = (pair.english, pair.text)
         before = found.get(place)

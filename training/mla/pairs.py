@@ -1,17 +1,21 @@
-"""A user's own pairs: a text file of English, a tab and the other language, checked line by line."""
+"""A user's own pairs, English and the other language, from a file: checked line by line."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import logging
 from pathlib import Path
 
-from cacara.words import text_pairs
-from cacara.words.text_pairs import MAX_PAIRS, MIN_PAIRS
+from cacara.errors import QueryError
+from cacara.words import pair_tables, text_pairs
+from cacara.words.text_pairs import MAX_PAIRS, MIN_PAIRS, PairFault
 from training.run_folder import RunError
 
 MAX_BYTES = 50_000_000
 SHOWN = 10
+SWAPPED = "the column that the heading calls English does not read as English, and the other one does"
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,49 +36,44 @@ class PairsFile:
         return [*self.problems[:SHOWN], *([f"and {more} more lines were left out"] if more > 0 else [])]
 
 
-def read(path: Path) -> PairsFile:
-    """Return the pairs of a file in UTF-8; blank lines and lines that begin with ``#`` are passed over.
+def read(path: Path, language: str | None = None) -> PairsFile:
+    """Return the pairs of a file, see ``cacara.words.pair_tables``.
+
+    Args:
+        path: The file, UTF-8 or UTF-16.
+        language: The other language, whose names are known as headings too.
 
     Raises:
-        RunError: It cannot be read, is too large, holds other characters than UTF-8's, or its good lines are fewer than
-            ``MIN_PAIRS`` or more than ``MAX_PAIRS``.
+        RunError: It cannot be read, is too large or no text, its heading is not understood, its columns have changed
+            places, or its good lines are fewer than ``MIN_PAIRS`` or more than ``MAX_PAIRS``.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise RunError(f"{path.name} has {size:,} bytes; wanted at most {MAX_BYTES:,}")
-        content = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise RunError(f"{path.name} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise RunError(f"{path.name} is not in UTF-8 (byte {error.start}); save it as UTF-8 and try again") from error
-    pairs: dict[tuple[str, str], None] = {}
-    problems = []
-    for number, line in enumerate(content.split("\n"), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        columns = text_pairs.cleaned(line.split("\t"))
-        if problem := fault(columns):
-            problems.append(f"line {number}: {problem}")
-        elif (pair := (columns[0], columns[1])) in pairs:
-            problems.append(f"line {number}: the same pair stands above")
-        else:
-            pairs[pair] = None
-    if not MIN_PAIRS <= len(pairs) <= MAX_PAIRS:
+        table = pair_tables.read_file(path, MAX_BYTES, language)
+    except QueryError as error:
+        raise RunError(f"{path.name}: {error}") from error
+    for line in table.preview.lines():
+        log.info("%s: %s", path.name, line)
+    problems = [f"line {line}: {describe(found)}" for line, found in table.faults]
+    if not MIN_PAIRS <= len(table.pairs) <= MAX_PAIRS:
         first = f"; first problem: {problems[0]}" if problems else ""
-        raise RunError(f"{path.name} holds {len(pairs):,} good pairs; wanted {MIN_PAIRS} to {MAX_PAIRS:,}{first}")
-    return PairsFile(tuple(pairs), tuple(problems))
+        raise RunError(f"{path.name} holds {len(table.pairs):,} good pairs; wanted {MIN_PAIRS} to {MAX_PAIRS:,}{first}")
+    if table.swapped and not table.headed:
+        english, other = table.pairs[0]
+        raise RunError(
+            f"{path.name} reads as if English were its second column: found {english!r:.60} and {other!r:.60}; wanted "
+            "English first, or a heading such as 'text<tab>english'"
+        )
+    notes = [SWAPPED] if table.swapped else []
+    return PairsFile(table.pairs, (*notes, *problems))
 
 
-def fault(columns: Sequence[str]) -> str:
-    """Return what is wrong with a line's columns, English and the other language, or an empty string."""
-    found = text_pairs.fault(columns)
-    if found is None:
-        return ""
+def describe(found: PairFault) -> str:
+    """Return what is wrong with a line."""
     name = ("the English text", "the other text")[found.column]
     return {
         "columns": f"{found.count} columns; wanted English, a tab and the other language",
         "empty": f"{name} has no letters",
         "long": f"{name} has {found.count} characters; wanted at most {text_pairs.MAX_CHARACTERS}",
         "control": f"{name} holds control characters",
+        "same": "the same pair stands above",
     }[found.kind]

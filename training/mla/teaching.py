@@ -97,7 +97,7 @@ def teach(
     if languages.base(language) == "en":
         raise RunError(f"{code!r} is English, which the model reads already; wanted another language")
     tell("reading", 0.0, f"reading {pairs.name}")
-    read = language_pairs.read(pairs)
+    read = language_pairs.read(pairs, language)
     tell("loading", 0.02, f"loading the model, {len(read.pairs):,} pairs")
     model = checkpoint.load(model_name, report=lambda progress: log.info("%s", progress))
     acquirers = acquirers_of(model)

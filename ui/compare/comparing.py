@@ -94,7 +94,7 @@ def show_comparison(
                 compared = Compared(stopped.value, retriever)
                 break
         key = services.comparisons.remember(compared)
-        yield rendering.page(key, compared, given.problems, words)
+        yield rendering.noticed(given, words) + rendering.page(key, compared, given.problems, words)
     except CacaraError as error:
         yield rendering.problem(str(error))
 
@@ -121,15 +121,18 @@ def make_csv(
 
 
 def read_list(services: Services, path: str | None, interface: str = FALLBACK) -> tuple[str, str]:
-    """Return an uploaded word list as text for the box, and what was left out of it, as HTML.
+    """Return an uploaded word list as text for the box, and what was understood and left out of it, as HTML.
 
     Raises:
         CacaraError: No line of it can be used.
     """
     if not path:
         raise QueryError(wording(interface)("compare_empty"))
+    words = wording(interface)
     given = word_lists.read_file(Path(path))
-    return word_lists.write(given.entries), rendering.problems(given.problems, wording(interface))
+    return word_lists.write(given.entries), rendering.understood(given, words) + rendering.problems(
+        given.problems, words
+    )
 
 
 def lexicon_choices(services: Services) -> list[tuple[str, str]]:

@@ -7,20 +7,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from cacara import languages
 from ui.compare import figures, telling
+from ui.page.rendering import table_reading
 from ui.search.answers import described
 from ui.server.media import sound_url
 
 if TYPE_CHECKING:
     from cacara.words.comparison import Comparison
     from cacara.words.diagnosis import Reading
-    from cacara.words.word_lists import BadRow
+    from cacara.words.word_lists import BadRow, WordList
     from ui.compare.memory import Compared
     from ui.page.wording import Wording
 
 RESULTS_SHOWN = 5
 COLUMNS_SHOWN = 60
 PROBLEMS_SHOWN = 20
+FIRST_SHOWN = 5
 
 _WORD_MARK = "\N{LOWER ONE EIGHTH BLOCK}"
 
@@ -66,6 +69,29 @@ def problems(found: Sequence[BadRow], words: Wording) -> str:
     more = f"<li>… {len(found) - PROBLEMS_SHOWN}</li>" if len(found) > PROBLEMS_SHOWN else ""
     title = _text(words("compare_bad_rows", count=len(found)))
     return f'<div class="left-out" role="status"{_spoken(words)}><p>{title}</p><ul>{lines}{more}</ul></div>'
+
+
+def understood(given: WordList, words: Wording) -> str:
+    """Return what was understood of a word list, its first entries with the names of their languages."""
+    read = table_reading(given.preview, words) if given.preview else ""
+    first = ""
+    for entry in given.entries[:FIRST_SHOWN]:
+        name = languages.describe(entry.language).english_name
+        meaning = f" · <bdi>{_text(entry.concept)}</bdi>" if entry.concept else ""
+        first += (
+            f'<li dir="auto"><code>{_text(entry.language)}</code> {_text(name)}: <bdi>{_text(entry.text)}</bdi>'
+            f"{meaning}</li>"
+        )
+    return f'{read}<ul class="first-entries">{first}</ul>{noticed(given, words)}'
+
+
+def noticed(given: WordList, words: Wording) -> str:
+    """Return that texts read as English that are said to be something else, or nothing."""
+    if not given.english_instead:
+        return ""
+    names = ", ".join(f"{languages.describe(code).english_name} ({code})" for code in given.english_instead)
+    message = _text(words("compare_english_instead", languages=names))
+    return f'<p class="warned" role="status"{_spoken(words)}>{message}</p>'
 
 
 def page(key: str, compared: Compared, left_out: Sequence[BadRow], words: Wording) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 if TYPE_CHECKING:
+    from tables import Preview
     from ui.page.wording import Wording
     from ui.server.startup import Status
 
@@ -26,6 +27,25 @@ def welcome(words: Wording) -> str:
 def problem(message: str) -> str:
     """Return a message about what went wrong, in the place of the results."""
     return f'<div class="problem" role="alert"><p dir="auto">{_text(message)}</p></div>'
+
+
+def table_reading(preview: Preview, words: Wording) -> str:
+    """Return how a table was read and what its columns were taken for; the first rows belong under it.
+
+    Args:
+        preview: Of the table.
+        words: The interface's language.
+    """
+    separator = {"\t": "Tab", "": "–"}.get(preview.separator, preview.separator)
+    told = [words("table_read_as", encoding=preview.encoding, separator=separator)]
+    told += [words("table_passed_over", names=", ".join(preview.passed_over))] if preview.passed_over else []
+    columns = ", ".join(
+        f"<bdi>{_text(heading)}</bdi> → <code>{_text(field)}</code>" for heading, field in preview.columns if heading
+    )
+    return (
+        f'<p class="table-reading"{_spoken(words)}>{_text(" ".join(told))} {columns}'
+        f"<br>{_text(words('table_first_rows'))}</p>"
+    )
 
 
 def banner(message: str) -> str:

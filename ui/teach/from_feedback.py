@@ -65,7 +65,7 @@ def teach_from_feedback(
         As ``/teach_status``.
     """
     words = wording(interface if isinstance(interface, str) else FALLBACK)
-    more = read_pairs(str(rows)) if str(rows).strip() else None
+    more = read_pairs(str(rows), str(language)) if str(rows).strip() else None
     start(services, str(language), more, str(token), words)
     return teaching.teach_status(services)
 
@@ -93,7 +93,7 @@ def start(services: Services, code: str, more: Pairs | None, token: str, words: 
     if more is not None:
         checked = teaching.check(services, language, more, words)
         if not checked.ready:
-            raise QueryError(teaching.too_few(checked, words))
+            raise QueryError(teaching.lacking(checked, words))
     else:
         _refuse_too_little(services, language, name, words)
 

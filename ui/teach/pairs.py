@@ -1,23 +1,22 @@
-"""Pairs of texts as people have them: typed, TSV or CSV, with a heading or without; each line that is no good is told.
+"""Pairs of texts that a visitor gives, with each line that is no good in the interface's words.
 
-The training reads what ``Pairs.tsv`` writes, and checks it by the same limits once more.
+The training reads what ``Pairs.tsv`` writes by the same reader, and checks it by the same limits once more.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from cacara.errors import QueryError
-from cacara.words import text_pairs
-from cacara.words.text_pairs import MAX_PAIRS, MIN_PAIRS
+from cacara.words import pair_tables, text_pairs
+from cacara.words.pair_tables import PairTable
+from cacara.words.text_pairs import MIN_PAIRS, PairFault
+from tables import Preview
 
 MAX_BYTES = 20_000_000
 MIN_ENGLISH = 3
 """A tenth of the English texts, two at least, is held out; some must be left to learn from."""
-_ENGLISH = frozenset({"en", "eng", "english"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +41,16 @@ class Pairs:
     Attributes:
         pairs: English and the other language, each pair once, in order.
         faults: The lines that were left out.
+        preview: What was understood of the table; None for pairs that came from none.
+        swapped: The columns read as if English were in the second one.
+        headed: A heading says which column is English, so that its word counts.
     """
 
     pairs: tuple[tuple[str, str], ...]
     faults: tuple[Fault, ...]
+    preview: Preview | None = None
+    swapped: bool = False
+    headed: bool = False
 
     @property
     def missing(self) -> int:
@@ -59,87 +64,36 @@ class Pairs:
 
     def tsv(self) -> str:
         """Return the pairs as the training reads them."""
-        # A line that begins with # is a comment there; a space before it is dropped again.
-        return "".join(f"{' ' if english.startswith('#') else ''}{english}\t{other}\n" for english, other in self.pairs)
+        return pair_tables.write(self.pairs)
 
 
-def read_file(path: Path) -> Pairs:
-    """Return the pairs of a file, UTF-8 or UTF-16 with its mark.
-
-    Raises:
-        QueryError: It is too large, no text, or holds too many pairs.
-    """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise QueryError(f"the file cannot be read: {error.strerror or error}") from error
-    if len(raw) > MAX_BYTES:
-        raise QueryError(f"the file has more than {MAX_BYTES:,} bytes; wanted a smaller one")
-    code = "utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    try:
-        return read(raw.decode(code))
-    except UnicodeDecodeError as error:
-        raise QueryError(f"the file is not in UTF-8 (byte {error.start}); save it as UTF-8 and try again") from error
-
-
-def read(content: str) -> Pairs:
-    """Return the pairs of a text; blank lines and lines that begin with ``#`` are passed over.
+def read_file(path: Path, language: str | None = None) -> Pairs:
+    """Return the pairs of a file, UTF-8 or UTF-16.
 
     Args:
-        content: A pair a line: English and the other language with a tab, semicolon or comma between. A first line
-            that says ``english`` above one of the columns is a heading.
+        path: The file.
+        language: The other language; None where it is not known yet.
 
     Raises:
-        QueryError: It is too long, or holds too many pairs.
+        QueryError: It is too large, no text, its heading is not understood, or it holds too many pairs.
     """
-    if len(content) > MAX_BYTES:
-        raise QueryError(f"the text has {len(content):,} characters; wanted at most {MAX_BYTES:,}")
-    pairs: dict[tuple[str, str], None] = {}
-    faults = []
-    english, heading_possible = 0, True
-    for line, cells in _rows(content):
-        columns = text_pairs.cleaned(cells)
-        if heading_possible:
-            heading_possible = False
-            named = [place for place, cell in enumerate(columns) if cell.lower() in _ENGLISH]
-            if len(columns) == 2 and len(named) == 1:
-                english = named[0]
-                continue
-        if english == 1:
-            columns.reverse()
-        if fault := _fault(line, columns):
-            faults.append(fault)
-        elif (pair := (columns[0], columns[1])) in pairs:
-            faults.append(Fault(line, "teach_fault_same"))
-        elif len(pairs) == MAX_PAIRS:
-            raise QueryError(f"there are more than {MAX_PAIRS:,} pairs; wanted fewer")
-        else:
-            pairs[pair] = None
-    return Pairs(tuple(pairs), tuple(faults))
+    return _pairs(pair_tables.read_file(path, MAX_BYTES, language))
 
 
-def _rows(content: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield line numbers and cells; by tabs if any line has one, else by semicolons or commas with quotes."""
-    lines = content.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    told = [line for line in lines if line.strip() and not line.startswith("#")]
-    if any("\t" in line for line in told):
-        for number, line in enumerate(lines, start=1):
-            if line.strip() and not line.startswith("#"):
-                yield number, line.split("\t")
-        return
-    separator = ";" if told and all(";" in line for line in told[:5]) else ","
-    for number, line in enumerate(lines, start=1):
-        if line.strip() and not line.startswith("#"):
-            try:
-                yield number, next(csv.reader([line], delimiter=separator, skipinitialspace=True))
-            except (csv.Error, StopIteration):
-                yield number, []
+def read(content: str, language: str | None = None) -> Pairs:
+    """Return the pairs of a text, see ``cacara.words.pair_tables``.
+
+    Raises:
+        QueryError: It is too long, its heading is not understood, or it holds too many pairs.
+    """
+    return _pairs(pair_tables.read_text(content, MAX_BYTES, language))
 
 
-def _fault(line: int, columns: Sequence[str]) -> Fault | None:
-    found = text_pairs.fault(columns)
-    if found is None:
-        return None
+def _pairs(table: PairTable) -> Pairs:
+    faults = tuple(_fault(line, found) for line, found in table.faults)
+    return Pairs(table.pairs, faults, table.preview, table.swapped, table.headed)
+
+
+def _fault(line: int, found: PairFault) -> Fault:
     values = {"columns": {"count": found.count}, "long": {"count": found.count, "most": text_pairs.MAX_CHARACTERS}}
     return Fault(line, f"teach_fault_{found.kind}", values.get(found.kind, {}))

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cacara.words.text_pairs import MAX_UNKNOWN
+from ui.page.rendering import table_reading
 from ui.page.wording import Wording
 from ui.teach import feedback_rendering
-from ui.teach.teaching import Check, too_few
+from ui.teach.teaching import Check, lacking, swapped
 
 SHOWN_FAULTS = 10
-SHOWN_PAIRS = 4
+SHOWN_PAIRS = 5
 STAGES = ("reading", "loading", "embedding", "training", "measuring")
 """The training's stages that have a name of their own here."""
 
@@ -41,15 +42,18 @@ def report(check: Check, words: Wording) -> str:
         notes.append(words("teach_unknown", percent=round(100 * check.unknown_share)))
     if check.long:
         notes.append(words("teach_long", count=check.long))
+    if check.pairs.swapped and check.ready:
+        notes.append(swapped(check, words))
     if check.reads_already:
         notes.append(words("teach_again", model=check.model))
     parts = [f'<p class="found" dir="auto">{_text(good)}</p>']
-    if lacking := too_few(check, words):
-        parts.append(f'<p class="lacking" role="alert">{_text(lacking)}</p>')
+    if missing := lacking(check, words):
+        parts.append(f'<p class="lacking" role="alert">{_text(missing)}</p>')
     elif check.unknown_share is not None and not notes and not check.pairs.faults:
         parts.append(f'<p class="fine">✓ {_text(words("teach_fine"))}</p>')
     parts += [f'<p class="warned">{_text(note)}</p>' for note in notes]
-    return f'<div class="teach-report">{"".join(parts)}{_sample(check, words)}{_faults(check, words)}</div>'
+    read = table_reading(check.pairs.preview, words) if check.pairs.preview else ""
+    return f'<div class="teach-report">{"".join(parts)}{read}{_sample(check, words)}{_faults(check, words)}</div>'
 
 
 def status(status: Mapping[str, Any], words: Wording) -> str:

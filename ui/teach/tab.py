@@ -99,7 +99,7 @@ def show_check(services: Services, code: str, rows: str, upload: str | None, int
     """Return what was found in the rows or the file, as HTML, and whether a training can be started."""
     words = wording(interface)
     try:
-        found = teaching.check(services, code or "", _content(rows, upload), words)
+        found = teaching.check(services, code or "", _content(rows, upload, code), words)
     except CacaraError as error:
         return page.problem(str(error)), False
     return rendering.report(found, words), found.ready
@@ -108,7 +108,7 @@ def show_check(services: Services, code: str, rows: str, upload: str | None, int
 def start(services: Services, code: str, rows: str, upload: str | None, token: str, interface: str) -> View:
     """Start teaching, and return how things stand."""
     try:
-        teaching.start(services, code or "", _content(rows, upload), token or "", wording(interface))
+        teaching.start(services, code or "", _content(rows, upload, code), token or "", wording(interface))
     except CacaraError as error:
         return look(services, interface, str(error))
     return look(services, interface)
@@ -128,8 +128,8 @@ def start_from_feedback(
     if not code:
         return look(services, interface, words("teach_from_nothing"))
     try:
-        given = _content(rows, upload) if more else None
-        beside = pair_lists.read(given) if isinstance(given, str) else given
+        given = _content(rows, upload, code) if more else None
+        beside = pair_lists.read(given, code) if isinstance(given, str) else given
         from_feedback.start(services, code, beside, token or "", words)
     except (CacaraError, FeedbackError) as error:
         return look(services, interface, str(error))
@@ -273,9 +273,9 @@ def _offer(localised: Localised) -> tuple[gr.HTML, gr.Column, gr.Dropdown, gr.Bu
     return offers, offering, chosen, learn, more
 
 
-def _content(rows: str, upload: str | None) -> str | pair_lists.Pairs:
+def _content(rows: str, upload: str | None, code: str | None) -> str | pair_lists.Pairs:
     """Return what is to be read: a file that is given comes before the rows."""
-    return pair_lists.read_file(Path(upload)) if upload else rows or ""
+    return pair_lists.read_file(Path(upload), code) if upload else rows or ""
 
 
 def _name(code: str) -> str:

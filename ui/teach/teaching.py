@@ -63,7 +63,8 @@ class Check:
     @property
     def ready(self) -> bool:
         """Whether it can be started."""
-        return not self.pairs.missing and not self.pairs.missing_english
+        misread = self.pairs.swapped and not self.pairs.headed
+        return not self.pairs.missing and not self.pairs.missing_english and not misread
 
 
 def pupil(services: Services) -> Trainable | None:
@@ -90,7 +91,7 @@ def check(services: Services, code: str, content: str | Pairs, words: Wording) -
     if model is None:
         raise QueryError(words("teach_no_model"))
     language = language_of(code, words)
-    given = pair_lists.read(content) if isinstance(content, str) else content
+    given = pair_lists.read(content, language) if isinstance(content, str) else content
     if not given.pairs and not given.faults:
         raise QueryError(words("teach_no_rows"))
     found = languages.describe(language)
@@ -115,7 +116,10 @@ def teach_check(services: Services, language: str, rows: str, interface: str = F
 
     Returns:
         ``language``, ``name``, ``model``, ``pairs`` (how many are good), ``missing`` (how many more are needed),
-        ``ready``, ``problems`` (``line`` and ``reason``), ``unknown_share`` (0 to 1, or null) and ``too_long``.
+        ``ready``, ``lacking`` (why it is not ready, or empty), ``problems`` (``line`` and ``reason``),
+        ``unknown_share`` (0 to 1, or null), ``too_long``, ``swapped`` (whether English seems to stand in the other
+        column) and ``understood``: ``encoding``, ``separator``, ``columns`` (heading, field), ``passed_over``
+        (headings that are not used) and ``rows``, the first five.
     """
     words = _words(interface)
     found = check(services, str(language), str(rows), words)
@@ -127,6 +131,9 @@ def teach_check(services: Services, language: str, rows: str, interface: str = F
         "pairs": len(found.pairs.pairs),
         "missing": found.pairs.missing,
         "ready": found.ready,
+        "lacking": lacking(found, words),
+        "swapped": found.pairs.swapped,
+        "understood": found.pairs.preview.plain() if found.pairs.preview else None,
         "problems": told,
         "unknown_share": found.unknown_share,
         "too_long": found.long,
@@ -163,7 +170,7 @@ def start(services: Services, code: str, content: str | Pairs, token: str, words
     workshop = workshop_of(services)
     checked = check(services, code, content, words)
     if not checked.ready:
-        raise QueryError(too_few(checked, words))
+        raise QueryError(lacking(checked, words))
     model = pupil(services)
     assert model is not None
 
@@ -253,13 +260,21 @@ def made_by(services: Services, job: Job) -> Path:
     return workshop_of(services).jobs.folder_of(job) / TAUGHT / f"{job.about.get('language')}.safetensors"
 
 
-def too_few(checked: Check, words: Wording) -> str:
-    """Return how much is missing, in the interface's words; empty when nothing is."""
+def lacking(checked: Check, words: Wording) -> str:
+    """Return why the pairs cannot be learnt from, in the interface's words; empty when they can."""
+    if checked.pairs.swapped and not checked.pairs.headed:
+        return swapped(checked, words)
     if checked.pairs.missing:
         return words(
             "teach_too_few", missing=checked.pairs.missing, count=len(checked.pairs.pairs), most=text_pairs.MIN_PAIRS
         )
     return words("teach_too_alike", missing=checked.pairs.missing_english) if checked.pairs.missing_english else ""
+
+
+def swapped(checked: Check, words: Wording) -> str:
+    """Return that English seems to stand in the other column, with the first pair as it was understood."""
+    first, second = checked.pairs.pairs[0]
+    return words("teach_swapped", first=first, second=second, language=checked.name)
 
 
 def _plain(services: Services, job: Job) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cacara.errors import LanguageError
-from cacara.languages import base, describe, detect, direction_of, normalise, script_of
+from cacara.languages import base, describe, detect, direction_of, named, normalise, script_of
 from cacara.languages import detection as language_detection
 
 SPELLINGS = {
@@ -52,6 +52,11 @@ SPELLINGS = {
     "shs": "shs",
     "bgn": "bgn",
     "xx": "xx",
+    "x-foo": "x-foo",
+    "X_Foo_Bar": "x-foo-bar",
+    "de-x-kiez": "de-x-kiez",
+    "zh_TW-x-home": "zh-Hant-x-home",
+    "hy-arevmda": "hyw",
 }
 NOT_CODES = [
     *("", " ", "C", "POSIX", "root", "English", "português", "und", "mul", "zxx", "en ", "en\n", "pt_", "pt BR", "_BR"),
@@ -60,8 +65,9 @@ NOT_CODES = [
         "sr@",
         "sr_Cyrl@latin",
         "en-US-US",
-        "x-private",
-        "en-x-private",
+        "x-",
+        "en-x",
+        "en-x-muchtoolong",
         "../../etc/passwd",
         "<script>",
         "日本",
@@ -146,6 +152,18 @@ def test_normalising_is_idempotent_and_refuses_only_with_a_language_error(text: 
 
 def test_the_base_is_the_language_without_country_or_script():
     assert [base(code) for code in ("pt_BR", "zh_TW", "sr@latin", "fil", "no_NO")] == ["pt", "zh", "sr", "fil", "nb"]
+    assert [base(code) for code in ("de-x-kiez", "x-foo")] == ["de", "x-foo"], "two private languages are not one"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("Swahili", "sw"), ("Kiswahili", "sw"), ("Deutsch", "de"), ("Acholi", "ach"), ("Brazilian Portuguese", "pt-BR")],
+)
+def test_a_name_is_answered_with_its_code(name: str, code: str):
+    assert named(name) == code
+    with pytest.raises(LanguageError, match=f"'{name}' is not a language code; did you mean '{code}'"):
+        normalise(name)
+    assert named("mbwa") is named("") is named("x" * 100_000) is None
 
 
 @pytest.mark.parametrize(
@@ -167,6 +185,12 @@ def test_the_base_is_the_language_without_country_or_script():
         ("ca@valencia", "Catalan (valencia)", "català (valencia)", "Latn", "ltr"),
         ("pa_Arab", "Punjabi (Arabic)", "پنجابی (عربی)", "Arab", "rtl"),
         ("ach", "Acoli", "Acoli", "Latn", "ltr"),
+        ("aii", "Assyrian Neo-Aramaic", "Assyrian Neo-Aramaic", "Syrc", "rtl"),
+        ("hy-arevmda", "Western Armenian", "Western Armenian", "Armn", "ltr"),
+        ("acm", "Mesopotamian Arabic", "Mesopotamian Arabic", "Arab", "rtl"),
+        ("mhr", "Eastern Mari", "Mari", "Cyrl", "ltr"),
+        ("de-x-kiez", "German (x-kiez)", "Deutsch (x-kiez)", "Latn", "ltr"),
+        ("x-foo", "x-foo", "x-foo", "Zzzz", "ltr"),
     ],
 )
 def test_a_language_is_described(code: str, english_name: str, autonym: str, script: str, direction: str):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 
 import numpy as np
 import pytest
@@ -112,8 +113,8 @@ def test_only_the_classes_of_all_languages_are_kept_on_demand(table):
 @pytest.mark.parametrize(
     ("content", "messages"),
     [
-        ("label,name\nd,dog\n", ["line 1: the columns label, name lack language"]),
-        ("", ["line 1: the columns none lack label, language, name"]),
+        ("label,name\nd,dog\n", ["line 1: no column is headed language (found label, name)"]),
+        ("", ["line 1: there is no heading", "wanted label, language, name"]),
         (b"label,language,name\nd,en,\xff\n", ["cannot read", "UTF-8"]),
         (
             "label,language,name\nd,en,dog\nd,xx-not-a-code-at-all-really,dog\nc,,cat\nd,en,dog\ne,en,a,b\n",
@@ -157,6 +158,31 @@ def test_a_bad_truth_is_told_line_by_line(table):
         "line 5: 'a.wav' has a label already, '1dog'",
     ):
         assert message in str(caught.value)
+
+
+def test_labels_and_truth_are_read_as_spreadsheets_write_them(table):
+    labels = read_labels(table("Word;Code;Class;;\r\nGänse;de;Gänse;;\r\nHund;de;Hund;;\r\n".encode("utf-16")))
+    assert labels.names == {"de": {"Gänse": ("Gänse",), "Hund": ("Hund",)}}
+    told = []
+    files = [unicodedata.normalize("NFD", "feld/Gänse.wav"), "feld/Hund.wav", "rest.wav"]
+    truth = "Filename\tClass\nfeld\\gänse.wav\tGÄNSE\n./feld/Hund.wav\tHund\n"
+    assert read_truth(table(truth, "truth.csv"), files, labels, told.append) == {files[0]: "Gänse", files[1]: "Hund"}
+    assert told[0] == "truth.csv: read as UTF-8, separated by tab; columns: Filename = file, Class = label"
+    assert told[-1] == "truth.csv: 1 file has no row: 'rest.wav'"
+
+
+def test_names_that_read_as_english_are_told(table):
+    told = []
+    rows = "a,sw,the dog\nb,sw,the black cat\nc,sw,a large house\n"
+    read_labels(table(f"label,language,name\n{rows}"), report=told.append)
+    assert told[-1] == "labels.csv: the names in sw read as English; have two columns changed places?"
+
+
+def test_a_folder_in_another_normal_form_is_its_label_and_others_are_told():
+    labels, told = Labels({"de": {"Gänse": ("Gans",), "Hund": ("Hund",)}}), []
+    files = [unicodedata.normalize("NFD", "Gänse/a.wav"), "hund/b.wav", "katze/c.wav"]
+    assert truth_of_folders(files, labels, told.append) == {files[0]: "Gänse", files[1]: "Hund"}
+    assert told == ["1 folder is named after no label: 'katze'"]
 
 
 def test_folders_named_after_labels_are_a_truth():

@@ -76,7 +76,7 @@ def test_predictions_are_those_of_the_model(field, tiny_model, tmp_path):
     ("change", "arguments", "message"),
     [
         ("label,language,name\ndog,en,\n", [], "labels.csv: line 2: name is empty"),
-        ("label,language\n", [], "line 1: the columns label, language lack name"),
+        ("label,language\n", [], "line 1: no column is headed name"),
         (None, ["--languages", "sw"], "names 0 classes in 'sw'; wanted two or more. It has names in de, en"),
         (None, ["--truth", "absent.csv"], "cannot read absent.csv"),
         (None, ["--model", "cacarra"], "no model 'cacarra'"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from audio_files import ENCODERS, SUBTYPES, encoded_tone
 from cacara import sources
 from cacara.benchmark import sound_benchmark
 from cacara.errors import GalleryError, SourceError
+from cacara.search import captions as captions_module
 from cacara.search import gallery
 from cacara.search.gallery import load_default, load_folder, ovos_clips, tux_paint_clips
 from cacara.search.manifest import find_problems
@@ -95,6 +97,62 @@ def test_captions_of_a_jsonl_file_are_read(sounds):
     assert captions(sounds) == {"dog.wav": {"ar": ("كلب",)}, "far/cat.ogg": {"en": ("A cat",)}}
 
 
+@pytest.mark.parametrize("name", ["captions.csv", "Captions.CSV", "captions.tsv", "CAPTIONS.TXT"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        "file,Language,text\ndog.wav,sw,mbwa\n",
+        "lang;Caption;File name;;\r\nsw;mbwa;dog.wav;;\r\n",
+        "sep=;\nCode;Word;file;Gloss\nsw;mbwa;.\\DOG.wav;\n",
+        "file\ttext\tlanguage\ndog.wav\tmbwa\u00a0\tsw\n",
+    ],
+)
+def test_captions_are_read_as_spreadsheets_write_them(sounds, name, table):
+    for encoding in ("utf-8-sig", "utf-16"):
+        write_captions(sounds, table.encode(encoding), name)
+        assert captions(sounds)["dog.wav"] == {"sw": ("mbwa",)}
+
+
+@pytest.mark.parametrize("spelled", ["birds/Gänse.wav", "birds\\Gänse.wav", "./birds//gänse.WAV", "Birds/GÄNSE.wav"])
+def test_a_row_finds_its_file_in_any_normal_form_and_with_any_slash(tmp_path, spelled):
+    for there in ("NFC", "NFD"):
+        folder = make(tmp_path / there, unicodedata.normalize(there, "birds/Gänse.wav"))
+        for form in ("NFC", "NFD"):
+            write_captions(folder, f"file,language,text\n{unicodedata.normalize(form, spelled)},de,Gans\n")
+            assert list(captions(folder).values()) == [{"de": ("Gans",)}]
+
+
+def test_capitals_count_where_two_files_differ_in_them_alone(tmp_path):
+    make(tmp_path, "Dog.wav", "dog.wav")
+    write_captions(tmp_path, "file,language,text\nDog.wav,de,Hund\nDOG.wav,fr,chien\n")
+    assert captions(tmp_path) == {"Dog.wav": {"de": ("Hund",)}, "dog.wav": {"en": ("dog",)}}
+    assert "1 row names no file: 'DOG.wav' in line 3" in load_folder(tmp_path).notice
+
+
+def test_rows_without_a_file_and_files_without_a_row_are_told_by_number_and_the_first_five(tmp_path, caplog):
+    make(tmp_path, *(f"{number}.wav" for number in range(7)))
+    write_captions(tmp_path, "file,text\n0.wav,zero\n" + "".join(f"lost{n}.wav,x\n" for n in range(8)))
+    found = load_folder(tmp_path)
+    assert found.notice.split("; ") == [
+        "captions.csv: 8 rows name no file: "
+        + ", ".join(f"'lost{number}.wav' in line {number + 3}" for number in range(5))
+        + ", …",
+        "captions.csv: 6 files have no row: '1.wav', '2.wav', '3.wav', '4.wav', '5.wav', …",
+    ]
+    assert "8 rows name no file" in caplog.text
+    assert found.reading[:2] == (
+        "captions.csv: read as UTF-8, separated by comma; columns: file = file, text = text",
+        "captions.csv: 0.wav | zero",
+    )
+
+
+def test_a_workbook_of_captions_is_not_passed_over_in_silence(sounds):
+    write_captions(sounds, b"PK\x03\x04", "captions.xlsx")
+    assert "captions.xlsx is a workbook and is not read" in load_folder(sounds).notice
+    write_captions(sounds, b"PK\x03\x04")
+    assert "captions.csv: it is a workbook" in refusal(sounds)
+
+
 @pytest.mark.parametrize("text", ["two\u2028lines", "next\x85line", "form\x0cfeed", "🐕\u200d🦺 dog"])
 @pytest.mark.parametrize("name", ["captions.csv", "captions.jsonl"])
 def test_odd_separators_inside_a_text_do_not_end_its_row(sounds, name, text):
@@ -123,19 +181,19 @@ def test_the_csv_file_goes_before_the_jsonl_file(sounds):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("name,text\ndog.wav,A dog\n", "line 2: file is missing"),
-        ("file;language;text\ndog.wav;de;Hund\n", "line 2: file is missing"),
-        ("file,language,text\ndog.wav,de\n", "line 2: text is missing"),
+        ("name,text\ndog.wav,A dog\n", "no column is headed file"),
+        ("file,sprache,text\ndog.wav,de,Hund\n", "'sprache' is no heading that is known (found file, sprache, text)"),
+        ("dog.wav,de,Hund\n", "there is no heading"),
+        ("file,language,text\n,de,Hund\n", "line 2: file is missing"),
         ("file,language,text\ndog.wav,de,Hund\ndog.wav,Klingonisch,Hund\n", "line 3: 'Klingonisch' is not a language"),
-        ("file,language,text\ndog.wav,en,A dog, barking\n", "line 2: more columns than the header"),
-        ('file,language,text\ndog.wav,en,"A dog\nfar/cat.ogg,en,A cat\n', "line 3: unexpected end of data"),
-        (f"file,language,text\ndog.wav,en,{'x' * 200_000}\n", "line 2: field larger than"),
+        ("file,language,text\ndog.wav,en,A dog, barking\n", "line 2: more cells than headings (4 for 3)"),
+        (f"file,language,text\ndog.wav,en,{'x' * 200_000}\n", "line 2 has more than 131,072 characters"),
         ('file,language,text\ndog.wav,en,"two\nlines"\ncat.wav,12,Cat\n', "line 4: '12' is not a language"),
     ],
 )
 def test_a_bad_row_of_a_csv_file_is_told_by_its_line(sounds, rows, message):
     found = refusal(write_captions(sounds, rows))
-    assert found.startswith(f"captions.csv, {message}") and found.endswith("wanted file, language and text")
+    assert found.startswith("captions.csv") and message in found and found.endswith("wanted file, language and text")
 
 
 GOOD = b'{"file": "dog.wav", "text": "A dog"}\n'
@@ -163,8 +221,8 @@ def test_a_bad_row_of_a_jsonl_file_is_told_by_its_line(sounds, row, message):
 
 
 def test_captions_that_are_not_utf_8_or_too_large_are_told(sounds, monkeypatch):
-    assert "cannot be read as UTF-8 text" in refusal(write_captions(sounds, "é".encode("latin-1")))
-    monkeypatch.setattr(gallery, "MAX_CAPTION_BYTES", 1000)
+    assert "captions.csv: it is not in UTF-8 (byte 0)" in refusal(write_captions(sounds, "é".encode("latin-1")))
+    monkeypatch.setattr(captions_module, "MAX_CAPTION_BYTES", 1000)
     assert "has 1,001 bytes; wanted at most 1,000" in refusal(write_captions(sounds, b"x" * 1001))
 
 

@@ -15,6 +15,12 @@ from cacara.words.word_lists import BadRow, Entry, read
         "de;Hund;dog\r\nsw;mbwa;dog\r\n",
         "de: Hund: dog\n\nsw: mbwa: dog",
         'concept,text,language\ndog,"Hund",de\ndog,mbwa,sw',
+        'sep=;\nText;Language;Concept;;\n"Hund";de;dog;;\nmbwa;sw;dog;;\n',
+        "ISO 639-3,Form,English\nde,Hund,dog\nsw,mbwa,dog",
+        "ID,Language_ID,Parameter_ID,Form,Segments\n1,de,dog,Hund,h u n t\n2,sw,dog,mbwa,m b w a",
+        "concept,de,sw\ndog,Hund,mbwa\n",
+        "de|Hund|dog\nsw|mbwa|dog",
+        "de\u00a0,\u200bHund,dog\rsw, mbwa ,dog\r",
         "Lang\tNotes\tWord\tGloss\nde\tx\tHund\tdog\nsw\t\tmbwa\tdog",
     ],
 )
@@ -83,10 +89,10 @@ def test_a_file_is_read_in_the_encodings_that_spreadsheets_write(tmp_path):
 def test_a_file_that_is_large_or_no_text_is_refused(tmp_path):
     path = tmp_path / "list.csv"
     path.write_bytes(b"en,dog\n" * (word_lists.MAX_BYTES // 7 + 1))
-    with pytest.raises(CacaraError, match="larger than 2 MB"):
+    with pytest.raises(CacaraError, match="more than 2,097,152 bytes"):
         word_lists.read_file(path)
     path.write_bytes(b"en,d\xf6g\n")
-    with pytest.raises(CacaraError, match="no UTF-8"):
+    with pytest.raises(CacaraError, match="not in UTF-8"):
         word_lists.read_file(path)
     with pytest.raises(CacaraError, match="cannot be read"):
         word_lists.read_file(tmp_path / "none.csv")
@@ -101,3 +107,42 @@ def test_rows_that_came_from_elsewhere_are_checked_alike():
     found = word_lists.check([Entry("pt_BR", "  cão ", "dog", 1), Entry("", "x", "", 2), Entry("de", "", "", 3)])
     assert found.entries == (Entry("pt-BR", "cão", "dog", 1),)
     assert [bad.line for bad in found.problems] == [2, 3]
+
+
+def test_a_colon_that_writes_a_long_vowel_parts_no_cells():
+    assert read("sw: mbwa\nfi: ko:ra: koira").entries[1] == Entry("fi", "ko:ra", "koira", 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (
+            "dog, mbwa, Hund\ncat, paka, Katze\nhouse, nyumba, Haus",
+            r"the first column \(dog, cat, house\) would be the lang",
+        ),
+        ("dog, mbwa, Hund\ncow, ng'ombe, Kuh", "would be the languages dog, Cowlitz; wanted a heading"),
+        ("mbwa, sw\nHund, de", "the languages stand in the second column"),
+        ("Sprache,Wort,Gloss\nde,Hund,dog", "'Sprache', 'Wort' is no heading that is known.*known are language"),
+        ("English,Swahili,German\ndog,mbwa,Hund", "no column is headed language or text"),
+        ("\\lx mbwa\n\\ge dog\n", "a Toolbox file"),
+    ],
+)
+def test_columns_that_are_not_understood_are_refused_and_never_loaded_as_nonsense(content, reason):
+    with pytest.raises(CacaraError, match=reason):
+        read(content)
+
+
+def test_small_languages_without_a_heading_are_no_reason_to_refuse():
+    assert [each.language for each in read("kab, aqjun, dog\nrif, aydi, dog\ntzm, aydi, dog").entries] == [
+        "kab",
+        "rif",
+        "tzm",
+    ]
+
+
+def test_texts_that_read_as_english_are_noticed_where_the_meaning_stands_in_their_column():
+    swapped = "text,language,concept\nthe dog,sw,mbwa\nthe black cat,sw,paka\na house with a roof,sw,nyumba\n"
+    assert read(swapped).english_instead == ("sw",)
+    assert (
+        read(swapped.replace("text,", "x,").replace("concept", "text").replace("x,", "concept,")).english_instead == ()
+    )

@@ -41,7 +41,7 @@ tell = lambda **row: print(json.dumps(row), file=open(get("--progress"), "a"))
 assert sys.argv[1] == "language_acquisition"
 lines = pathlib.Path(get("--pairs")).read_text(encoding="utf-8").splitlines()
 tell(stage="training", fraction=0.4, message="step 2 of 5")
-if "sleep" in lines[0]:
+if any(line.startswith("sleep") for line in lines):
     time.sleep(60)
 output = pathlib.Path(get("--output")); output.mkdir(parents=True, exist_ok=True)
 shutil.copy("made.safetensors", output / (get("--add-language") + ".safetensors"))
@@ -151,6 +151,25 @@ def test_the_checks_name_the_language_and_count_what_is_missing_and_unknown(serv
     assert whole["too_long"] == 0
     alike = teaching.teach_check(services, "sw", "".join(f"a dog\tmbwa {n}\n" for n in range(25)))
     assert (alike["missing"], alike["ready"]) == (0, False)
+
+
+def test_the_check_shows_how_the_table_was_read_and_columns_that_changed_places_are_not_ready(services):
+    pairs_of = [(f"the dog barks at number {n}", f"mbwa anabweka {n}") for n in range(25)]
+    headed = teaching.teach_check(
+        services, "sw", "Kiswahili;English;Note\n" + "".join(f"{b};{a};\n" for a, b in pairs_of)
+    )
+    assert headed["ready"] and not headed["swapped"] and headed["lacking"] == ""
+    understood = headed["understood"]
+    assert understood["columns"] == [["Kiswahili", "text"], ["English", "english"]]
+    assert (understood["separator"], understood["passed_over"], len(understood["rows"])) == (";", ["Note"], 5)
+    turned = "".join(f"{other}\t{english}\n" for english, other in pairs_of)
+    found = teaching.teach_check(services, "sw", turned)
+    assert found["swapped"] and not found["ready"]
+    assert "“mbwa anabweka 0” was read as English" in found["lacking"]
+    with pytest.raises(QueryError, match="Put English first"):
+        teaching.teach_start(services, "sw", turned)
+    html, ready = tab.show_check(services, "sw", turned, None, "en")
+    assert "Put English first" in html and "separated by Tab" in html and not ready
 
 
 @pytest.mark.parametrize(

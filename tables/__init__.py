@@ -1,0 +1,40 @@
+"""Tables of strangers as text: encodings, separators, quotes and headings as spreadsheets and people write them.
+
+Every CSV and TSV file that ``cacara``, ``feedback_db``, ``training`` and ``ui`` take in is read here. This package is a
+leaf: it knows none of them.
+"""
+
+from tables.cells import quoted, split_rows, trimmed
+from tables.encodings import decoded
+from tables.errors import TableError
+from tables.headings import CONCEPT, ENGLISH, FILE, LANGUAGE, TEXT, Columns, Fields, fold, match
+from tables.reader import PREVIEW_ROWS, Limits, Preview, Row, Table, read_bytes, read_file, read_text, stream
+from tables.separators import SEPARATORS, sniffed
+
+__all__ = [
+    "CONCEPT",
+    "ENGLISH",
+    "FILE",
+    "LANGUAGE",
+    "PREVIEW_ROWS",
+    "SEPARATORS",
+    "TEXT",
+    "Columns",
+    "Fields",
+    "Limits",
+    "Preview",
+    "Row",
+    "Table",
+    "TableError",
+    "decoded",
+    "fold",
+    "match",
+    "quoted",
+    "read_bytes",
+    "read_file",
+    "read_text",
+    "sniffed",
+    "split_rows",
+    "stream",
+    "trimmed",
+]
