@@ -25,7 +25,7 @@ LAYERS = {
     "cacara": (
         ("errors",),
         ("devices", "files", "languages", "metrics", "offline_page", "working_folders"),
-        ("lexicon", "media", "sources"),
+        ("media", "sources"),
         ("encoders",),
         ("model",),
         ("search",),

@@ -112,13 +112,12 @@ def classify(options: argparse.Namespace) -> None:
 
 def _files(folder: Path) -> dict[str, Path]:
     """Return the sounds and pictures below a folder by their place in it, sorted."""
-    from cacara.search.gallery import AUDIO_SUFFIXES, IMAGE_SUFFIXES
-    from cacara.search.sights import VIDEO_SUFFIXES
+    from cacara.media.formats import PICTURES, SOUNDS
 
     folder = Path(os.path.expanduser(folder)).absolute()
     if not folder.is_dir():
         raise GalleryError(f"no folder {folder}; wanted one with sounds or pictures")
-    known = {*AUDIO_SUFFIXES, *IMAGE_SUFFIXES, *VIDEO_SUFFIXES}
+    known = {*SOUNDS, *PICTURES}
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in known and path.is_file())
     if not found:
         raise GalleryError(f"{folder} holds no sounds or pictures; wanted files such as .wav, .mp3, .ogg, .png or .jpg")
@@ -146,10 +145,10 @@ def _embed(model: Cacara, files: Mapping[str, Path]) -> tuple[dict[str, np.ndarr
 
 def _embed_one(model: Cacara, path: Path) -> np.ndarray:
     from cacara.media import audio, images
+    from cacara.media.formats import SOUNDS
     from cacara.search import sights
-    from cacara.search.gallery import AUDIO_SUFFIXES
 
-    if path.suffix.lower() in AUDIO_SUFFIXES or sights.is_video(path):
+    if path.suffix.lower() in SOUNDS:
         try:
             return model.encode_audio([audio.load(path, audio.GALLERY_LIMITS).waveform])[0]
         except AudioError:

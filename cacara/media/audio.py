@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from cacara.errors import AudioError
 from cacara.media import decoding, isolation
-from cacara.media.decoding import SAMPLE_RATE_HZ, WANTED, AudioLimits, Recording
+from cacara.media.decoding import SAMPLE_RATE_HZ, AudioLimits, Recording
+from cacara.media.formats import WANTED_SOUND
 
 __all__ = [
     "GALLERY_LIMITS",
@@ -140,19 +141,19 @@ def open_file(path: Path, max_bytes: int) -> BinaryIO:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise AudioError(f"this is a folder; {WANTED}")
+            raise AudioError(f"this is a folder; {WANTED_SOUND}")
         if not stat.S_ISREG(mode):  # opening a pipe would wait for a writer, reading a device would never end
-            raise AudioError(f"this is a pipe or a device; {WANTED}")
+            raise AudioError(f"this is a pipe or a device; {WANTED_SOUND}")
         file = path.open("rb", buffering=0)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no path may hold such a character"
-        raise AudioError(f"the file cannot be opened: {reason}; {WANTED} that may be read") from error
+        raise AudioError(f"the file cannot be opened: {reason}; {WANTED_SOUND} that may be read") from error
     size = os.fstat(file.fileno()).st_size
     if 0 < size <= max_bytes:
         return file
     file.close()
     if not size:
-        raise AudioError(f"the file is empty (0 bytes); {WANTED}")
+        raise AudioError(f"the file is empty (0 bytes); {WANTED_SOUND}")
     raise AudioError(
         f"the file has {size / 2**20:.3g} MiB; wanted at most {max_bytes / 2**20:.3g}: send a shorter sound"
     )

@@ -19,44 +19,18 @@ import numpy.typing as npt
 
 from cacara.errors import AudioError
 from cacara.media import amr
+from cacara.media.containers import Reader, describe, open_container, sound_stream
+from cacara.media.formats import WANTED_SOUND
 from cacara.media.mixdown import SAMPLE_RATE_HZ, Mixdown
 from cacara.media.notes import Note
 from cacara.media.placement import UNTIMED, LostBytes, Placement
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
-    from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.packet import Packet
 
 SHORT_SECONDS = 0.96  # the audio encoder hears patches of this length; a shorter sound is padded
-WANTED = "wanted a sound file: WAV, FLAC, MP3, Ogg, Opus, M4A, WebM, AIFF, AMR or WMA"
-
-# Demuxers that open other files (hls, concat, sdp) or take any bytes for sound are left out.
-_CONTAINERS = "wav,w64,flac,mp3,ogg,matroska,mov,aiff,caf,au,aac,asf,amr,wv,avi,mpeg,mpegts"
-_CODECS = (
-    "pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,"
-    "pcm_f64be,pcm_alaw,pcm_mulaw,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,gsm_ms,aac,ac3,alac,amrnb,amrwb,eac3,flac,"
-    "mp2,mp2float,mp3,mp3float,opus,speex,vorbis,wavpack,wmapro,wmav1,wmav2"
-)
-_SIGNATURES = {
-    b"#EXTM3U": "a playlist",
-    b"ffconcat": "a playlist",
-    b"v=0": "a stream description (SDP)",
-    b"\x89PNG": "a picture",
-    b"\xff\xd8\xff": "a picture",
-    b"GIF8": "a picture",
-    b"%PDF": "a PDF document",
-    b"PK\x03\x04": "a ZIP archive or an office document",
-    b"RIFF": "a damaged WAV file, or a RIFF file of another kind",
-    b"fLaC": "a damaged FLAC file",
-    b"OggS": "a damaged Ogg file",
-    b"ID3": "a damaged MP3 file",
-    b"\x1aE\xdf\xa3": "a damaged WebM or Matroska file",
-    b"FORM": "a damaged AIFF file",
-}
-
-_MAX_FRAME_SAMPLES = 1 << 18  # encoders stay below 65,536; bounds the memory of one decoded frame
 _CUT_SLACK_SECONDS = 0.1  # the padding of a lossy encoder is no reason to tell anybody of a cut
 _GAP_SECONDS = 0.5  # a shorter one is nothing to tell anybody of
 _SILENCE_SECONDS = 10  # so much of a gap is made at once
@@ -114,18 +88,18 @@ def decode(file: BinaryIO, limits: AudioLimits) -> Recording:
 
     head, size = file.read(64), os.fstat(file.fileno()).st_size
     file.seek(0)
-    reader = _Reader(file, time.monotonic() + limits.max_decode_seconds)
+    reader = Reader(file, time.monotonic() + limits.max_decode_seconds)
     most = int(limits.max_seconds * SAMPLE_RATE_HZ)
     room = most + int(_CUT_SLACK_SECONDS * SAMPLE_RATE_HZ)
     try:
-        with _open_container(reader) as container:
+        with open_container(reader) as container:
             sound = _Sound(container, limits.max_seconds)
             waveform = _collect(sound.pieces(), room, reader)
             declared = sound.declared_seconds()
     except av.FFmpegError as error:
         if reader.expired:
             raise AudioError(too_slow(limits)) from error
-        raise AudioError(f"this is {_describe(head)}; {WANTED}") from error
+        raise AudioError(f"this is {describe(head)}; {WANTED_SOUND}") from error
     if reader.expired:
         raise AudioError(too_slow(limits))
     cut = waveform.size > room or sound.placement.beyond
@@ -158,7 +132,7 @@ def stream(file: BinaryIO, max_seconds: float) -> Generator[npt.NDArray[np.float
     left = int(max_seconds * SAMPLE_RATE_HZ)
     total, cut = 0, False
     try:
-        with _open_container(_Reader(file, float("inf"))) as container:
+        with open_container(Reader(file, float("inf"))) as container:
             sound = _Sound(container, max_seconds)
             for piece in sound.pieces():
                 if not np.isfinite(piece).all():
@@ -172,39 +146,11 @@ def stream(file: BinaryIO, max_seconds: float) -> Generator[npt.NDArray[np.float
                 if cut:
                     break
     except av.FFmpegError as error:
-        raise AudioError(f"this is {_describe(head)}; {WANTED}") from error
+        raise AudioError(f"this is {describe(head)}; {WANTED_SOUND}") from error
     seconds = total / SAMPLE_RATE_HZ
     _checked(np.zeros(total and SAMPLE_RATE_HZ, np.float32), sound.tally, AudioLimits())
     cut = cut or sound.placement.beyond
     return sound.notes(seconds, max_seconds, cut, not cut and sound.tally.failed_last)
-
-
-class _Reader:
-    """A file as PyAV wants it, which ends at a deadline.
-
-    It never raises: PyAV keeps a callback's exception for its next call, which may belong to another file.
-    """
-
-    def __init__(self, file: BinaryIO, deadline: float) -> None:
-        self._file = file
-        self._deadline = deadline
-        self.tell = file.tell
-
-    @property
-    def expired(self) -> bool:
-        return time.monotonic() > self._deadline
-
-    def read(self, count: int) -> bytes:
-        try:
-            return b"" if self.expired else self._file.read(count)
-        except OSError:
-            return b""
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        try:
-            return self._file.seek(offset, whence)
-        except OSError:
-            return -1
 
 
 @dataclasses.dataclass
@@ -219,43 +165,6 @@ class _Tally:
         self.decoded += success
         self.failed += not success
         self.failed_last = not success
-
-
-def _open_container(reader: _Reader) -> InputContainer:
-    import av
-
-    return av.open(
-        reader,
-        mode="r",
-        container_options={
-            "format_whitelist": _CONTAINERS,
-            "codec_whitelist": _CODECS,  # spares FFmpeg a look at the pictures of a video
-            "protocol_whitelist": "none",  # the file is open already; no other shall be
-        },
-        options={"max_samples": str(_MAX_FRAME_SAMPLES)},
-        metadata_errors="replace",  # else a title in a wrong encoding is a UnicodeDecodeError
-    )
-
-
-def _sound_stream(container: InputContainer) -> AudioStream:
-    """Return the first stream that is sound in a known codec, set up for decoding."""
-    streams = container.streams.audio
-    if not streams:
-        kinds = " and ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise AudioError(f"the file holds {kinds} but no sound; {WANTED}")
-    names = [stream.codec_context.name if stream.codec_context else "unknown" for stream in streams]
-    position = next((index for index, name in enumerate(names) if name in _CODECS.split(",")), None)
-    if position is None:
-        raise AudioError(f"the sound is coded as {', '.join(names)}, which is not read here; {WANTED}")
-    codec = streams[position].codec_context
-    codec.thread_count = 1
-    codec.options = {"max_samples": str(_MAX_FRAME_SAMPLES)}
-    # PyAV 18.1 frees a custom order of channels (QuickTime, CAF) twice and crashes. To name only their number
-    # drops that order, which a mean does not need; `layout`, its one owner, must live until then.
-    layout = codec.layout
-    if layout.nb_channels:
-        codec.layout = f"{layout.nb_channels} channels"  # type: ignore[assignment]
-    return streams[position]
 
 
 class _Sound:
@@ -278,7 +187,7 @@ class _Sound:
             AudioError: It holds no sound that is read here.
         """
         self._container = container
-        self._stream = _sound_stream(container)
+        self._stream = sound_stream(container)
         start = None if container.start_time is None else container.start_time / 1_000_000
         self._lost = LostBytes(container.format.name)
         self.tally = _Tally()
@@ -412,7 +321,7 @@ def _silence(samples: int) -> Iterator[npt.NDArray[np.float32]]:
         yield np.zeros(min(most, samples - start), np.float32)
 
 
-def _collect(pieces: Iterable[npt.NDArray[np.float32]], room: int, reader: _Reader) -> npt.NDArray[np.float32]:
+def _collect(pieces: Iterable[npt.NDArray[np.float32]], room: int, reader: Reader) -> npt.NDArray[np.float32]:
     """Return the pieces as one row, up to the first that passes ``room`` samples or the deadline."""
     kept = [np.zeros(0, np.float32)]
     total = 0
@@ -428,7 +337,7 @@ def _checked(waveform: npt.NDArray[np.float32], tally: _Tally, limits: AudioLimi
     """Return the waveform within [-1, 1], or raise if it is no sound to work with."""
     if tally.failed > tally.decoded:
         parts = tally.failed + tally.decoded
-        raise AudioError(f"the file is damaged: {tally.failed} of {parts} parts cannot be decoded; {WANTED}")
+        raise AudioError(f"the file is damaged: {tally.failed} of {parts} parts cannot be decoded; {WANTED_SOUND}")
     finite = np.isfinite(waveform)
     if not finite.all():
         raise AudioError(
@@ -448,18 +357,6 @@ def _lacks_bytes(head: bytes, size: int) -> bool:
         return False
     counted = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
     return 1.01 * size < counted < _UNKNOWN_LENGTH_BYTES
-
-
-def _describe(head: bytes) -> str:
-    """Return in words what a file seems to be that has no readable sound."""
-    for signature, description in _SIGNATURES.items():
-        if head.startswith(signature):
-            return description
-    if head[4:8] == b"ftyp":
-        return "an MP4 file that is cut short or damaged"
-    if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head):
-        return "text"
-    return "data in no known sound format"
 
 
 def too_slow(limits: AudioLimits) -> str:

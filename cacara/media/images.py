@@ -15,11 +15,11 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from cacara.errors import ImageError
+from cacara.media.formats import WANTED_PICTURE, readers
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+FORMATS = readers("picture")
 """What is read, as Pillow calls it; of an animation the first picture."""
 
-WANTED = "wanted a picture (PNG, JPEG, WebP or GIF)"
 LONGEST_SIDE = 512
 """Pictures are made smaller to this many pixels: more than twice what the image tower looks at."""
 
@@ -79,13 +79,13 @@ def _read(path: Path, limits: ImageLimits) -> bytes:
         with path.open("rb") as file:
             content = file.read(limits.max_bytes + 1)
     except OSError as error:
-        raise ImageError(f"cannot read {path.name}: {error.strerror or error}; {WANTED}") from error
+        raise ImageError(f"cannot read {path.name}: {error.strerror or error}; {WANTED_PICTURE}") from error
     except ValueError as error:
-        raise ImageError(f"no path may hold a character of this name; {WANTED}") from error
+        raise ImageError(f"no path may hold a character of this name; {WANTED_PICTURE}") from error
     if len(content) > limits.max_bytes:
-        raise ImageError(f"{path.name} has more than {limits.max_bytes >> 20} MB; {WANTED} of at most that")
+        raise ImageError(f"{path.name} has more than {limits.max_bytes >> 20} MB; {WANTED_PICTURE} of at most that")
     if not content:
-        raise ImageError(f"{path.name} is empty; {WANTED}")
+        raise ImageError(f"{path.name} is empty; {WANTED_PICTURE}")
     return content
 
 
@@ -117,12 +117,12 @@ def _pixels(name: str, content: bytes, limits: ImageLimits, ground: int | None) 
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"{name} claims too many pixels ({error}); {WANTED} of ordinary size") from error
+        raise ImageError(f"{name} claims too many pixels ({error}); {WANTED_PICTURE} of ordinary size") from error
     except Image.UnidentifiedImageError as error:
-        raise ImageError(f"{name} is no picture that is read here; {WANTED}") from error
+        raise ImageError(f"{name} is no picture that is read here; {WANTED_PICTURE}") from error
     # What Pillow's decoders raise at damaged files: also struct.error and zlib.error, which have no common root.
     except Exception as error:
-        raise ImageError(f"{name} is damaged ({type(error).__name__}: {error!s:.100}); {WANTED}") from error
+        raise ImageError(f"{name} is damaged ({type(error).__name__}: {error!s:.100}); {WANTED_PICTURE}") from error
 
 
 def _with_alpha(image: Image.Image) -> Image.Image:

@@ -21,7 +21,8 @@ import numpy as np
 
 from cacara.errors import AudioError
 from cacara.media import decoding, notes
-from cacara.media.decoding import SAMPLE_RATE_HZ, WANTED, AudioLimits, Recording
+from cacara.media.decoding import SAMPLE_RATE_HZ, AudioLimits, Recording
+from cacara.media.formats import WANTED_SOUND
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def decode(file: BinaryIO, limits: AudioLimits) -> Recording:
         raise AudioError(decoding.too_slow(limits)) from error
     if answer.returncode:
         logger.warning("decoder ended with %d: %s", answer.returncode, answer.stderr.decode(errors="replace"))
-        raise AudioError(f"the decoder failed on this file (code {answer.returncode}); {WANTED}, undamaged")
+        raise AudioError(f"the decoder failed on this file (code {answer.returncode}); {WANTED_SOUND}, undamaged")
     header, _, samples = answer.stdout.partition(b"\n")
     fields: dict[str, Any] = json.loads(header)
     if "error" in fields:

@@ -24,7 +24,8 @@ import numpy.typing as npt
 from cacara.errors import AudioError
 from cacara.media import audio, decoding
 from cacara.media import notes as media_notes
-from cacara.media.decoding import SAMPLE_RATE_HZ, WANTED
+from cacara.media.decoding import SAMPLE_RATE_HZ
+from cacara.media.formats import WANTED_SOUND
 from cacara.media.notes import Note
 
 BLOCK_SAMPLES = 10 * SAMPLE_RATE_HZ
@@ -135,7 +136,7 @@ def _decode_apart(file: BinaryIO, limits: StreamLimits, report: Callable[[float]
         process.wait()
         answer.close()
     if not line:
-        raise AudioError(f"the decoder failed on this file, or took too long; {WANTED}, undamaged")
+        raise AudioError(f"the decoder failed on this file, or took too long; {WANTED_SOUND}, undamaged")
     fields = json.loads(line)
     if "error" in fields:
         raise AudioError(fields["error"])

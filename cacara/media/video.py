@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from cacara.errors import ImageError
-from cacara.media import isolation
+from cacara.media import formats, isolation
+from cacara.media.formats import WANTED_FILM
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -31,9 +32,6 @@ FRAMES = 12
 SIDE = 256
 """The longest side of the pictures: more than the image tower looks at."""
 
-WANTED = "wanted a short video: MP4, MOV, WebM, MKV, AVI or MPEG"
-_CONTAINERS = "mov,matroska,avi,mpeg,mpegts,ogg,flv,asf"
-_CODECS = "h264,hevc,vp8,vp9,av1,libdav1d,mpeg4,mpeg2video,mpeg1video,mjpeg,theora,msmpeg4v3,wmv2,h263"
 _MEMORY_BYTES = 3 << 30
 _START_SECONDS = 20.0
 _MAX_STREAMS = 16
@@ -76,11 +74,11 @@ def frames(path: str | os.PathLike[str], limits: VideoLimits = UPLOAD_LIMITS) ->
     try:
         size = path.stat().st_size
         if not 0 < size <= limits.max_bytes:
-            raise ImageError(f"{name} has {size / 2**20:.3g} MB; {WANTED} of at most {limits.max_bytes >> 20} MB")
+            raise ImageError(f"{name} has {size / 2**20:.3g} MB; {WANTED_FILM} of at most {limits.max_bytes >> 20} MB")
         with path.open("rb", buffering=0) as file:
             return _decode_apart(file, limits)
     except OSError as error:
-        raise ImageError(f"cannot read {name}: {error.strerror or error}; {WANTED}") from error
+        raise ImageError(f"cannot read {name}: {error.strerror or error}; {WANTED_FILM}") from error
     except ImageError as error:
         text = str(error)
         raise ImageError(text if text.startswith(name) else f"{name}: {text}") from error
@@ -95,7 +93,11 @@ def decode(file: BinaryIO, limits: VideoLimits) -> list[np.ndarray]:
     import av
 
     deadline = time.monotonic() + limits.max_decode_seconds
-    options = {"format_whitelist": _CONTAINERS, "codec_whitelist": _CODECS, "protocol_whitelist": "none"}
+    options = {
+        "format_whitelist": ",".join(formats.readers("film")),
+        "codec_whitelist": formats.FILM_CODECS,
+        "protocol_whitelist": "none",
+    }
     try:
         with av.open(file, mode="r", container_options=options, metadata_errors="replace") as container:
             stream = _picture_stream(container)
@@ -104,18 +106,18 @@ def decode(file: BinaryIO, limits: VideoLimits) -> list[np.ndarray]:
                 raise ImageError(f"the video is {seconds:.0f} seconds long; wanted at most {limits.max_seconds:g}")
             kept = _pick(container, stream, seconds, limits, deadline)
     except av.FFmpegError as error:
-        raise ImageError(f"this is no video that is read here, or it is damaged; {WANTED}") from error
+        raise ImageError(f"this is no video that is read here, or it is damaged; {WANTED_FILM}") from error
     if not kept:
-        raise ImageError(f"the video holds no picture; {WANTED}")
+        raise ImageError(f"the video holds no picture; {WANTED_FILM}")
     return kept
 
 
 def _picture_stream(container: InputContainer) -> VideoStream:
     if len(container.streams) > _MAX_STREAMS or not container.streams.video:
-        raise ImageError(f"the file holds {len(container.streams)} tracks and no pictures to work with; {WANTED}")
+        raise ImageError(f"the file holds {len(container.streams)} tracks and no pictures to work with; {WANTED_FILM}")
     stream = container.streams.video[0]
-    if stream.codec_context is None or stream.codec_context.name not in _CODECS.split(","):
-        raise ImageError(f"the pictures are coded in a way that is not read here; {WANTED}")
+    if stream.codec_context is None or stream.codec_context.name not in formats.FILM_CODECS.split(","):
+        raise ImageError(f"the pictures are coded in a way that is not read here; {WANTED_FILM}")
     stream.codec_context.thread_count = 1
     return stream
 
@@ -186,7 +188,7 @@ def _decode_apart(file: BinaryIO, limits: VideoLimits) -> list[np.ndarray]:
     except subprocess.TimeoutExpired as error:
         raise ImageError("decoding took too long; send a shorter video") from error
     if answer.returncode:
-        raise ImageError(f"the decoder failed on this file (code {answer.returncode}); {WANTED}, undamaged")
+        raise ImageError(f"the decoder failed on this file (code {answer.returncode}); {WANTED_FILM}, undamaged")
     header, _, pixels = answer.stdout.partition(b"\n")
     told = json.loads(header)
     if "error" in told:

@@ -19,8 +19,8 @@ import numpy as np
 from cacara import files
 from cacara.errors import AudioError, GalleryError
 from cacara.media import audio
+from cacara.media.formats import SOUNDS
 from cacara.model.model import CLIPS_AT_ONCE, Cacara
-from cacara.search.gallery import AUDIO_SUFFIXES
 from cacara.sources.clients import Progress, Report, silent
 
 FILES_A_PIECE = 64
@@ -194,7 +194,7 @@ def _sounds(folder: Path) -> Iterator[tuple[str, list[int]]]:
     for root, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
-            if Path(name).suffix.lower() in AUDIO_SUFFIXES:
+            if Path(name).suffix.lower() in SOUNDS:
                 path = Path(root, name)
                 state = path.stat()
                 yield path.relative_to(folder).as_posix(), [state.st_size, state.st_mtime_ns]

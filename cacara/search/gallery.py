@@ -12,16 +12,13 @@ from pathlib import Path
 
 from cacara import sources
 from cacara.errors import GalleryError, SourceError
+from cacara.media.formats import PICTURES, SOUNDS
 from cacara.search import captions as caption_tables
 from cacara.search.captions import Captions
 from cacara.search.manifest import Clip
 from cacara.sources import texts as source_texts
 from cacara.sources.clients import Report, silent
 
-AUDIO_SUFFIXES = frozenset(
-    ".wav .flac .mp3 .ogg .oga .opus .m4a .mp4 .aac .webm .mka .aif .aiff .caf .au .w64 .wma".split()
-)
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
 MAX_FOLDER_CLIPS = 100_000
 PICTURE = "picture:"
 """What the ids of pictures begin with, as a sound beside a picture has its name."""
@@ -105,13 +102,13 @@ def load_folder(folder: Path) -> Gallery:
     """
     folder = Path(os.path.expanduser(folder)).absolute()
     if not folder.is_dir():
-        raise GalleryError(f"no gallery at {folder}; wanted a folder of sounds ({', '.join(sorted(AUDIO_SUFFIXES))})")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+        raise GalleryError(f"no gallery at {folder}; wanted a folder of sounds ({', '.join(SOUNDS)})")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SOUNDS and path.is_file())
     if not files:
-        raise GalleryError(f"{folder} holds no sounds; wanted files such as .wav, .flac, .mp3, .ogg, .m4a or .webm")
+        raise GalleryError(f"{folder} holds no sounds; wanted files of these kinds: {', '.join(SOUNDS)}")
     if len(files) > MAX_FOLDER_CLIPS:
         raise GalleryError(f"{folder} holds {len(files):,} sounds; wanted at most {MAX_FOLDER_CLIPS:,}")
-    images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
     sounds = {_as_text(path.relative_to(folder).as_posix()): path for path in files}
     pictures = {_as_text(path.relative_to(folder).as_posix()): path for path in images[:MAX_FOLDER_CLIPS]}
     captions = caption_tables.read(folder, sounds, pictures)
@@ -156,7 +153,7 @@ def tux_paint_pictures(folder: Path) -> list[Clip]:
     pictures = []
     for text in sorted(root.rglob("*.txt")):
         name = text.relative_to(root).with_suffix("").as_posix()
-        files = (text.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
+        files = (text.with_suffix(suffix) for suffix in PICTURES)
         path = next((file for file in files if file.is_file()), None)
         captions = source_texts.stamp_captions(text) if path and not name.startswith(UNSEEN_STAMPS) else {}
         if path and "en" in captions:
@@ -206,7 +203,7 @@ def _arcade_clips(report: Report) -> list[Clip]:
         return []
     clips = []
     # Some sounds lie there in several formats; the .wav is the last of a name.
-    files = {path.stem: path for path in sorted(root.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES}
+    files = {path.stem: path for path in sorted(root.rglob("*")) if path.suffix.lower() in SOUNDS}
     for stem, path in files.items():
         text = re.sub(r"[\W_\d]+|(?<=[a-z])(?=[A-Z])", " ", stem).strip().lower()  # "rockHit2" is "rock hit"
         clips.append(_clip(f"arcade/{stem}", path, {"en": (text,)}, None, "arcade", "CC0 (Kenney)"))
@@ -232,7 +229,7 @@ def _clip(
     licence: str,
 ) -> Clip:
     """Return a sound, with the picture of its name beside it."""
-    pictures = (path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
+    pictures = (path.with_suffix(suffix) for suffix in PICTURES)
     picture = next((candidate for candidate in pictures if candidate.is_file()), None)
     return Clip(clip_id, path, _sha256(path), captions, concept, source, licence, image_path=picture)
 

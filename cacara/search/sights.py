@@ -10,12 +10,11 @@ import numpy as np
 
 from cacara.errors import ImageError
 from cacara.media import images, video
+from cacara.media.formats import FILMS
 from cacara.media.images import ImageLimits
 
 if TYPE_CHECKING:
     from cacara.model.model import Cacara
-
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".webm", ".mkv", ".mov", ".avi", ".mpg", ".mpeg", ".ogv")
 
 
 def load(path: str | os.PathLike[str], limits: ImageLimits = images.UPLOAD_LIMITS) -> list[np.ndarray]:
@@ -38,7 +37,7 @@ def load(path: str | os.PathLike[str], limits: ImageLimits = images.UPLOAD_LIMIT
 
 def is_video(path: str | os.PathLike[str]) -> bool:
     """Return whether a file is named as a film is."""
-    return Path(path).suffix.lower() in VIDEO_SUFFIXES
+    return Path(path).suffix.lower() in FILMS
 
 
 def embed(model: Cacara, pictures: list[np.ndarray]) -> np.ndarray:

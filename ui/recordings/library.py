@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cacara import working_folders
 from cacara.errors import CacaraError, QueryError
+from cacara.media.formats import SOUNDS
 from cacara.recordings.export import Search
 
 if TYPE_CHECKING:
@@ -122,12 +123,9 @@ class Recordings:
 
     def local_files(self) -> list[str]:
         """Return the recordings in the folder of this machine, as places below it; empty if there is no such folder."""
-        from cacara.search.gallery import AUDIO_SUFFIXES
-
         if self.local_folder is None:
             return []
-        known = {*AUDIO_SUFFIXES, ".mp4", ".webm", ".mkv", ".mov", ".wma", ".amr"}
-        found = (path for path in self.local_folder.rglob("*") if path.suffix.lower() in known and path.is_file())
+        found = (path for path in self.local_folder.rglob("*") if path.suffix.lower() in SOUNDS and path.is_file())
         names = sorted(path.relative_to(self.local_folder).as_posix() for path in found)
         return [name for name in names if name.isprintable()][:LOCAL_FILES]
 

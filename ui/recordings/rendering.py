@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from cacara import languages
+from cacara.media import formats
 
 if TYPE_CHECKING:
     from ui.page.wording import Wording
@@ -40,7 +41,7 @@ def source(local_files: Sequence[str], max_mebibytes: int, words: Wording) -> st
         f'<div class="recording-source" lang="{words.code}" dir="{words.direction}" '
         f'data-words="{_text(json.dumps(spoken, ensure_ascii=False))}">'
         f"<p>{_text(words('recordings_intro'))}</p>"
-        '<label class="drop"><input type="file" accept="audio/*,video/*">'
+        f'<label class="drop"><input type="file" accept="{_text(formats.accept("sound", "film"))}">'
         f"<span>{_text(words('recordings_choose'))}</span>"
         f"<small>{_text(words('recordings_limits', mebibytes=max_mebibytes))}</small></label>{local}"
         '<div class="state" hidden><p><strong dir="auto"></strong> <span role="status" aria-live="polite"></span></p>'

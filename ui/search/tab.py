@@ -11,6 +11,7 @@ from gradio.blocks import Block
 
 from cacara import languages
 from cacara.errors import CacaraError
+from cacara.media.formats import FILMS
 from ui.page import rendering
 from ui.page.localised import Localised
 from ui.page.wording import Wording, wording
@@ -325,7 +326,9 @@ def _build_sight(localised: Localised) -> _Sight:
         elem_id="picture",
     )
     search = localised.make(gr.Button, {"value": "search_picture"}, elem_id="search-picture")
-    video = localised.make(gr.UploadButton, {"label": "search_video"}, file_types=["video"], elem_id="search-video")
+    video = localised.make(
+        gr.UploadButton, {"label": "search_video"}, file_types=["video", *FILMS], elem_id="search-video"
+    )
     return _Sight(picture, search, video)
 
 

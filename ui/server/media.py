@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import mimetypes
 import threading
 import urllib.parse
-import wave
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -24,6 +22,7 @@ from ui.page.wording import FALLBACK, wording
 from ui.recordings.routes import recording_routes
 from ui.review.routes import review_routes
 from ui.server import waveforms
+from ui.server.playable import PlayableCopies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
 
     from cacara.search.manifest import Clip
     from ui.server.services import Services
-
-PLAYABLE = frozenset({".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".mp4", ".webm", ".aac"})
-"""Endings that browsers play as they are; other sounds are sent decoded."""
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -64,9 +60,10 @@ def waveform_url(clip_id: str) -> str:
 
 def media_routes(services: Services) -> list[Route]:
     """Return the routes, those of long recordings among them, to be given to the server before Gradio's own."""
+    copies = PlayableCopies()
 
     async def sound(request: Request) -> Response:
-        return await run_in_threadpool(_answer, services, request, _sound)
+        return await run_in_threadpool(_answer, services, request, lambda clip: _sound(copies, clip))
 
     async def picture(request: Request) -> Response:
         return await run_in_threadpool(_answer, services, request, _picture)
@@ -94,12 +91,17 @@ def _answer(services: Services, request: Request, send: Callable[[Clip], Respons
         return PlainTextResponse(str(error), status_code=404)
 
 
-def _sound(clip: Clip) -> Response:
+def _sound(copies: PlayableCopies, clip: Clip) -> Response:
     if clip.kind == "image":
         return PlainTextResponse(f"{clip.clip_id} is a picture", status_code=404)
     if not clip.path.is_file():
         return _gone(clip.path)
-    return _file(clip.path) if clip.path.suffix.lower() in PLAYABLE else _decoded(clip.path)
+    try:
+        served = copies.of(clip.path)
+    except OSError as error:
+        logger.warning("a sound cannot be sent: %s", error)
+        return PlainTextResponse("the sound cannot be sent: the disk is full, or it went meanwhile", status_code=503)
+    return FileResponse(served.path, media_type=served.media_type, headers=HEADERS)
 
 
 def _waveform(clip: Clip) -> Response:
@@ -139,16 +141,3 @@ def _fetch(key: str) -> None:
         logger.error("what went with the cache cannot be fetched again: %s", error)
     finally:
         _fetching.release()
-
-
-def _decoded(path: Path) -> Response:
-    from cacara.media import audio
-
-    samples = (audio.load(path).waveform.clip(-1, 1) * 32767).astype("<i2")
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(audio.SAMPLE_RATE_HZ)
-        file.writeframes(samples.tobytes())
-    return Response(buffer.getvalue(), media_type="audio/wav", headers=HEADERS)

@@ -227,8 +227,8 @@ def test_captions_that_are_not_utf_8_or_too_large_are_told(sounds, monkeypatch):
 
 
 def test_a_missing_empty_or_wrong_place_is_told(tmp_path):
-    assert f"no gallery at {tmp_path / 'absent'}; wanted a folder of sounds (.aac" in refusal(tmp_path / "absent")
-    assert f"{tmp_path} holds no sounds; wanted files such as .wav" in refusal(tmp_path)
+    assert f"no gallery at {tmp_path / 'absent'}; wanted a folder of sounds (.wav" in refusal(tmp_path / "absent")
+    assert f"{tmp_path} holds no sounds; wanted files of these kinds: .wav" in refusal(tmp_path)
     make(tmp_path, "notes.txt")
     assert "holds no sounds" in refusal(tmp_path)
     assert "no gallery at" in refusal(tmp_path / "notes.txt")

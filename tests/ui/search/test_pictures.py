@@ -28,6 +28,7 @@ from ui.search.actions import search_audio, search_image, search_like, search_te
 from ui.search.judging import flag, undo
 from ui.search.picture_input import PictureInput
 from ui.server.media import _sound
+from ui.server.playable import PlayableCopies
 from ui.server.services import Feedback, Services
 from ui.server.startup import Engine
 
@@ -164,7 +165,7 @@ def test_the_page_shows_pictures_with_their_texts_escaped(services, photograph):
 
 
 def test_a_picture_has_no_sound(retriever):
-    assert _sound(retriever.clip(f"{PICTURE}sun.png")).status_code == 404
+    assert _sound(PlayableCopies(), retriever.clip(f"{PICTURE}sun.png")).status_code == 404
 
 
 def test_an_upload_reaches_the_handler_unopened(tmp_path):

@@ -4,11 +4,16 @@ import io
 import wave
 
 import pytest
+from audio_files import encoded_tone
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from cacara.errors import AudioError
+from cacara.search.gallery import load_folder
+from cacara.search.retriever import Retriever
 from tests.ui.server.test_services import make_gallery, make_services
 from ui.server.media import media_routes, picture_url, sound_url
+from ui.server.playable import PlayableCopies
 from ui.server.services import Feedback, Services
 from ui.server.startup import Engine
 
@@ -53,29 +58,41 @@ def test_a_clip_without_a_picture_has_none(client):
     assert client.get("/" + picture_url("rain.wav")).status_code == 404
 
 
-def test_a_sound_that_browsers_do_not_play_is_sent_decoded(tiny_model, tmp_path, monkeypatch):
-    import av
-    import numpy as np
-
-    from cacara.search.gallery import load_folder
-    from cacara.search.retriever import Retriever
-
+@pytest.mark.parametrize("name", ["tone.aiff", "alac.m4a", "adpcm.wav", "double.wav", "tone.amr"])
+def test_a_sound_that_browsers_do_not_play_is_sent_decoded(tiny_model, tmp_path, monkeypatch, name):
     monkeypatch.setenv("CACARA_CACHE", str(tmp_path / "cache"))
     (tmp_path / "gallery").mkdir()
-    with av.open(tmp_path / "gallery" / "tone.aiff", "w") as file:
-        stream = file.add_stream("pcm_s16be", rate=16_000, layout="mono")
-        tone = (8000 * np.sin(np.arange(16_000) / 10)).astype(np.int16)[np.newaxis]
-        frame = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
-        frame.sample_rate = 16_000
-        file.mux([*stream.encode(frame), *stream.encode(None)])
+    (tmp_path / "gallery" / name).write_bytes(encoded_tone(name, seconds=40))
     engine = Engine(lambda report: Retriever(tiny_model, load_folder(tmp_path / "gallery"), report))
     engine._run()
     services = Services(engine, Feedback(tmp_path / "feedback.db"))
     with TestClient(Starlette(routes=media_routes(services))) as client:
-        answer = client.get("/" + sound_url("tone.aiff"))
-    assert answer.headers["content-type"] == "audio/wav"
+        answer = client.get("/" + sound_url(name))
+        part = client.get("/" + sound_url(name), headers={"Range": "bytes=0-3"})
+    assert answer.headers["content-type"] == "audio/wav" and (part.status_code, part.content) == (206, b"RIFF")
     with wave.open(io.BytesIO(answer.content)) as decoded:
-        assert (decoded.getframerate(), decoded.getnframes()) == (16_000, 16_000)
+        assert decoded.getframerate() == 16_000
+        assert decoded.getnframes() == pytest.approx(40 * 16_000, abs=2_000), "all of it, not what is searched"
+
+
+def test_a_copy_is_made_once_and_old_ones_make_room(tmp_path):
+    names = ["alac.m4a", "adpcm.wav", "double.wav"]
+    for name in names:
+        (tmp_path / name).write_bytes(encoded_tone(name))
+    copies = PlayableCopies(max_bytes=150_000)  # each has 64 kB
+    first, second = (copies.of(tmp_path / name).path for name in names[:2])
+    before = first.stat()
+    assert copies.of(tmp_path / names[0]).path == first and first.stat() == before, "it is not made again"
+    third = copies.of(tmp_path / names[2]).path
+    assert first.is_file() and third.is_file() and not second.exists(), "the second was asked for longest ago"
+    assert copies.of(tmp_path / names[1]).path.is_file()
+    assert len(list(first.parent.glob("*.wav"))) == 2
+
+
+def test_a_file_that_is_no_sound_is_said_to_be_none(tmp_path):
+    (tmp_path / "text.wav").write_text("no sound at all", encoding="utf-8")
+    with pytest.raises(AudioError, match="this is text|cannot be read"):
+        PlayableCopies().of(tmp_path / "text.wav")
 
 
 def test_before_the_gallery_is_ready_there_is_nothing(tmp_path):

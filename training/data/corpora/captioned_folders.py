@@ -16,11 +16,11 @@ from typing import Literal, get_args
 from cacara import sources
 from cacara.benchmark import benchmark_file
 from cacara.errors import ManifestError
+from cacara.media.formats import SOUNDS
 from cacara.search.manifest import Clip
 from training.run_folder import RunError
 
 Layout = Literal["audiocaps", "clotho"]
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".webm")
 CLOTHO_CAPTIONS = tuple(f"caption_{number}" for number in range(1, 6))
 SHOWN = 5
 
@@ -172,7 +172,7 @@ def _files(sounds: Path) -> dict[str, str]:
         names = sorted(path.name for path in sounds.iterdir())
     except OSError as error:
         raise ManifestError(f"cannot read the folder of sounds {sounds}: {error.strerror or error}") from error
-    stems = {Path(name).stem: name for name in reversed(names) if Path(name).suffix.lower() in AUDIO_SUFFIXES}
+    stems = {Path(name).stem: name for name in reversed(names) if Path(name).suffix.lower() in SOUNDS}
     return {**stems, **{name: name for name in names}}
 
 
