@@ -1,6 +1,6 @@
 """What the benchmarks keep out of words and sentences to train on: their concepts' names and their strings.
 
-Three benchmarks: the sounds and pictures of ``benchmarks/``, dev and test, and ESC-50, whose classes
+Four benchmarks: the sounds and pictures of ``benchmarks/``, dev and test, dev-2, and ESC-50, whose classes
 ``corpora/rules/esc50.tsv`` names. The policies are those of ``training.data.translations``.
 """
 
@@ -10,12 +10,17 @@ import dataclasses
 import functools
 from pathlib import Path
 
-from cacara.benchmark import benchmark_file, image_benchmark
-from cacara.benchmark.benchmark_file import text_hash
+from cacara.benchmark import image_benchmark
+from cacara.benchmark.benchmark_file import UNSEEN
 from cacara.errors import ManifestError
 from cacara.sources import texts as source_texts
+from cacara.sources.texts import text_hash
 from training.data import translations
 from training.data.corpora import rules
+from training.data.corpora.split import benchmarks
+
+_ENDS = ("", ".", "!", "?", "。", "।")
+"""How a benchmark may end a text that a lexicon holds without its point."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +31,13 @@ class HeldOut:
         names: English names of the concepts of dev and test and of ESC-50's classes, in singular and lower case.
         strings: ``text_hash`` of every text of dev and test, English and others.
         test_strings: The same of the test splits' texts in other languages than English.
+        unseen: The same of dev-2's texts that no lexicon may hold.
     """
 
     names: frozenset[str]
     strings: frozenset[str]
     test_strings: frozenset[str]
+    unseen: frozenset[str]
 
     def allows(self, english: str, text: str, policy: str) -> bool:
         """Return whether a policy lets a model see an English text with its translation.
@@ -39,8 +46,11 @@ class HeldOut:
             english: The English text.
             text: The translation.
             policy: ``strict``: it names no concept and is no string of a benchmark; ``studio``: the translation is no
-                string of a test split.
+                string of a test split, nor an unseen one of dev-2.
         """
+        ends = _ENDS if " " in text else ("",)
+        if any(text_hash(text + end) in self.unseen for end in ends):
+            return False
         if policy == "studio":
             return text_hash(text) not in self.test_strings
         return not self._named(english) and text_hash(text) not in self.strings
@@ -61,21 +71,23 @@ def read(sounds: Path, pictures: Path, tuxpaint: Path) -> HeldOut:
     Raises:
         ManifestError: A benchmark is malformed, or a text of it is not there.
     """
-    rows = benchmark_file.read(sounds)
+    every = list(benchmarks(sounds))
     images = [row for row in image_benchmark.read(pictures).images if row.split != "train"]
-    concepts = {sound.concept for sound in rows.sounds} | {image.concept for image in images}
+    concepts = {sound.concept for rows in every for sound in rows.sounds} | {image.concept for image in images}
     names = set(translations.concept_names(concepts))
     for _, (label, further) in rules.read_table(rules.TABLES / "esc50.tsv", columns=2):
         names |= {translations.singular(name.strip()) for name in (label.replace("_", " "), *further.split(";"))}
-    strings = {row.sha256_16 for row in rows.texts}
-    test_strings = {row.sha256_16 for row in rows.texts if row.split == "test" and row.language != "en"}
+    texts = [row for rows in every for row in rows.texts]
+    strings = {row.sha256_16 for row in texts}
+    test_strings = {row.sha256_16 for row in texts if row.split == "test" and row.language != "en"}
+    unseen = {row.sha256_16 for row in texts if row.kind == UNSEEN}
     root = source_texts.content_folder("tuxpaint", tuxpaint)
     for row in images:
         try:
-            texts = source_texts.read_stamp_texts(root / row.texts)
+            described = source_texts.read_stamp_texts(root / row.texts)
         except OSError as error:
             raise ManifestError(f"the text {row.texts} of {pictures.name} cannot be read: {error}") from error
-        strings |= {text_hash(text) for text in texts.values()}
+        strings |= {text_hash(text) for text in described.values()}
         if row.split == "test":
-            test_strings |= {text_hash(text) for locale, text in texts.items() if not locale.startswith("en")}
-    return HeldOut(frozenset(names), frozenset(strings), frozenset(test_strings))
+            test_strings |= {text_hash(text) for locale, text in described.items() if not locale.startswith("en")}
+    return HeldOut(frozenset(names), frozenset(strings), frozenset(test_strings), frozenset(unseen))

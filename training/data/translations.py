@@ -2,10 +2,10 @@
 
 A model's text side is trained under one of two policies:
 
-* ``strict``: no pair whose English side names a concept of the test or dev split: ``rules/names.tsv`` says by which
-  names;
+* ``strict``: no pair whose English side names a concept of the test or dev split, or of dev-2: ``rules/names.tsv`` says
+  by which names;
 * ``studio``: everything but the descriptions of test stamps; words may be known from lexicons, the
-  benchmark's own strings are left out.
+  benchmark's own strings are left out, and so are dev-2's unseen ones.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cacara import languages, sources
-from cacara.benchmark import benchmark_file
+from cacara.benchmark.benchmark_file import UNSEEN
 from cacara.errors import LanguageError, ManifestError, SourceError
 from cacara.sources import texts as source_texts
 from cacara.sources.texts import text_hash
 from training.data import text_statistics
 from training.data.corpora import freedict, qt_messages, rules
+from training.data.corpora.split import benchmarks
 
 SOURCES = ("cldr", "gcompris", "tuxpaint", "musescore")
 DICTIONARIES = tuple(key for key in sources.SOURCES if key.startswith(freedict.PREFIX))
@@ -115,8 +116,9 @@ def allowed(pairs: Sequence[Translation], policy: str, benchmark: Path) -> list[
     """
     if policy not in POLICIES:
         raise ManifestError(f"unknown policy {policy!r}; wanted one of {', '.join(POLICIES)}")
-    rows = benchmark_file.read(benchmark)
+    rows, *others = benchmarks(benchmark)
     test_hashes = {row.sha256_16 for row in rows.texts if row.split == "test"}
+    test_hashes |= {row.sha256_16 for other in others for row in other.texts if row.kind == UNSEEN}
     if policy == "studio":
         test_english = {row.sha256_16 for row in rows.texts if row.split == "test" and row.language == "en"}
         return [
@@ -125,8 +127,8 @@ def allowed(pairs: Sequence[Translation], policy: str, benchmark: Path) -> list[
             if not (pair.source == "tuxpaint" and text_hash(pair.english) in test_english)
             and text_hash(pair.text) not in test_hashes
         ]
-    hashes = {row.sha256_16 for row in rows.texts}
-    names = concept_names({row.concept for row in rows.sounds})
+    hashes = {row.sha256_16 for each in (rows, *others) for row in each.texts}
+    names = concept_names({row.concept for each in (rows, *others) for row in each.sounds})
     clean = {english for english in {pair.english for pair in pairs} if not names_any(english, names)}
     return [pair for pair in pairs if pair.english in clean and text_hash(pair.text) not in hashes]
 

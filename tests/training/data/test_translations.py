@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from cacara.benchmark import benchmark_file
+from cacara.benchmark.benchmark_file import ENTRY, UNSEEN, Rows, TextRow
 from cacara.errors import ManifestError, SourceError
-from training.data import translations
-from training.data.corpora import qt_messages, rules
+from cacara.sources.texts import text_hash
+from training.data import held_out, translations
+from training.data.corpora import qt_messages, rules, split
 from training.data.translations import Translation
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "sounds-v1.jsonl"
@@ -80,7 +82,7 @@ def test_adjectives_of_file_names_and_kinds_with_words_of_their_own_name_no_conc
 
 def test_further_names_are_of_concepts_that_the_benchmark_has():
     named = {concept for _, (concept, _) in rules.read_table(rules.TABLES / "names.tsv", columns=2)}
-    assert named <= {row.concept for row in benchmark_file.read(BENCHMARK).sounds}
+    assert named <= {row.concept for rows in split.benchmarks(BENCHMARK) for row in rows.sounds}
 
 
 def test_the_studio_policy_keeps_out_the_descriptions_of_test_stamps_alone():
@@ -124,3 +126,23 @@ def test_every_english_text_of_the_benchmark_names_its_concept(split):
     assert len(english) > 50
     unnamed = [q.text for q in english if not translations.names_any(q.text, translations.concept_names({q.concept}))]
     assert unnamed == []
+
+
+def test_what_dev_2_calls_unseen_no_policy_allows(tmp_path):
+    texts = [
+        TextRow("dev", "rain", "en", "own", "own", text_hash("rain"), "rain", ENTRY),
+        TextRow("dev", "rain", "de", "own", "own", text_hash("Es regnet."), "Es regnet.", UNSEEN),
+        TextRow("dev", "rain", "de", "own", "own", text_hash("Regen"), "Regen", ENTRY),
+    ]
+    benchmark_file.write(Rows("sounds-v1", 1, {}, (), ()), tmp_path / "sounds-v1.jsonl")
+    benchmark_file.write(Rows("dev-2", 1, {}, (), tuple(texts)), tmp_path / "dev-2.jsonl")
+    pairs = [Translation("It pours", "de", text, "x") for text in ("Es regnet.", "Regen", "Es gießt.")]
+    assert [pair.text for pair in translations.allowed(pairs, "studio", tmp_path / "sounds-v1.jsonl")] == [
+        "Regen",
+        "Es gießt.",
+    ]
+    assert [pair.text for pair in translations.allowed(pairs, "strict", tmp_path / "sounds-v1.jsonl")] == ["Es gießt."]
+    (tmp_path / "images.jsonl").write_text('{"benchmark": "i", "version": 1, "rules": {}}\n', encoding="utf-8")
+    kept_out = held_out.read(tmp_path / "sounds-v1.jsonl", tmp_path / "images.jsonl", tmp_path)
+    assert not kept_out.allows("It rains", "Es regnet", "studio")  # a lexicon writes no full stop
+    assert kept_out.allows("rain", "Regen", "studio") and not kept_out.allows("It rains", "Regen", "strict")

@@ -29,7 +29,7 @@ def held_out_sources(benchmark_path: Path) -> set[str]:
     Raises:
         ManifestError: A benchmark is malformed.
     """
-    return {row.source for rows in _benchmarks(benchmark_path) for row in rows.sounds}
+    return {row.source for rows in benchmarks(benchmark_path) for row in rows.sounds}
 
 
 def train_clips(
@@ -99,7 +99,12 @@ def check_leakage(clips: Sequence[Clip], benchmark_path: Path, folders: Mapping[
         raise ManifestError(f"{len(faults)} leaks into training, first: {faults[0]}")
 
 
-def _benchmarks(path: Path) -> Iterator[Rows]:
+def benchmarks(path: Path) -> Iterator[Rows]:
+    """Yield the benchmark of a file and those of ``BESIDE``: all that training must not hear or read.
+
+    Raises:
+        ManifestError: One is malformed.
+    """
     yield benchmark_file.read(path)
     for name in BESIDE:
         other = path.with_name(name)
@@ -122,7 +127,7 @@ class _HeldOut:
         recordings: dict[str, str] = {}
         concepts: set[str] = set()
         prints: dict[str, Fingerprint] = {}
-        for rows in _benchmarks(benchmark_path):
+        for rows in benchmarks(benchmark_path):
             if absent := sorted({row.source for row in rows.sounds} - set(folders)):
                 raise ManifestError(f"the sounds of {rows.name} need the sources {', '.join(absent)}; fetch them first")
             id_of_file |= {row.sha256: row.clip_id for row in rows.sounds}
