@@ -62,7 +62,7 @@ def test_the_page_holds_every_figure_and_asks_nothing_of_the_network():
 
 
 def test_an_unknown_package_is_told_before_anything_is_fetched(tmp_path):
-    with pytest.raises(ManifestError, match="unknown packages nothing; wanted some of arcade"):
+    with pytest.raises(ManifestError, match="unknown packages nothing; wanted some of animalia, arcade"):
         prepare.prepare(tmp_path / "out", Path("benchmarks/sounds-v1.jsonl"), ["nothing"])
     assert not (tmp_path / "out").exists()
 
