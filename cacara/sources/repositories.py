@@ -143,8 +143,9 @@ def _fetch_objects(
     def fetch(*arguments: str) -> None:
         clients.run(
             # Nothing is common with the server but the commit: no history is compared.
-            ["git", "-c", "fetch.negotiationAlgorithm=noop", "-c", "gc.auto=0"]
-            + ["fetch", "--quiet", "--no-tags", "--filter=blob:none", *arguments],
+            [*_command(repository), "-c", "fetch.negotiationAlgorithm=noop", "-c", "gc.auto=0"]
+            + ["-c", "maintenance.auto=false", "fetch", "--quiet", "--no-tags", "--recurse-submodules=no"]
+            + ["--filter=blob:none", *arguments],
             repository,
             repository,
             report,
@@ -169,7 +170,7 @@ def _fetch_objects(
 def _holds(repository: Path, commit: str) -> bool:
     """Return whether the commit has arrived; asks the repository alone, never the server."""
     done = subprocess.run(
-        ["git", "-C", str(repository), "rev-list", "--max-count=1", "--missing=print", commit],
+        [*_command(repository), "rev-list", "--max-count=1", "--missing=print", commit],
         capture_output=True,
         env=clients.environment(),
         check=False,
@@ -201,7 +202,7 @@ def _write_files(repository: Path, blobs: Sequence[tuple[str, str]], content: Pa
         names.write("".join(f"{blob}\n" for blob, _ in blobs).encode())
         names.seek(0)
         with subprocess.Popen(
-            ["git", "-C", str(repository), "cat-file", "--batch"],
+            [*_command(repository), "cat-file", "--batch"],
             stdin=names,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -228,16 +229,23 @@ def _create(content: Path, name: str, origin: str) -> Path:
     return path
 
 
-def _git(folder: Path, *arguments: str) -> bytes:
-    command = ["git", "-C", str(folder), *arguments]
-    done = subprocess.run(command, capture_output=True, env=clients.environment(), check=False)
+def _command(repository: Path) -> list[str]:
+    """Return the beginning of a command on a repository; naming it is allowed where looking for one is not."""
+    return ["git", "--git-dir", str(repository)]
+
+
+def _git(repository: Path, *arguments: str) -> bytes:
+    done = subprocess.run(
+        [*_command(repository), *arguments], capture_output=True, env=clients.environment(), check=False
+    )
     if done.returncode:
         words = clients.last_words(done.stderr.decode("utf-8", "replace"))
-        raise _DamagedRepositoryError(f"git {arguments[0]} failed in {folder}: {words}")
+        raise _DamagedRepositoryError(f"git {arguments[0]} failed in {repository}: {words}")
     return done.stdout
 
 
 def _environment(address: str) -> dict[str, str]:
     scheme = address.partition(":")[0]
-    # A repository that is gone is an error, not a question for a password.
-    return {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "GIT_ALLOW_PROTOCOL": scheme}
+    # A repository that is gone is an error, not a question for a password. The user's configuration may put ssh in the
+    # place of https.
+    return {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "GIT_ALLOW_PROTOCOL": f"{scheme}:https:ssh"}

@@ -104,8 +104,10 @@ def partials() -> list[Path]:
 
 
 @pytest.mark.parametrize("partial_clones", [True, False])
-def test_the_wanted_files_of_one_commit_are_fetched_without_history(row, origin, monkeypatch, partial_clones):
+def test_the_wanted_files_of_one_commit_are_fetched_without_history(row, origin, tmp_path, monkeypatch, partial_clones):
     git(origin, "config", "uploadpack.allowFilter", str(partial_clones).lower())
+    (tmp_path / "gitconfig").write_text("[safe]\n\tbareRepository = explicit\n[core]\n\tautocrlf = true\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     monkeypatch.setenv("GIT_DIR", str(origin / ".git"))  # as in a hook: it binds git to another repository
     stages = []
     folder = sources.fetch("words", lambda progress: stages.append(progress.stage))
