@@ -73,7 +73,9 @@ def tiny_model(tiny_text_folder: Path):
     from cacara.encoders.yamnet import Yamnet, YamnetConfig
     from cacara.model.config import AudioConfig, ModelConfig, TextConfig
     from cacara.model.model import Cacara
-    from cacara.model.parts.heads import AudioHead, LanguageCentring
+    from cacara.model.parts.centring import LanguageCentring
+    from cacara.model.parts.head import AudioHead
+    from cacara.model.towers import Towers
 
     torch.manual_seed(1)
     text_config = TextConfig(str(tiny_text_folder), "query: ", 16)
@@ -84,7 +86,7 @@ def tiny_model(tiny_text_folder: Path):
     head.class_embeddings.copy_(torch.nn.functional.normalize(torch.randn(7, 32), dim=-1))
     centring = LanguageCentring(config.languages, config.dimension)
     centring.means.copy_(0.1 * torch.randn(2, 32))
-    return Cacara(config, text.load(text_config), tower, head, centring, "tiny", torch.device("cpu"))
+    return Cacara(config, Towers(text.load(text_config), tower), [head, centring], "tiny", torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")
@@ -121,8 +123,8 @@ def seeing_model(tiny_model, tiny_image_tower):
 
     from cacara.model.config import ImageConfig
     from cacara.model.model import Cacara
-    from cacara.model.parts.heads import ImageHead
-    from cacara.model.parts.image_encoder import ImageEncoder
+    from cacara.model.parts.head import ImageHead
+    from cacara.model.towers import Towers
 
     torch.manual_seed(3)
     image_config = ImageConfig("efficientnet-lite0", 16, 0.5, 0.5, 3, 1.0)
@@ -130,13 +132,10 @@ def seeing_model(tiny_model, tiny_image_tower):
     head.class_embeddings.copy_(torch.nn.functional.normalize(torch.randn(5, 32), dim=-1))
     return Cacara(
         dataclasses.replace(tiny_model.config, name="seeing", image=image_config),
-        tiny_model.text,
-        tiny_model.audio,
-        tiny_model.head,
-        tiny_model.centring,
+        Towers(tiny_model.text, tiny_model.audio, tiny_image_tower),
+        [*tiny_model.parts, head],
         "seeing",
         torch.device("cpu"),
-        image=ImageEncoder(tiny_image_tower, head),
     )
 
 

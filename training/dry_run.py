@@ -25,7 +25,7 @@ from cacara.encoders.hub_audio import AstNetwork, ClapNetwork
 from cacara.encoders.hub_text import HubText
 from cacara.encoders.text import TextTower
 from cacara.encoders.yamnet import Yamnet
-from cacara.model.parts.heads import AudioHead
+from cacara.model.parts.head import AudioHead
 from cacara.search.manifest import Clip
 from training import loop
 from training.run_folder import METRICS, RunError

@@ -77,13 +77,17 @@ def measure(size: Size) -> Iterator[Row]:
 def _stages(model: Any, index: Any, next_query: Callable[[], str], rounds: int) -> Iterator[Row]:  # noqa: ANN401
     import torch
 
+    from cacara.model.parts.part import TextBatch
+
     tokens = model.text.tokenize(["der Hund bellt 17"])
     with torch.inference_mode():
         raw = model.text.read(**tokens)
 
     def place() -> Any:  # noqa: ANN401
-        centred = model.centring(raw, ["de"])
-        return centred if model.profile is None else model.profile.texts(centred)
+        batch = TextBatch(raw, ["der Hund bellt 17"], ["de"], True)
+        for part in model.parts:
+            batch = part.texts(batch)
+        return batch.embeddings
 
     with torch.inference_mode():
         placed = place().numpy()

@@ -17,7 +17,7 @@ def measure(size: Size) -> Iterator[Row]:
     import torch
 
     from cacara.model import checkpoint
-    from cacara.model.parts.heads import AudioHead
+    from cacara.model.parts.head import AudioHead
 
     model = checkpoint.load("cacara", "cpu")
     head = AudioHead(model.config.audio, model.audio.features, model.audio.classes, model.config.media_width)

@@ -13,11 +13,11 @@ import torch
 from cacara.errors import CheckpointError
 from cacara.model import checkpoint, seen_texts
 from cacara.model.model import Cacara
+from cacara.model.parts.table import VARIANTS
 from cacara.model.seen_texts import SeenTexts
 from cacara.sources.clients import Report, silent
 
 UNTRAINED = ("untrained", "anchor")
-VARIANTS = (*UNTRAINED, "projection", "unprofiled", "native")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Entry:
         name: The model's own name with the variant after it, or the label given before ``=``; entries that share it
             are seeds of one model.
         folder: Where the model lies.
-        variant: One of ``VARIANTS``, or None for the whole model.
+        variant: One of ``cacara.model.parts.table.VARIANTS``, or None for the whole model.
     """
 
     given: str

@@ -23,8 +23,7 @@ from cacara.benchmark.sound_benchmark import Benchmark
 from cacara.benchmark.sound_retrieval import Measurement, Mode
 from cacara.errors import QueryError
 from cacara.model.model import Cacara
-from cacara.model.parts.heads import ImageHead
-from cacara.model.parts.image_encoder import ImageEncoder
+from cacara.model.parts.head import SHARES
 from cacara.search.manifest import Clip
 
 DIRECTIONS = ("text_to_image", "image_to_text", "audio_to_image", "image_to_audio")
@@ -34,20 +33,16 @@ MODES = (Mode(True, True), Mode(False, True), Mode(True, False))
 class Sight:
     """A model whose sounds are pictures, so that whatever measures sounds measures pictures."""
 
-    def __init__(
-        self, model: Cacara, head: ImageHead, seen: tuple[torch.Tensor, torch.Tensor], frames: int = 1
-    ) -> None:
+    def __init__(self, model: Cacara, seen: tuple[torch.Tensor, torch.Tensor], frames: int = 1) -> None:
         """Put the parts together; ``variants_of`` does it.
 
         Args:
-            model: Its texts are used.
-            head: Of the pictures.
+            model: One that knows pictures.
             seen: What the image tower makes of the pictures that ``encode_audio`` will be given.
             frames: How many of ``seen`` stand for one of them by their mean, as those of a film do.
         """
         self.model = model
         self._frames = frames
-        self._head = head
         self._seen = seen
 
     def encode_text(
@@ -60,14 +55,11 @@ class Sight:
         """Return the pictures' embeddings, float32 ``[pictures, dimension]``."""
         if len(waveforms) * self._frames != len(self._seen[0]):
             raise ValueError(f"{len(waveforms)} pictures, {len(self._seen[0])} were seen; wanted those")
-        with torch.inference_mode():
-            placed = self._head(*self._seen)
-            projectors = self.model.projectors
-            placed = (placed if projectors is None else projectors.dual(placed)).float()
-            if self._frames > 1:
-                means = placed.reshape(len(waveforms), self._frames, -1).mean(1)
-                placed = torch.nn.functional.normalize(means, dim=-1)
-            return self.model.with_profiles(placed, None).cpu().numpy()
+        placed = self.model.place_seen(self._seen)
+        if self._frames > 1:
+            means = torch.from_numpy(placed).reshape(len(waveforms), self._frames, -1).mean(1)
+            return torch.nn.functional.normalize(means, dim=-1).numpy()
+        return placed
 
 
 def variants_of(model: Cacara, images: Sequence[NDArray[np.uint8]], frames: int = 1) -> dict[str, Sight]:
@@ -81,13 +73,14 @@ def variants_of(model: Cacara, images: Sequence[NDArray[np.uint8]], frames: int 
     Raises:
         QueryError: The model knows no pictures.
     """
-    if model.image is None:
+    head = model.image_head
+    if model.image is None or head is None:
         raise QueryError(f"the model {model.name} knows no pictures; wanted one with an image head")
     with torch.inference_mode():
-        parts = [model.image.tower(images[start : start + 16]) for start in range(0, len(images), 16)]
+        parts = [model.image(images[start : start + 16]) for start in range(0, len(images), 16)]
     seen = torch.cat([features for features, _ in parts]), torch.cat([classes for _, classes in parts])
-    shares = {model.name: None, "untrained": (0.0, 1.0), "projection": (1.0, 0.0)}
-    return {name: Sight(model, _head(model.image, share), seen, frames) for name, share in shares.items()}
+    branches = {name: model.with_parts(head.weighed(*SHARES[name])) for name in ("untrained", "projection")}
+    return {name: Sight(each, seen, frames) for name, each in {model.name: model, **branches}.items()}
 
 
 def measure(
@@ -181,12 +174,3 @@ def _one_way(
     relevant = np.array(wanted)[:, None] == np.array(there)[None, :]
     named, keys = ([clip.clip_id for clip in clips] for clips in (queries, candidates))
     return outcome_of(asked @ found.T, relevant, named, wanted, keys, there)
-
-
-def _head(part: ImageEncoder, share: tuple[float, float] | None) -> ImageHead:
-    if share is None:
-        return part.head
-    config = dataclasses.replace(part.head.config, projection_weight=share[0], anchor_weight=share[1])
-    head = ImageHead(config, part.tower.features, part.tower.classes, part.head.class_embeddings.shape[1])  # type: ignore[arg-type]
-    head.load_state_dict(part.head.state_dict())
-    return head.to(part.head.class_embeddings.device).eval()

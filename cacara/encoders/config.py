@@ -12,7 +12,7 @@ class TextConfig:
     """The frozen text tower.
 
     Attributes:
-        backbone: A name of ``backbones.text.BACKBONES``, a folder, or a hub id.
+        backbone: A name of ``encoders.text.BACKBONES``, a folder, or a hub id.
         prefix: Put before every text, as the backbone was trained.
         max_tokens: Longer texts are cut, special tokens included.
     """

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import types
+import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,15 +19,13 @@ FORMAT_VERSION = 1
 DEFAULT_MODEL = "cacara-studio"
 """The bundled model that is used where none is named."""
 
-_JSON_TYPES: Mapping[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
-
 
 @dataclasses.dataclass(frozen=True)
 class AudioConfig:
     """The audio tower and its way into the text space.
 
     Attributes:
-        backbone: A name of ``backbones.audio.BACKBONES``.
+        backbone: A name of ``encoders.audio.BACKBONES``.
         hidden: Width of the projection's hidden layer; 0 for a projection that is one linear layer.
         projection_weight: Share of the trained projection in the embedding, 0 to 1.
         anchor_weight: Share of the class anchor (class posterior × class-name embeddings), 0 to 1.
@@ -59,7 +59,7 @@ class ImageConfig:
     """The image tower and its way into the text space.
 
     Attributes:
-        backbone: A name of ``backbones.image.BACKBONES``.
+        backbone: A name of ``encoders.image.BACKBONES``.
         hidden: Width of the projection's hidden layer; 0 for a projection that is one linear layer.
         projection_weight: Share of the trained projection in the embedding, 0 to 1.
         anchor_weight: Share of the class anchor (class posterior × class-name embeddings), 0 to 1.
@@ -90,7 +90,7 @@ class AcquirerConfig:
 
     Attributes:
         embedding: The multilingual encoder whose token embeddings and tokenizer are used: a name of
-            ``backbones.text.BACKBONES``, a folder, or a hub id.
+            ``encoders.text.BACKBONES``, a folder, or a hub id.
         bottleneck: Width of every acquirer's inner layer.
         max_tokens: Longer texts are cut, special tokens included.
     """
@@ -165,6 +165,8 @@ class ModelConfig:
         acquirers: How other languages than the text tower's are read; None for a model without, and then absent.
         projectors: What uCLIP's heads bring together, if they lie behind the towers; else None, and then absent.
         profile: The class profiles beside the text space; None for a model without, and then absent.
+
+    A part of a model is a field here, and mostly a dataclass above; ``cacara.model.parts.table`` lists the parts.
     """
 
     name: str
@@ -228,48 +230,40 @@ class ModelConfig:
                 f"format_version is {version!r}, this program reads {FORMAT_VERSION}; "
                 "update the program, or train the model anew with its recipe"
             )
-        values = _typed(cls, {key: value for key, value in content.items() if key != "format_version"}, "")
-        languages = values["languages"]
-        if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
-            raise CheckpointError(f"languages is {languages!r:.80}; wanted a list of codes")
-        image, acquirers, projectors, profile = (
-            values.get(name) for name in ("image", "acquirers", "projectors", "profile")
-        )
-        return cls(
-            **{
-                **values,
-                "text": TextConfig(**_typed(TextConfig, values["text"], "text.")),
-                "audio": AudioConfig(**_typed(AudioConfig, values["audio"], "audio.")),
-                "image": image and ImageConfig(**_typed(ImageConfig, image, "image.")),
-                "acquirers": acquirers and AcquirerConfig(**_typed(AcquirerConfig, acquirers, "acquirers.")),
-                "projectors": projectors and ProjectorsConfig(**_typed(ProjectorsConfig, projectors, "projectors.")),
-                "profile": profile and ProfileConfig(**_typed(ProfileConfig, profile, "profile.")),
-                "languages": tuple(languages),
-            }
-        )
+        return _read(cls, {key: value for key, value in content.items() if key != "format_version"}, "")
 
 
-def _typed(kind: type, values: object, prefix: str) -> Mapping[str, Any]:
-    """Return ``values`` if they are exactly the fields of a dataclass, numbers and strings where they belong.
+def _read(kind: Any, values: object, prefix: str) -> Any:  # noqa: ANN401
+    """Return a dataclass of JSON values that are exactly its fields, numbers and strings where they belong.
 
     Fields with a default may be missing.
     """
     if not isinstance(values, Mapping):
         raise CheckpointError(f"{prefix[:-1]} is {values!r:.80}; wanted an object of fields")
-    types = {field.name: str(field.type) for field in dataclasses.fields(kind)}
+    hints = typing.get_type_hints(kind)
     optional = {field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING}
-    if missing := [prefix + name for name in types if name not in values and name not in optional]:
+    if missing := [prefix + name for name in hints if name not in values and name not in optional]:
         raise CheckpointError(f"the fields {', '.join(missing)} are missing")
-    if unknown := [prefix + str(name) for name in values if name not in types]:
-        raise CheckpointError(f"the fields {', '.join(unknown)[:200]} are unknown; wanted {', '.join(types)}")
-    for name, wanted in types.items():
-        if name in optional and values.get(name) is None:
-            continue
-        value = values[name]
-        accepted = _JSON_TYPES.get(wanted, (object,))
-        if not isinstance(value, accepted) or (isinstance(value, bool) and wanted in ("int", "float")):
-            raise CheckpointError(f"{prefix}{name} is {value!r:.80}; wanted a value of type {wanted}")
-    return values
+    if unknown := [prefix + str(name) for name in values if name not in hints]:
+        raise CheckpointError(f"the fields {', '.join(unknown)[:200]} are unknown; wanted {', '.join(hints)}")
+    given = {name: wanted for name, wanted in hints.items() if name not in optional or values.get(name) is not None}
+    return kind(**{name: _value(wanted, values[name], prefix + name) for name, wanted in given.items()})
+
+
+def _value(wanted: Any, value: object, name: str) -> object:  # noqa: ANN401
+    """Return a field's value of its JSON value: a dataclass, a tuple of strings, or a plain value."""
+    if isinstance(wanted, types.UnionType):  # of a part that a model may lack: None has been dealt with
+        (wanted,) = (choice for choice in typing.get_args(wanted) if choice is not types.NoneType)
+    if dataclasses.is_dataclass(wanted):
+        return _read(wanted, value, f"{name}.")
+    if typing.get_origin(wanted) is tuple:
+        if not isinstance(value, list) or not all(isinstance(code, str) for code in value):
+            raise CheckpointError(f"{name} is {value!r:.80}; wanted a list of codes")
+        return tuple(value)
+    accepted = (int, float) if wanted is float else (wanted,)
+    if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
+        raise CheckpointError(f"{name} is {value!r:.80}; wanted a value of type {wanted.__name__}")
+    return value
 
 
 def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:

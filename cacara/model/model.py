@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 
 from cacara import devices
 from cacara import languages as language_codes
-from cacara.encoders.audio import AudioTower
-from cacara.encoders.text import TextTower
 from cacara.errors import QueryError
 from cacara.model.config import ModelConfig
-from cacara.model.parts.acquirers import Acquirers
-from cacara.model.parts.heads import AudioHead, LanguageCentring
-from cacara.model.parts.image_encoder import ImageEncoder
-from cacara.model.parts.profile import ClassProfile
-from cacara.model.parts.projectors import Projectors
+from cacara.model.parts import table
+from cacara.model.parts.centring import LanguageCentring
+from cacara.model.parts.head import AnchoredHead, AudioHead, ImageHead
+from cacara.model.parts.part import Part, TextBatch, behind_head
+from cacara.model.towers import Towers
 
 TEXTS_AT_ONCE = 64
 CLIPS_AT_ONCE = 16
 IMAGES_AT_ONCE = 16
 TEXTS_REMEMBERED = 20_000
 """Embeddings of the last texts are kept, 30 MB at most: people ask the same things in many ways."""
+
+Space = Literal["shared", "text"]
+"""Where a text is put: beside sounds and pictures, or in the text space, into which the heads are trained."""
+AnyPart = TypeVar("AnyPart", bound=Part)
 
 
 class Cacara:
@@ -39,52 +43,75 @@ class Cacara:
     def __init__(
         self,
         config: ModelConfig,
-        text: TextTower,
-        audio: AudioTower,
-        head: AudioHead,
-        centring: LanguageCentring,
+        towers: Towers,
+        parts: Iterable[Part],
         fingerprint: str,
         device: torch.device,
         precision: str = "float32",
-        image: ImageEncoder | None = None,
-        text_map: torch.nn.Linear | None = None,
-        acquirers: Acquirers | None = None,
-        projectors: Projectors | None = None,
-        profile: ClassProfile | None = None,
     ) -> None:
-        """Put the parts together; ``checkpoint.load`` does it from a folder.
+        """Put towers and parts together; ``checkpoint.load`` does it from a folder.
 
         Args:
             config: What the checkpoint says of itself.
-            text: The frozen text tower.
-            audio: The audio tower.
-            head: From the audio tower's output into the text space.
-            centring: The languages' means.
+            towers: The frozen text tower, the audio tower, and the image tower of a model that knows pictures.
+            parts: All that lies between the towers and the shared space, in any order.
             fingerprint: Hash of config and weights: equal fingerprints give equal embeddings, save of texts that are
                 read by acquirers, which come and go.
             device: Where to compute.
             precision: One of ``devices.PRECISIONS``.
-            image: The image tower and its head; None for a model that knows no pictures.
-            text_map: A trained layer behind the text tower and the centring; None where there is none.
-            acquirers: Of the languages that the text tower, on ``device`` already, does not know; None for none.
-            projectors: uCLIP's heads, behind the text tower and behind the audio and image heads; None for none.
-            profile: The class profiles beside the text space; None for none.
         """
         self.config = config
-        self.text = text.to(device).eval()
-        self.audio = audio.to(device).eval()
-        self.head = head.to(device).eval()
-        self.centring = centring.to(device).eval()
-        self.image = image if image is None else image.to(device).eval()
-        self.text_map = text_map if text_map is None else text_map.to(device).eval()
-        self.acquirers = acquirers
-        self.projectors = projectors if projectors is None else projectors.to(device).eval()
-        self.profile = profile if profile is None else profile.to(device).eval()
+        self.text = towers.text.to(device).eval()
+        self.audio = towers.audio.to(device).eval()
+        self.image = towers.image if towers.image is None else towers.image.to(device).eval()
+        self.parts = table.in_order(part.to(device).eval() for part in parts)
         self.fingerprint = fingerprint
         self.device = device
         self.precision = precision
         self._lock = threading.Lock()
         self._remembered: dict[str, np.ndarray] = {}
+
+    def part(self, kind: type[AnyPart]) -> AnyPart | None:
+        """Return the model's part of a kind, such as ``ClassProfile``; None where it has none."""
+        return next((part for part in self.parts if isinstance(part, kind)), None)
+
+    def with_parts(self, *parts: Part) -> Cacara:
+        """Return this model with other parts in place of its own of their kinds; towers are shared."""
+        made = copy.copy(self)
+        kinds = {type(part) for part in parts}
+        kept = (part for part in self.parts if type(part) not in kinds)
+        made.parts = table.in_order([*kept, *(part.to(self.device).eval() for part in parts)])
+        return made
+
+    @property
+    def towers(self) -> Towers:
+        """Its towers."""
+        return Towers(self.text, self.audio, self.image)
+
+    @property
+    def head(self) -> AudioHead:
+        """The audio head."""
+        return self._required(AudioHead)
+
+    @property
+    def centring(self) -> LanguageCentring:
+        """The languages' means."""
+        return self._required(LanguageCentring)
+
+    @property
+    def image_head(self) -> ImageHead | None:
+        """The image head; None for a model that knows no pictures."""
+        return self.part(ImageHead)
+
+    @property
+    def heads(self) -> tuple[AnchoredHead, ...]:
+        """The audio head, and the image head of a model that knows pictures."""
+        return tuple(part for part in self.parts if isinstance(part, AnchoredHead))
+
+    def _required(self, kind: type[AnyPart]) -> AnyPart:
+        found = self.part(kind)
+        assert found is not None, f"{self.config.name} was put together without {kind.title}"
+        return found
 
     @property
     def name(self) -> str:
@@ -106,30 +133,34 @@ class Cacara:
         """Languages it has statistics for; it answers in others too."""
         return self.config.languages
 
+    @property
+    def read_by_parts(self) -> tuple[str, ...]:
+        """Languages whose texts a part reads in place of the text tower, such as acquirers."""
+        return tuple(dict.fromkeys(code for part in self.parts for code in part.reads))
+
     def encode_text(
         self,
         texts: Sequence[str],
         languages: str | Sequence[str | None] | None = None,
         *,
         centre: bool | None = None,
-        profiled: bool = True,
+        space: Space = "shared",
     ) -> np.ndarray:
         """Embed texts.
 
-        With acquirers, a text of a language that has them goes through them, and every other text, English ones and
-        those of unknown languages among them, through the text tower alone. What has been acquired lies where English
-        does and is centred as English is.
+        A text goes through the text tower, unless a part reads its language itself, as acquirers do, and then through
+        the parts in their order.
 
         Args:
             texts: Any number of non-empty texts.
             languages: One BCP-47 code for all, one a text, or None: then each text's language is detected,
                 and where the detector abstains the mean of all languages is used.
             centre: Whether to centre by language; None does what the checkpoint says.
-            profiled: Whether to put the class profiles beside, where the model has them; without them an embedding
-                lies in the text space, into which the heads are trained.
+            space: ``shared`` with sounds and pictures; or the ``text`` space, without the parts that lead out of it,
+                such as class profiles.
 
         Returns:
-            float32 [texts, dimension], L2-normalised; as wide as the text space without profiles.
+            float32 [texts, dimension], L2-normalised; as wide as the text tower's embeddings in the ``text`` space.
 
         Raises:
             QueryError: A text is blank, or there are not as many languages as texts.
@@ -139,24 +170,36 @@ class Cacara:
         if blank := [position for position, text in enumerate(texts) if not text.strip()]:
             raise QueryError(f"text {blank[0]} of {len(texts)} is blank; wanted some words")
         known = self._languages_of(texts, languages)
-        raw = self._embed_texts(texts) if self.acquirers is None else self._embed_routed(self.acquirers, texts, known)
-        centred = self.config.centring if centre is None else centre
-        profile = self.profile if profiled else None
         if not texts:
-            return np.zeros((0, self.dimension if profiled else self.config.text_width), np.float32)
-        if not (centred or self.text_map or self.projectors or profile):
-            return raw
+            return np.zeros((0, self.dimension if space == "shared" else self.config.text_width), np.float32)
+        raw = self._read(texts, known)
         with torch.inference_mode():
             embeddings = torch.from_numpy(raw).to(self.device)
-            if centred:
-                embeddings = self.centring(embeddings, known)
-            if self.text_map is not None:
-                embeddings = torch.nn.functional.normalize(self.text_map(embeddings), dim=-1)
-            if self.projectors is not None:
-                embeddings = self.projectors.text(embeddings)
-            if profile is not None:
-                embeddings = profile.texts(embeddings)
-            return embeddings.cpu().numpy()
+            batch = TextBatch(embeddings, texts, known, self.config.centring if centre is None else centre)
+            for part in self.parts:
+                if space == "shared" or not part.leaves_text_space:
+                    batch = part.texts(batch)
+            return batch.embeddings.cpu().numpy()
+
+    def _read(self, texts: Sequence[str], known: list[str | None]) -> np.ndarray:
+        """Return texts as the text tower, or a part in its place, reads them; in ``known`` the latter become English.
+
+        Returns:
+            float32 [texts, width of the text tower].
+        """
+        found: dict[int, np.ndarray] = {}
+        for part in self.parts:
+            with torch.inference_mode(), devices.precision(self.precision, self.device):
+                taken = part.read(texts, known)
+            for position, embedding in taken.items():
+                found[position], known[position] = embedding, "en"
+        if not found:
+            return self._embed_texts(texts)
+        rest = [position for position in range(len(texts)) if position not in found]
+        embeddings = np.zeros((len(texts), self.text.dimension), np.float32)
+        embeddings[rest] = self._embed_texts([texts[position] for position in rest])
+        embeddings[list(found)] = np.stack(list(found.values()))
+        return embeddings
 
     def _embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Return the text tower's embeddings, float32 [texts, dimension]; each text goes through it once."""
@@ -175,30 +218,6 @@ class Cacara:
             for text in list(itertools.islice(self._remembered, max(0, len(self._remembered) - TEXTS_REMEMBERED))):
                 del self._remembered[text]
         return np.stack([found[text] for text in texts]) if texts else np.zeros((0, self.text.dimension), np.float32)
-
-    def _embed_routed(self, acquirers: Acquirers, texts: Sequence[str], known: list[str | None]) -> np.ndarray:
-        """Return texts as the tower, or their language's acquirers, give them; in ``known`` the latter become English.
-
-        Returns:
-            float32 [texts, dimension].
-        """
-        places: dict[str | None, list[int]] = {}
-        for position, language in enumerate(known):
-            places.setdefault(acquirers.route(language), []).append(position)
-        embeddings = np.zeros((len(texts), self.text.dimension), np.float32)
-        for route, positions in places.items():
-            if route is None:
-                embeddings[positions] = self._embed_texts([texts[position] for position in positions])
-                continue
-            positions.sort(key=lambda position: (len(texts[position]), texts[position]))
-            for start in range(0, len(positions), TEXTS_AT_ONCE):
-                chosen = positions[start : start + TEXTS_AT_ONCE]
-                with torch.inference_mode(), devices.precision(self.precision, self.device):
-                    batch = acquirers.embed([texts[position] for position in chosen], route)
-                embeddings[chosen] = batch.float().cpu().numpy()
-            for position in positions:
-                known[position] = "en"
-        return embeddings
 
     def encode_audio(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
         """Embed sounds.
@@ -250,21 +269,9 @@ class Cacara:
     def place_heard(self, heard: tuple[torch.Tensor, ...]) -> np.ndarray:
         """Return the embeddings of a batch that ``hear`` yielded, float32 [clips, dimension], L2-normalised."""
         with torch.inference_mode(), devices.precision(self.precision, self.device):
-            placed = self.head(*heard)
-            placed = (placed if self.projectors is None else self.projectors.dual(placed)).float()
+            placed = self.head(*heard).float()
         with torch.inference_mode():
-            return self.with_profiles(placed, heard[1]).cpu().numpy()
-
-    def with_profiles(self, placed: torch.Tensor, probabilities: torch.Tensor | None) -> torch.Tensor:
-        """Return what a head made of sounds or pictures as wide as the shared space, L2-normalised.
-
-        Args:
-            placed: float32 [items, width of the text space], L2-normalised.
-            probabilities: Of sounds float32 [sounds, classes]; None for pictures, whose profile is zero.
-        """
-        if self.profile is None:
-            return placed
-        return self.profile.without(placed) if probabilities is None else self.profile.sounds(placed, probabilities)
+            return behind_head(self.parts, placed, heard[1]).cpu().numpy()
 
     @property
     def sees(self) -> bool:
@@ -284,18 +291,33 @@ class Cacara:
             QueryError: The model knows no pictures.
             ImageError: Something is not uint8 [height, width, 3], or has no pixels.
         """
+        parts = [np.zeros((0, self.dimension), np.float32)]
+        parts += [self.place_seen(seen) for seen in self.see(images)]
+        return np.concatenate(parts)
+
+    def see(self, images: Sequence[np.ndarray]) -> Iterator[tuple[torch.Tensor, ...]]:
+        """Yield what the image tower alone makes of pictures, a batch at a time; ``place_seen`` does the rest.
+
+        Raises:
+            QueryError: The model knows no pictures.
+            ImageError: Something is not uint8 [height, width, 3], or has no pixels.
+        """
         if self.image is None:
             raise QueryError(
                 f"the model {self.name} knows no pictures; wanted one with an image head "
                 "(python -m training image_alignment adds it)"
             )
-        parts = [np.zeros((0, self.dimension), np.float32)]
         for start in range(0, len(images), IMAGES_AT_ONCE):
             with torch.inference_mode(), devices.precision(self.precision, self.device):
                 seen = self.image(images[start : start + IMAGES_AT_ONCE])
-                placed = (seen if self.projectors is None else self.projectors.dual(seen)).float()
-            parts.append(self.with_profiles(placed, None).cpu().numpy())
-        return np.concatenate(parts)
+            yield seen
+
+    def place_seen(self, seen: tuple[torch.Tensor, ...]) -> np.ndarray:
+        """Return the embeddings of a batch that ``see`` yielded, float32 [pictures, dimension], L2-normalised."""
+        with torch.inference_mode(), devices.precision(self.precision, self.device):
+            placed = self._required(ImageHead)(*seen).float()
+        with torch.inference_mode():
+            return behind_head(self.parts, placed, None).cpu().numpy()
 
     def known_texts(self) -> dict[str, np.ndarray]:
         """Return the texts that it remembers with what the text tower made of them, before centring."""
@@ -338,42 +360,15 @@ class Cacara:
             QueryError: Unknown name, ``native`` of a model that has no acquirers, or ``unprofiled`` of one that has no
                 class profiles.
         """
-        ours = self.config.audio
-        shares = {
-            "untrained": (0.0, 1.0),
-            "anchor": (0.0, 1.0),
-            "projection": (1.0, 0.0),
-            "unprofiled": (ours.projection_weight, ours.anchor_weight),
-            "native": (ours.projection_weight, ours.anchor_weight),
-        }
-        if name not in shares:
-            raise QueryError(f"unknown variant {name!r}; wanted one of {', '.join(shares)}")
-        if name == "native" and self.acquirers is None:
-            raise QueryError(f"{self.name} has no language acquirers, so there is no variant 'native'")
-        if name == "unprofiled" and self.profile is None:
-            raise QueryError(f"{self.name} has no class profiles, so there is no variant 'unprofiled'")
-        projection, anchor = shares[name]
-        audio_config = dataclasses.replace(ours, projection_weight=projection, anchor_weight=anchor)
-        head = AudioHead(audio_config, self.audio.features, self.audio.classes, self.config.media_width)
-        head.load_state_dict(self.head.state_dict())
-        made = Cacara(
-            dataclasses.replace(self.config, audio=audio_config),
-            self.text,
-            self.audio,
-            head,
-            self.centring,
-            f"{self.fingerprint}-{name}",
-            self.device,
-            self.precision,
-            self.image,
-            self.text_map,
-            None if name == "native" else self.acquirers,
-            self.projectors,
-            self.profile.of_texts_alone()
-            if self.profile and name in ("anchor", "projection", "unprofiled")
-            else self.profile,
-        )
-        made._remembered, made._lock = self._remembered, self._lock
+        if name not in table.VARIANTS:
+            raise QueryError(f"unknown variant {name!r}; wanted one of {', '.join(table.VARIANTS)}")
+        kind = next(kind for kind in table.PARTS if name in kind.variants)
+        if self.part(kind) is None:
+            raise QueryError(f"{self.name} has no {kind.title}, so there is no variant {name!r}")
+        made = copy.copy(self)
+        made.parts = tuple(kept for part in self.parts if (kept := part.variant(name)) is not None)
+        made.config = dataclasses.replace(self.config, audio=made.head.config)
+        made.fingerprint = f"{self.fingerprint}-{name}"
         return made
 
     def _languages_of(self, texts: Sequence[str], given: str | Sequence[str | None] | None) -> list[str | None]:

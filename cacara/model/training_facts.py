@@ -18,17 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from cacara.errors import CheckpointError
-from cacara.model import checkpoint, weights_file
-from cacara.model.parts import acquirer_files
-from cacara.model.parts.projectors import Projectors
+from cacara.model import checkpoint, towers, weights_file
+from cacara.model.parts import table
+from cacara.model.parts.part import with_prefix
 
 KEY = "training"
-_PARTS = {
-    "sounds": ("head.projection.", "audio.", "audio_lora."),
-    "pictures": ("image_head.projection.",),
-    "texts": ("text_lora.", "text_map.", "acquirers."),
-}
-"""Part of a model → what the tensors that were trained for it begin with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,13 +109,10 @@ def trained_parameters(folder: Path) -> dict[str, int]:
     """
     config = checkpoint.read_config(folder)
     _, tensors = weights_file.read(folder / checkpoint.WEIGHTS)
-    found = {
-        part: sum(value.numel() for name, value in tensors.items() if name.startswith(beginnings))
-        for part, beginnings in _PARTS.items()
-    }
-    files = [acquirer_files.read(path) for path in sorted((folder / acquirer_files.FOLDER).glob("*"))]
-    found["texts"] += sum(value.numel() for content in files for value in content.tensors.values())
-    if config.projectors is not None:  # their statistics of batches are no parameters
-        heads = Projectors(config.projectors, config.dimension)
-        found["texts"] += sum(parameter.numel() for parameter in heads.parameters())
+    found = dict.fromkeys(("sounds", "pictures", "texts"), 0)
+    for kind in table.parts_of(config):
+        if kind.trained_for:
+            found[kind.trained_for] += kind.count_trained(config, with_prefix(tensors, kind.prefix), folder)
+    for prefix, side in towers.TRAINED_FOR.items():
+        found[side] += sum(value.numel() for value in with_prefix(tensors, prefix).values())
     return {**found, "all": sum(found.values())}

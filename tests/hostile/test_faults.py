@@ -164,7 +164,7 @@ class Promotions:
             audio=dataclasses.replace(self._model.config.audio, backbone="tiny"),
             languages=("de", "en"),
         )
-        checkpoint.save(place, config, self._model.head, self._model.centring, "A card.")
+        checkpoint.save(place, config, [self._model.head, self._model.centring], "A card.")
         content = {"format_version": 1, "stack": [f"tiny@{each}" for each in versions], "models": rows, "history": []}
         (self.registry.folder / POINTER).write_text(json.dumps(content))
         return place

@@ -17,7 +17,7 @@ import torch
 from cacara.encoders.audio import AudioTower
 from cacara.encoders.yamnet import Yamnet, YamnetConfig
 from cacara.model.config import AudioConfig
-from cacara.model.parts.heads import AudioHead
+from cacara.model.parts.head import AudioHead
 from cacara.search.manifest import Clip
 from training import loop
 from training.data.batches import CaptionedFeatures

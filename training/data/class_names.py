@@ -9,7 +9,7 @@ import numpy as np
 
 from cacara.encoders.audio import AudioTower
 from cacara.encoders.text import TextTower
-from cacara.model.parts.heads import LanguageCentring
+from cacara.model.parts.centring import LanguageCentring
 from cacara.sources.converters import yamnet
 from training.data.text_statistics import embed
 

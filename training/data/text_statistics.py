@@ -15,7 +15,7 @@ import torch
 from cacara import languages
 from cacara.encoders.text import TextTower
 from cacara.errors import LanguageError, SourceError
-from cacara.model.parts.heads import LanguageCentring
+from cacara.model.parts.centring import LanguageCentring
 from cacara.sources import texts as source_texts
 from cacara.sources.texts import text_hash
 from training.data import cached_arrays

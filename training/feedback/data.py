@@ -154,7 +154,8 @@ def hear(model: Cacara, clips: Sequence[Clip], kind: str, report: Callable[[floa
         ManifestError: A clip is for measuring alone.
     """
     refuse_measuring_only(clips)
-    tower = model.audio if kind == "sound" else model.image.tower  # type: ignore[union-attr]
+    tower = model.audio if kind == "sound" else model.image
+    assert tower is not None
     key = [FORMAT, kind, MAX_SECONDS, cached_arrays.weights_hash(tower), [clip.sha256 for clip in clips]]
 
     def compute() -> dict[str, np.ndarray]:

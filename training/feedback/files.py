@@ -1,79 +1,15 @@
-"""The fine-tuned model's folder, and telling others how far the training is."""
+"""What the card of a fine-tuned model says, and a progress file for whoever waits."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import os
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import save_file
-
-from cacara.errors import CheckpointError
-from cacara.model import checkpoint, weights_file
-from cacara.model.parts.heads import AnchoredHead
-from cacara.model.seen_texts import SEEN, SeenTexts
 from training.feedback.manifest import Manifest
 from training.run_folder import METRICS
-
-PREFIXES = {"sound": "head.", "picture": checkpoint.IMAGE_HEAD}
-
-
-def write_model(
-    base: Path,
-    folder: Path,
-    heads: Mapping[str, AnchoredHead],
-    name: str,
-    version: str,
-    about: str,
-    seen: SeenTexts | None,
-) -> None:
-    """Write a model folder that is another one with other heads; all else stays as it is, bit by bit.
-
-    Args:
-        base: The base model's folder.
-        folder: Target; replaced if it is there.
-        heads: ``sound`` and ``picture`` to the heads that were trained; stored in the precision of the base's.
-        name: The new model's name.
-        version: The version of its weights.
-        about: What the card says of the training, Markdown; the base's card follows.
-        seen: What of the benchmark it saw, or None when the base does not say.
-
-    Raises:
-        CheckpointError: It cannot be written.
-    """
-    config = dataclasses.replace(checkpoint.read_config(base), name=name, version=version)
-    _, tensors = weights_file.read(base / checkpoint.WEIGHTS)
-    for kind, head in heads.items():
-        prefix = PREFIXES[kind]
-        before = {key: tensors.pop(key) for key in list(tensors) if key.startswith(prefix)}
-        for key, value in head.state_dict().items():
-            kept = before.get(f"{prefix}{key}")
-            plain = kept.dtype if kept is not None and kept.is_floating_point() else torch.float16
-            tensors[f"{prefix}{key}"] = value.detach().to(plain).contiguous()
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(base, partial, copy_function=shutil.copyfile)
-        save_file(tensors, partial / checkpoint.WEIGHTS, metadata={"format": "pt"})
-        (partial / checkpoint.WEIGHTS).chmod(0o644)
-        described = json.dumps(config.to_json(), indent=1, ensure_ascii=False) + "\n"
-        (partial / checkpoint.CONFIG).write_text(described, encoding="utf-8")
-        card = (base / checkpoint.CARD).read_text(encoding="utf-8")
-        (partial / checkpoint.CARD).write_text(f"{about}\n---\n\n{card}", encoding="utf-8")
-        if seen is not None:
-            (partial / SEEN).write_text(json.dumps(seen.to_json(), indent=1) + "\n", encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.replace(folder)
-    except OSError as error:
-        raise CheckpointError(f"the model folder {folder} cannot be written: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def about(manifest: Manifest, base: str, kinds: Mapping[str, int]) -> str:

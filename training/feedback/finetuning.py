@@ -23,8 +23,8 @@ from cacara import sources
 from cacara.benchmark import benchmark_file, sound_benchmark
 from cacara.model import checkpoint, seen_texts
 from cacara.model.model import Cacara
-from cacara.model.parts.heads import AnchoredHead
-from cacara.model.parts.profile import ClassProfile
+from cacara.model.parts.head import AnchoredHead
+from cacara.model.parts.part import Part, acting_on_media
 from cacara.model.seen_texts import SeenTexts
 from cacara.search import gallery
 from cacara.search.gallery import Gallery
@@ -141,8 +141,8 @@ def _train(
     for kind, heard in galleries.items():
         more = _rehearsed(model, options.rehearsed, benchmark_path, told) if kind == "sound" else None
         if pairs := training_pairs(rows, kind, held, finetune_feedback_data.joined(heard, more), vectors):
-            profile = profile_of(model, kind)
-            heads[kind] = tune(_head(model, kind), pairs, options, output / kind, told, kind, profile)
+            behind = acting_on_media(model.parts)
+            heads[kind] = tune(_head(model, kind), pairs, options, output / kind, told, kind, behind)
     if not heads:
         raise RunError("nothing to train on but what is held out; wanted more feedback")
     final = output / "final"
@@ -151,7 +151,9 @@ def _train(
     described = finetune_feedback_files.about(manifest, f"{model.name} {model.version}", counts)
     name = model.name if model.name.endswith(SUFFIX) else model.name + SUFFIX
     saw = _seen(folder, benchmark_path, rows, galleries)
-    finetune_feedback_files.write_model(folder, final, heads, name, version, described, saw)
+    config = dataclasses.replace(checkpoint.read_config(folder), name=name, version=version)
+    card = f"{described}\n---\n\n{(folder / checkpoint.CARD).read_text(encoding='utf-8')}"
+    checkpoint.save(final, config, list(heads.values()), card, base=folder, seen=saw)
     told.tell("gate", 0.0, "asking what was held out")
     tuned = checkpoint.load(final, "cpu")
     tuned.share_towers(model)
@@ -194,7 +196,7 @@ def tune(
     output: Path,
     told: Progress,
     kind: str = "sound",
-    profile: ClassProfile | None = None,
+    behind: Sequence[Part] = (),
 ) -> AnchoredHead:
     """Return a head fine-tuned on judged pairs; the base's stays as it is.
 
@@ -204,13 +206,13 @@ def tune(
         options: The fine-tuning.
         output: Folder for metrics and states.
         told: Is told of each step.
-        kind: Named in the progress.
-        profile: The class profiles beside what the head gives, see ``profile_of``.
+        kind: ``sound`` or ``picture``.
+        behind: The model's parts that change what the head gives.
     """
     head = copy.deepcopy(base)
     for parameter in head.parameters():
         parameter.requires_grad_(True)
-    method = FeedbackTuning(head, pairs, options.objective, profile)
+    method = FeedbackTuning(head, pairs, options.objective, behind, kind)
     data = FeedbackBatches(pairs, lambda step: told.step(output, kind, step, options.loop.steps))
     loop.train(method, data, options.loop, output, {"offset": options.objective.anchor_rate})
     return method.finish()
@@ -254,7 +256,9 @@ def _claim(output: Path, options: FeedbackOptions, manifest: Manifest, model: Ca
 
 
 def _head(model: Cacara, kind: str) -> AnchoredHead:
-    return model.head if kind == "sound" else model.image.head  # type: ignore[union-attr]
+    head = model.head if kind == "sound" else model.image_head
+    assert head is not None
+    return head
 
 
 def _gate(
@@ -320,19 +324,12 @@ def _judged_names(rows: Sequence[Row], galleries: Mapping[str, Heard]) -> frozen
     return frozenset({row.text.lower() for row in rows if row.text} | {name for name in fitting if name})
 
 
-def placed(model: Cacara, heard: Heard, kind: str, head: AnchoredHead | None = None) -> np.ndarray:
-    """Return where a model places clips, with its own head of this kind or another, float32 [clips, dimension]."""
+def placed(model: Cacara, heard: Heard, kind: str) -> np.ndarray:
+    """Return where a model places clips, float32 [clips, dimension]."""
     import torch
 
-    with torch.inference_mode():
-        features, probabilities = torch.from_numpy(heard.features), torch.from_numpy(heard.probabilities)
-        embeddings = (head or _head(model, kind))(features, probabilities)
-        return model.with_profiles(embeddings, probabilities if kind == "sound" else None).numpy()
-
-
-def profile_of(model: Cacara, kind: str) -> ClassProfile | None:
-    """Return the class profiles as they stand beside clips of this kind: pictures have none of their own."""
-    return model.profile.of_texts_alone() if model.profile and kind != "sound" else model.profile
+    outputs = torch.from_numpy(heard.features), torch.from_numpy(heard.probabilities)
+    return model.place_heard(outputs) if kind == "sound" else model.place_seen(outputs)
 
 
 def _seen(base: Path, benchmark_path: Path, rows: Sequence[Row], galleries: Mapping[str, Heard]) -> SeenTexts | None:

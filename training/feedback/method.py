@@ -27,8 +27,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara.model.parts.heads import AnchoredHead
-from cacara.model.parts.profile import ClassProfile
+from cacara.model.parts.head import AnchoredHead
+from cacara.model.parts.part import Part, behind_head
 from training.run_folder import RunError
 
 UNKNOWN = -1.0
@@ -143,7 +143,7 @@ class FeedbackTuning(nn.Module):
     """One head and its losses; the frozen tower's outputs are held beside."""
 
     _before: AnchoredHead
-    _profile: ClassProfile | None
+    _behind: nn.ModuleList
 
     queries: Tensor
     features: Tensor
@@ -155,7 +155,8 @@ class FeedbackTuning(nn.Module):
         head: AnchoredHead,
         judged: JudgedPairs,
         objective: FeedbackObjective,
-        profile: ClassProfile | None = None,
+        behind: Sequence[Part] = (),
+        kind: str = "sound",
     ) -> None:
         """Put the parts together; ``head`` is changed by training, its class embeddings by ``finish``.
 
@@ -163,7 +164,8 @@ class FeedbackTuning(nn.Module):
             head: A copy of the base model's head.
             judged: The pairs.
             objective: The loss.
-            profile: The class profiles beside what the head gives; None for a model without.
+            behind: The model's parts that change what the head gives.
+            kind: ``sound`` or ``picture``.
         """
         super().__init__()
         self.head = head
@@ -172,9 +174,10 @@ class FeedbackTuning(nn.Module):
         before = copy.deepcopy(head).eval().requires_grad_(False)
         # No part of what is trained and saved.
         object.__setattr__(self, "_before", before)
-        object.__setattr__(self, "_profile", copy.deepcopy(profile))
+        object.__setattr__(self, "_behind", nn.ModuleList(copy.deepcopy(part) for part in behind))
+        self._kind = kind
         with torch.inference_mode():
-            base = self._with_profile(before(features, probabilities), probabilities).clone()
+            base = self._place(before(features, probabilities), probabilities).clone()
         buffers = {
             "queries": torch.from_numpy(judged.queries),
             "features": features,
@@ -188,13 +191,12 @@ class FeedbackTuning(nn.Module):
     def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> FeedbackTuning:
         """Move all to a device, the parts that are not saved among it."""
         super()._apply(function, recurse)
-        for part in (self._before, self._profile):
-            if part is not None:
-                part._apply(function, recurse)
+        for part in (self._before, self._behind):
+            part._apply(function, recurse)
         return self
 
-    def _with_profile(self, embeddings: Tensor, probabilities: Tensor) -> Tensor:
-        return embeddings if self._profile is None else self._profile.sounds(embeddings, probabilities)
+    def _place(self, embeddings: Tensor, probabilities: Tensor) -> Tensor:
+        return behind_head(self._behind, embeddings, probabilities if self._kind == "sound" else None)  # type: ignore
 
     def train(self, mode: bool = True) -> FeedbackTuning:
         """Set the mode; the head's dropout stays off, as an embedding is to be what the app will see."""
@@ -204,18 +206,7 @@ class FeedbackTuning(nn.Module):
 
     def embed(self, features: Tensor, probabilities: Tensor) -> Tensor:
         """Return embeddings as the model will give them, float32 [clips, dimension], L2-normalised."""
-        config = self.head.config
-        embedding = torch.zeros(len(features), self.head.class_embeddings.shape[1], device=features.device)
-        if config.projection_weight:
-            projected = functional.normalize(self.head.projection(features).float(), dim=-1)
-            embedding = embedding + config.projection_weight * projected
-        if config.anchor_weight:
-            weighted = probabilities.clamp(min=1e-9) ** config.anchor_power * self.head.class_weights
-            top = weighted.topk(min(config.anchor_top, weighted.shape[1]), dim=-1)
-            sparse = torch.zeros_like(weighted).scatter(-1, top.indices, top.values)
-            anchors = sparse @ (self.head.class_embeddings + self.offset)
-            embedding = embedding + config.anchor_weight * functional.normalize(anchors, dim=-1)
-        return self._with_profile(functional.normalize(embedding, dim=-1), probabilities)
+        return self._place(self.head(features, probabilities, self.offset), probabilities)
 
     def finish(self) -> AnchoredHead:
         """Put the offset into the head's class embeddings, and return the head."""
@@ -248,7 +239,7 @@ class FeedbackTuning(nn.Module):
         above = settings.temperature * functional.softplus(here - before)
         rejection = (above * refused).sum() / refused.sum().clamp(min=1.0)
         with torch.no_grad():
-            kept = self._with_profile(self._before(*mixed), mixed[1])
+            kept = self._place(self._before(*mixed), mixed[1])
         pull = (1 - (embedded[size:] * kept).sum(1)).mean()
         own = targets.diagonal()
         near = (texts * embedded[:size]).sum(1)

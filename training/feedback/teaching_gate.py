@@ -165,7 +165,7 @@ def other_texts(model: Cacara, language: str, split: Benchmark) -> list[tuple[st
         language: The one that is taught.
         split: Dev.
     """
-    own = model.acquirers.languages if model.acquirers else ()
+    own = model.read_by_parts
     return [
         (query.language, query.text)
         for query in split.queries

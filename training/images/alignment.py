@@ -2,7 +2,7 @@
 
 The emergent third edge of "CACARA" (arXiv 2512.00496): the text tower is frozen, pictures are aligned to it as sounds
 were, and pictures and sounds then find each other though no picture was ever trained with a sound. Nothing of the
-model that exists changes: its tensors are copied bit by bit (``checkpoint.add_images``).
+model that exists changes: its tensors are copied bit by bit (``checkpoint.save`` with a base).
 
 The head is that of the sounds: a class anchor, here of ImageNet's classes, beside a projection that is trained with a
 contrastive loss against the descriptions and pulled towards the anchor (``EmergentAlignment``).
@@ -28,7 +28,7 @@ from cacara.errors import ManifestError
 from cacara.model import checkpoint, training_facts
 from cacara.model.config import ImageConfig
 from cacara.model.model import Cacara
-from cacara.model.parts.heads import ImageHead
+from cacara.model.parts.head import ImageHead
 from cacara.model.training_facts import TrainingFacts
 from cacara.search.manifest import Clip
 from cacara.sources.converters import efficientnet
@@ -148,7 +148,8 @@ def train(options: ImageAlignmentOptions, base: str, output: Path, benchmark: Pa
         )
         facts = TrainingFacts(pictures=len(pictures), minutes=watch.minutes())
         card = training_facts.into_card(card, training_facts.of_card(card).plus(facts))
-        checkpoint.add_images(folder, final, options.head.config(), head, card)
+        config = dataclasses.replace(checkpoint.read_config(folder), image=options.head.config())
+        checkpoint.save(final, config, [head], card, base=folder)
     return final
 
 
@@ -186,7 +187,7 @@ def _text_space(model: Cacara) -> str:
 
 def _caption_embeddings(pictures: Sequence[Clip], model: Cacara) -> dict[str, np.ndarray]:
     captions = sorted({caption for picture in pictures for caption in picture.captions["en"]})
-    return dict(zip(captions, model.encode_text(captions, "en", profiled=False), strict=True))
+    return dict(zip(captions, model.encode_text(captions, "en", space="text"), strict=True))
 
 
 def _head(options: ImageAlignmentOptions, data: CaptionedFeatures, tower: ImageTower, model: Cacara) -> ImageHead:
@@ -214,7 +215,7 @@ def class_embeddings(classes: Sequence[tuple[str, str]], model: Cacara) -> np.nd
     """
     texts = [phrasings(names, gloss) for names, gloss in classes]
     flat = sorted({text for group in texts for text in group})
-    embedded = dict(zip(flat, model.encode_text(flat, "en", profiled=False), strict=True))
+    embedded = dict(zip(flat, model.encode_text(flat, "en", space="text"), strict=True))
     means = np.stack([np.mean([embedded[text] for text in group], axis=0) for group in texts])
     return (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
 

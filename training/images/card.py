@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cacara import sources
 from cacara.benchmark.image_benchmark import ImageRows
-from cacara.model.parts.heads import ImageHead
+from cacara.model.parts.head import ImageHead
 from cacara.search.manifest import Clip
 
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ _TEXT = """\
 {heading}
 
 - **Image tower**: {backbone}, frozen and not in this folder.
-- **In this folder**: the image head ({parameters:,} trained parameters and the embeddings of {classes} ImageNet class
-  names), in half precision. Texts and sounds are those of the model without pictures, bit by bit.
+- **In this folder**: {head}. Texts and sounds are those of the model without pictures, bit by bit.
 
 `python -m training image_alignment --recipe {recipe} --base {base} --output runs/images` with seed {seed}, on
 {pictures} pictures of {concepts} concepts with {captions} English captions; no other language, no concept of the test
@@ -61,8 +60,7 @@ def add(
     section = _TEXT.format(
         heading=HEADING,
         backbone=options.head.backbone,
-        parameters=sum(parameter.numel() for parameter in head.projection.parameters()),
-        classes=f"{len(head.class_weights):,}",
+        head=head.card(),
         recipe=options.recipe,
         base=base,
         seed=options.loop.seed,

@@ -32,7 +32,6 @@ from cacara.benchmark import benchmark_file
 from cacara.model import checkpoint, seen_texts, training_facts
 from cacara.model.config import AcquirerConfig
 from cacara.model.model import Cacara
-from cacara.model.parts import acquirers as language_acquirers
 from cacara.model.parts.acquirer_files import AcquirerFile
 from cacara.model.parts.acquirers import Acquirers
 from cacara.model.seen_texts import SeenTexts
@@ -229,7 +228,7 @@ def train(options: LanguageAcquisitionOptions, base: str | Path, output: Path, b
     if loop.start(options.stages[0].loop).num_processes > 1:
         raise RunError("languages take turns, so language acquisition runs on one process; wanted it without torchrun")
     model = checkpoint.load(base, report=lambda progress: log.info("%s", progress))
-    if model.acquirers is not None or checkpoint.has_text_updates(base):
+    if model.part(Acquirers) is not None or checkpoint.has_text_updates(base):
         raise RunError(f"the text side of {base} is trained already; wanted a model with the frozen text tower")
     rows = benchmark_file.read(benchmark)
     pairs = language_transfer.pairs_of(options, model, benchmark)
@@ -260,7 +259,7 @@ def prepared(options: LanguageAcquisitionOptions, model: Cacara) -> Acquirers:
     """
     config = AcquirerConfig(options.embedding, max(1, options.bottleneck), model.config.text.max_tokens)
     torch.manual_seed(options.stages[0].loop.seed)
-    acquirers = language_acquirers.prepare(model.text, config)
+    acquirers = Acquirers.prepare(model.text, config)
     if not options.pretrained_embedding:
         table = acquirers.embedding.table
         acquirers.embedding.table = torch.randn(table.shape, device=table.device).to(table.dtype) * table.float().std()
@@ -378,7 +377,9 @@ def write(
     card = language_card.render(base, config, options, shared, files, pairs, seen, rounding)
     own = TrainingFacts(translations=sum(len(of_language) for of_language in pairs.values()))
     card = training_facts.into_card(card, training_facts.of_card(card).plus(own))
-    checkpoint.add_acquirers(base, folder, config, method.projection.weight, files, card, statement)
+    for file in files:
+        acquirers.add(file)
+    checkpoint.save(folder, config, [acquirers], card, base=base, seen=statement)
 
 
 def _statement(

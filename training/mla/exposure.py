@@ -81,8 +81,8 @@ def gather(
     """Return what ``things`` returns, as the model's heads place it."""
     found = things(model, packages, pairs, languages, benchmark, images)
     views = _embedded(found.sounds, model.head)
-    if model.image is not None and found.pictures is not None:
-        views += _embedded(found.pictures, model.image.head)
+    if model.image_head is not None and found.pictures is not None:
+        views += _embedded(found.pictures, model.image_head)
     return Exposure(tuple(views), found.concepts, found.texts, found.heard)
 
 
@@ -124,7 +124,7 @@ def things(
     seen = None
     if model.image is not None:
         pictures = train_pictures(image_benchmark.read(images), images, benchmark)
-        seen = image_features.compute(pictures, model.image.tower, ImageViewOptions())
+        seen = image_features.compute(pictures, model.image, ImageViewOptions())
         described = _descriptions(images, benchmark)
         things += [(picture.concept or picture.clip_id, described[picture.clip_id]) for picture in pictures]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(name for name, _ in things))}

@@ -128,9 +128,10 @@ def acquirers_of(model: Cacara) -> Acquirers:
     Raises:
         RunError: It takes none.
     """
-    if model.acquirers is None:
+    acquirers = model.part(Acquirers)
+    if acquirers is None:
         raise RunError(f"the model {model.name} takes no language acquirers; wanted one such as mla")
-    return model.acquirers
+    return acquirers
 
 
 def _split(pairs: Sequence[tuple[str, str]], seed: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -222,7 +223,7 @@ def _scores(
     others = [text for text in english if text not in held][:DISTRACTORS]
     place = {text: row for row, text in enumerate(english)}
     candidates = targets[[place[text] for text in [*wanted, *others]]].cpu().numpy()
-    embedded = model.encode_text([text for _, text in pairs], language, centre=False, profiled=False)
+    embedded = model.encode_text([text for _, text in pairs], language, centre=False, space="text")
     scores = embedded @ candidates.T
     right = np.array([wanted.index(text) for text, _ in pairs])
     own = scores[np.arange(len(pairs)), right]

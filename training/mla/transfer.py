@@ -55,8 +55,7 @@ def pairs_of(options: LanguageAcquisitionOptions, model: Cacara, benchmark: Path
         english = sorted({pair.english for pair in pairs})
         embedded = torch.from_numpy(english_targets(model.text, english))
         centred = functional.normalize(embedded - model.centring.mean_of("en").cpu(), dim=-1)
-        heads = [model.head, *([model.image.head] if model.image else [])]
-        classes = functional.normalize(torch.cat([head.class_embeddings.float().cpu() for head in heads]), dim=-1)
+        classes = functional.normalize(torch.cat([head.class_embeddings.float().cpu() for head in model.heads]), dim=-1)
         kept = {english[place] for place in nearest(centred, classes, options.vocabulary)}
         pairs = [pair for pair in pairs if pair.english in kept]
     found = {code: tuple(pair for pair in pairs if pair.language == code) for code in options.languages}

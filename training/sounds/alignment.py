@@ -5,7 +5,7 @@ Multilingual Learning" (arXiv 2512.00496): the text tower does not change by a b
 projection into its space with a symmetric contrastive loss against English captions; every other language
 that the text tower knows then retrieves sounds without having been trained.
 
-Here the projection works beside a class anchor that needs no training (``cacara.model.parts.heads.AudioHead``), since
+Here the projection works beside a class anchor that needs no training (``cacara.model.parts.head.AudioHead``), since
 a few thousand clips cannot teach what AudioSet's two million have taught the audio encoder already.
 """
 
@@ -20,7 +20,6 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from cacara import sources
 from cacara.benchmark import benchmark_file
@@ -30,8 +29,10 @@ from cacara.encoders.text import TextTower
 from cacara.errors import CheckpointError
 from cacara.model import checkpoint, training_facts
 from cacara.model.config import AudioConfig, ModelConfig, ProfileConfig, TextConfig
-from cacara.model.parts.heads import AnchoredHead, AudioHead, LanguageCentring
+from cacara.model.parts.centring import LanguageCentring
+from cacara.model.parts.head import AnchoredHead, AudioHead
 from cacara.model.parts.profile import ClassProfile
+from cacara.model.towers import TowerUpdates
 from cacara.model.training_facts import TrainingFacts
 from cacara.search.manifest import Clip
 from training import loop, losses, run_folder
@@ -187,11 +188,10 @@ class EmergentAlignment(nn.Module):
                 ``training.data.batches.CaptionedFeatures`` without.
         """
         heard, probabilities = self._hear(batch)
-        projected = functional.normalize(self.head.projection(heard).float(), dim=-1)
+        projected = self.head.project(heard)
         # Without classes there is no anchor, and nothing to be pulled to.
         anchors = self.head.anchor(probabilities) if probabilities.shape[1] else projected
-        weights = self.head.config
-        both = functional.normalize(weights.projection_weight * projected + weights.anchor_weight * anchors, dim=-1)
+        both = self.head.combine(projected, anchors)
         labels = losses.gather(batch["labels"])
         texts, positives = losses.gather(batch["texts"]), labels[:, None] == labels[None, :]
         how = (self.options.temperature, self.options.hardness)
@@ -276,12 +276,12 @@ def train(
     final = output / "final"
     if accelerator.is_main_process:
         method_told = captions.method(clips) if captions else None
-        card = model_card.render(config, options, clips, rows, head, opened.parameters if opened else 0, method_told)
+        parts = [head, centring] if profile is None else [head, centring, profile]
+        card = model_card.render(config, options, clips, rows, parts, opened.parameters if opened else 0, method_told)
         card = training_facts.into_card(card, TrainingFacts(sounds=len(clips), minutes=watch.minutes()))
-        weights, updates = (opened.changed_weights(), opened.changed_updates()) if opened else ({}, {})
+        updates = TowerUpdates(opened.changed_weights(), opened.changed_updates()) if opened else None
         saw = seen_in_training(benchmark, clips)
-        parts = (config, head, centring, card)
-        checkpoint.save(final, *parts, audio_weights=weights, seen=saw, audio_lora=updates, profile=profile)
+        checkpoint.save(final, config, parts, card, updates=updates, seen=saw)
     return final
 
 

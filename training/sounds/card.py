@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from cacara import sources
 from cacara.benchmark.benchmark_file import Rows, rows_hash
 from cacara.model.config import ModelConfig
-from cacara.model.parts.heads import AudioHead
+from cacara.model.parts.centring import LanguageCentring
+from cacara.model.parts.head import AudioHead
+from cacara.model.parts.part import Part
+from cacara.model.parts.text_map import TextMap
 from cacara.search.manifest import Clip
 from cacara.sources.converters import minilm
 
@@ -31,7 +34,7 @@ tags: [audio, text-to-audio-retrieval, multilingual, cross-lingual]
 
 - **Text tower**: {text}, frozen and not in this folder.
 - **Audio tower**: {audio}, {tuned}.
-- **In this folder**: {held} and the centres of {languages} languages, {measured}.
+- **In this folder**: {held}.
 
 The licences of the packaged towers stand in the project's NOTICE.
 
@@ -69,13 +72,6 @@ and long scenes are found badly."""
 _OTHER_LIMITS = "Sounds unlike those it was trained on are found badly."
 
 
-_ANCHORED = """\
-the audio head ({parameters:,} trained parameters and the embeddings of {classes} AudioSet class
-  names){profile}"""
-_PROFILE = """,
-  class profiles of {size} coordinates, {share:.0%} of a score (from the sounds below without their labels),
- """
-_TRAINED = "the trained layers ({parameters:,} parameters)"
 _ENGLISH_ALONE = "; no other language, and no sound of the benchmark"
 _OTHERS_TOO = ", and other languages as told above; no sound of the benchmark"
 _EMERGENT = """\
@@ -107,7 +103,7 @@ def render(
     options: EmergentAlignmentOptions | LinearMapOptions,
     clips: Sequence[Clip],
     benchmark: Rows,
-    head: AudioHead,
+    parts: Sequence[Part],
     tower_parameters: int = 0,
     method: Method | None = None,
 ) -> str:
@@ -118,15 +114,13 @@ def render(
         options: What it was trained with.
         clips: What it was trained on.
         benchmark: What was kept out.
-        head: The trained part.
+        parts: The model's parts, the audio head among them.
         tower_parameters: How many parameters of the audio tower were trained too.
         method: How the model was made, where it is not emergent alignment.
     """
     method = method or Method(_ENGLISH_TEXT if config.text.backbone == minilm.NAME else _EMERGENT)
-    parameters = sum(parameter.numel() for parameter in head.projection.parameters())
+    (head,) = (part for part in parts if isinstance(part, AudioHead))
     anchored = bool(config.audio.anchor_weight)
-    if config.text_map:
-        parameters += config.text_width * (config.text_width + 1)
     return _TEXT.format(
         name=config.name,
         version=config.version,
@@ -140,14 +134,8 @@ def render(
         tuned=f"of which {tower_parameters:,} parameters were trained ({options.trainable}): these are in this folder"
         if tower_parameters
         else "frozen and not in this folder",
-        measured="measured on CLDR emoji names outside the benchmark",
-        held=(_ANCHORED if anchored else _TRAINED).format(
-            parameters=parameters,
-            classes=len(head.class_weights),
-            profile=_PROFILE.format(**dataclasses.asdict(config.profile)) if config.profile else "",
-        ),
+        held=_held(head, parts),
         limits=_GAME_LIMITS.format(classes=len(head.class_weights)) if options.packages and anchored else _OTHER_LIMITS,
-        languages=len(config.languages),
         recipe=options.recipe,
         seed=options.loop.seed,
         clips=len(clips),
@@ -155,6 +143,17 @@ def render(
         benchmark=f"{benchmark.name}, hash {rows_hash(benchmark)}",
         table="\n".join(_table(clips)),
     )
+
+
+def _held(head: AudioHead, parts: Sequence[Part]) -> str:
+    """Return what lies in the folder: the head, what stands beside it, and the languages' centres."""
+    maps = sum(value.numel() for part in parts if isinstance(part, TextMap) for value in part.parameters())
+    first = head.card()
+    if maps:  # trained as one with the head
+        first = f"the trained layers ({head.trained_parameters() + maps:,} parameters)"
+    (centres,) = (part.card() for part in parts if isinstance(part, LanguageCentring))
+    others = [part.card() for part in parts if not isinstance(part, AudioHead | LanguageCentring) and part.card()]
+    return f"{first} and {centres}" if not others else ",\n  ".join([first, *others, f"and {centres}"])
 
 
 def _table(clips: Sequence[Clip]) -> Iterator[str]:

@@ -14,14 +14,14 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from cacara import sources
 from cacara.benchmark import benchmark_file
 from cacara.encoders import audio, text
 from cacara.model import checkpoint
 from cacara.model.config import AudioConfig, ModelConfig, TextConfig
-from cacara.model.parts.heads import AudioHead
+from cacara.model.parts.head import AudioHead
+from cacara.model.parts.text_map import TextMap
 from training import loop, losses, run_folder
 from training.data import corpora, features, text_statistics
 from training.data.batches import CaptionedFeatures, require_english
@@ -85,7 +85,7 @@ class LinearMapOptions:
 class LinearMap(nn.Module):
     """Both layers and their loss; the frozen towers' outputs come in as features."""
 
-    def __init__(self, sounds: nn.Module, texts: nn.Linear, temperature: float) -> None:
+    def __init__(self, sounds: AudioHead, texts: TextMap, temperature: float) -> None:
         super().__init__()
         self.sounds = sounds
         self.texts = texts
@@ -93,8 +93,7 @@ class LinearMap(nn.Module):
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the loss of a batch of ``training.data.batches.CaptionedFeatures``, or of this process's share."""
-        sounds = functional.normalize(self.sounds(batch["features"]).float(), dim=-1)
-        texts = functional.normalize(self.texts(batch["texts"]).float(), dim=-1)
+        sounds, texts = self.sounds.project(batch["features"]), self.texts(batch["texts"])
         labels = losses.gather(batch["labels"])
         positives = labels[:, None] == labels[None, :]
         loss = losses.contrastive(losses.gather(sounds), losses.gather(texts), positives, self.temperature)
@@ -140,16 +139,17 @@ def train(options: LinearMapOptions, output: Path, benchmark: Path) -> Path:
         )
         torch.manual_seed(options.loop.seed)
         head = AudioHead(config.audio, heard.features, heard.classes, config.dimension)
-        text_map = nn.Linear(config.dimension, config.dimension)
+        text_map = TextMap(config.dimension)
         if options.text_start == "identity":
             nn.init.eye_(text_map.weight)
             nn.init.zeros_(text_map.bias)
-    loop.train(LinearMap(head.projection, text_map, options.temperature), data, options.loop, output)
+    loop.train(LinearMap(head, text_map, options.temperature), data, options.loop, output)
     final = output / "final"
     if accelerator.is_main_process:
         method = model_card.Method(_ABOUT, "linear_map")
-        card = model_card.render(config, options, clips, rows, head, method=method)
-        checkpoint.save(final, config, head, centring, card, text_map=text_map)
+        parts = [head, centring, text_map]
+        card = model_card.render(config, options, clips, rows, parts, method=method)
+        checkpoint.save(final, config, parts, card)
     return final
 
 

@@ -22,7 +22,7 @@ import torch
 from cacara import sources
 from cacara.encoders.text import TextTower
 from cacara.errors import ManifestError
-from cacara.model.parts.heads import LanguageCentring
+from cacara.model.parts.centring import LanguageCentring
 from cacara.search.manifest import Clip
 from training.data import cached_arrays, text_statistics, translations
 from training.data.batches import CaptionedFeatures

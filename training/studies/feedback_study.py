@@ -25,6 +25,7 @@ from cacara.benchmark.significance import Difference, paired_difference
 from cacara.benchmark.sound_benchmark import Benchmark, Query
 from cacara.model import checkpoint
 from cacara.model.model import Cacara
+from cacara.model.parts.part import acting_on_media
 from feedback_db.records.review import Pair
 from training.data import corpora
 from training.feedback import data as finetune_feedback_data
@@ -282,8 +283,9 @@ def simulate(world: World, case: Case, options: StudyOptions, folder: Path) -> d
     pairs = finetuning.training_pairs(manifest.rows, "sound", held, seen, asked)
     if pairs is None:
         raise RuntimeError("the simulated people called everything, or nothing, relevant")
-    head = finetuning.tune(world.model.head, pairs, tuning, folder, Progress(None), profile=world.model.profile)
-    after = finetuning.placed(world.model, world.heard, "sound", head)
+    behind = acting_on_media(world.model.parts)
+    head = finetuning.tune(world.model.head, pairs, tuning, folder, Progress(None), behind=behind)
+    after = finetuning.placed(world.model.with_parts(head), world.heard, "sound")
     contests = finetune_feedback_data.held_out_contests(manifest.rows, held, seen, asked)
     held_out = gate.compare(contests, world.base[known], after[known])
     probes = {"a": _probe(world, parts, options.languages, True), "b": _probe(world, parts, options.languages, False)}

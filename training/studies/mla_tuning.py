@@ -19,7 +19,6 @@ from torch.nn import functional
 
 from cacara.encoders.text import TextTower
 from cacara.model.model import Cacara
-from cacara.model.parts.image_encoder import ImageEncoder
 from training import losses
 from training.data.features import Features
 from training.mla import exposure
@@ -100,8 +99,8 @@ class Tuning(nn.Module):
         """
         super().__init__()
         heads: dict[str, nn.Module] = {"sounds": copy.deepcopy(model.head)}
-        if model.image is not None:
-            heads["pictures"] = copy.deepcopy(model.image.head)
+        if model.image_head is not None:
+            heads["pictures"] = copy.deepcopy(model.image_head)
         self.heads = nn.ModuleDict(heads).requires_grad_(True)
         self.sets = sets
         self._turns, self._centre, self._temperature = tuple(turns), centre, temperature
@@ -184,8 +183,4 @@ def batches(world: World, trained: TrainedAcquirers, things: Things, languages: 
 
 def with_heads(model: Cacara, method: Tuning) -> Cacara:
     """Return a model with the heads that were tuned; the one given stays as it is."""
-    made = copy.copy(model)
-    made.head = method.heads["sounds"].eval()  # type: ignore[assignment]
-    if model.image is not None:
-        made.image = ImageEncoder(model.image.tower, method.heads["pictures"].eval())  # type: ignore[arg-type]
-    return made
+    return model.with_parts(*method.heads.values())  # type: ignore[arg-type]

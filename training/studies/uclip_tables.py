@@ -73,10 +73,10 @@ def measure(folders: Mapping[str, Sequence[Path]], sounds: Path, pictures: Path)
     outcomes = []
     for model in models:
         found = _outcomes(entries.SharedModel(model, heard), heard_of, waveforms)
-        if seen_of is not None and model.image is not None:
+        if seen_of is not None and model.sees:
             placeholders = [np.zeros(0, np.float32)] * len(seen_of.images)
             as_sounds = Benchmark(seen_of.name, seen_of.hash, seen_of.split, seen_of.images, seen_of.queries)
-            found[PICTURES] = _outcomes(Sight(model, model.image.head, seen), as_sounds, placeholders)[SOUNDS]
+            found[PICTURES] = _outcomes(Sight(model, seen), as_sounds, placeholders)[SOUNDS]
         outcomes.append(found)
         log.info("%s: measured %d of %d", model.name, len(outcomes), len(models))
     for model in towers:
@@ -105,7 +105,7 @@ def _pictures(path: Path, model: Cacara | None) -> tuple[ImageBenchmark | None, 
     split = image_benchmark.load(path, "dev", sources.fetch_all(sorted(keys)))
     pixels = [images.load(picture.path, images.GALLERY_LIMITS) for picture in split.images]
     with torch.inference_mode():
-        parts = [model.image.tower(pixels[start : start + 16]) for start in range(0, len(pixels), 16)]
+        parts = [model.image(pixels[start : start + 16]) for start in range(0, len(pixels), 16)]
     return split, (torch.cat([features for features, _ in parts]), torch.cat([classes for _, classes in parts]))
 
 

@@ -30,6 +30,8 @@ from cacara.errors import ManifestError
 from cacara.model import checkpoint, seen_texts, training_facts
 from cacara.model.model import Cacara
 from cacara.model.parts import lora
+from cacara.model.parts.centring import LanguageCentring
+from cacara.model.towers import TowerUpdates
 from cacara.model.training_facts import TrainingFacts
 from training import loop, run_folder
 from training.data import cached_arrays, text_statistics, translations
@@ -273,7 +275,8 @@ def train(options: TextAlignmentOptions, base: str | Path, output: Path, benchma
     loop.train(TextAlignment(tower, targets, centre, options), data, options.loop, output)
     final = output / "final"
     if accelerator.is_main_process:
-        write(final, checkpoint.find(base), options, lora.state(attached), pairs, captions, rows, watch.minutes())
+        trained = lora.state(attached)
+        write(final, checkpoint.find(base), options, model.centring, trained, pairs, captions, rows, watch.minutes())
     return final
 
 
@@ -322,8 +325,7 @@ def nearest(texts: Tensor, classes: Tensor, count: int) -> list[int]:
 
 def _known_classes(model: Cacara) -> Tensor:
     """Return the embeddings of the class names that the model's towers know, float32 [classes, dimension]."""
-    heads = [model.head, *([model.image.head] if model.image else [])]
-    return functional.normalize(torch.cat([head.class_embeddings.float() for head in heads]), dim=-1)
+    return functional.normalize(torch.cat([head.class_embeddings.float() for head in model.heads]), dim=-1)
 
 
 def _is_read(layer: str) -> bool:
@@ -335,6 +337,7 @@ def write(
     folder: Path,
     base: Path,
     options: TextAlignmentOptions,
+    centring: LanguageCentring,
     updates: Mapping[str, Tensor],
     pairs: Sequence[Translation],
     captions: Sequence[str],
@@ -347,6 +350,7 @@ def write(
         folder: Target.
         base: The folder of the model whose text side was trained.
         options: The model.
+        centring: The languages' means of that model.
         updates: As ``lora.state`` returns them.
         pairs: What it was trained on.
         captions: English captions that it was kept in place by.
@@ -361,7 +365,10 @@ def write(
     card = text_card.render(base, config, options, pairs, len(captions), halves)
     own = TrainingFacts(translations=len(pairs), minutes=minutes)
     card = training_facts.into_card(card, training_facts.of_card(card).plus(own))
-    checkpoint.add_text(base, folder, config, halves, card, statement)
+    # The updates bring every language's texts to those of English, so that all share the centre of English.
+    centring = centring.of_one_language("en")
+    updated = TowerUpdates(text_lora=halves)
+    checkpoint.save(folder, config, [centring], card, base=base, updates=updated, seen=statement, storage="shared")
 
 
 def _pairs(folders: Mapping[str, Path], options: TextAlignmentOptions, benchmark: Path) -> list[Translation]:

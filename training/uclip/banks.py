@@ -21,7 +21,7 @@ from cacara.benchmark import benchmark_file
 from cacara.encoders.text import TextTower
 from cacara.errors import ManifestError
 from cacara.model.model import Cacara
-from cacara.model.parts.heads import LanguageCentring
+from cacara.model.parts.centring import LanguageCentring
 from cacara.sources.texts import text_hash
 from training.data import cached_arrays, text_statistics
 from training.data.translations import Translation, concept_names, names_any

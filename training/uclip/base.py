@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ import torch
 from cacara.encoders import image
 from cacara.model import checkpoint
 from cacara.model.config import ImageConfig
-from cacara.model.parts.heads import ImageHead
+from cacara.model.parts.head import ImageHead
 from training.run_folder import RunError
 
 
@@ -40,5 +41,5 @@ def add_own_pictures(base: str | Path, folder: Path) -> Path:
     torch.nn.init.zeros_(projection.bias)
     card = (place / checkpoint.CARD).read_text(encoding="utf-8").rstrip("\n")
     note = f"\n\n## Pictures\n\nThe image side of {config.text.backbone}, as it is: nothing was trained for it.\n"
-    checkpoint.add_images(place, folder, part, head, card + note)
+    checkpoint.save(folder, dataclasses.replace(config, image=part), [head], card + note, base=place)
     return folder

@@ -32,7 +32,7 @@ brought together by two heads that were trained on unpaired data (method: uCLIP,
 - **Multilingual text tower**: {text}, frozen and not in this folder.
 - **Dual encoder**: `{base}` {base_version}; its text tower ({base_text}) was needed in training alone. Its audio tower
   ({audio}){image} are frozen and not in this folder, its heads are.
-- **In this folder**: the two heads ({parameters:,} trained parameters), the base's heads as they were, and the centres
+- **In this folder**: {heads}, the base's heads as they were, and the centres
   of {languages} languages{centred}. Large matrices are stored as int8, a scale a row.
 
 The licences of the packaged towers stand in the project's NOTICE.
@@ -104,6 +104,7 @@ def render(
     options: UclipOptions,
     material: Material,
     told: Told,
+    heads: Projectors,
 ) -> str:
     """Return the card as Markdown.
 
@@ -112,8 +113,8 @@ def render(
         options: What it was trained with.
         material: What it was trained on.
         told: What was trained on, counted.
+        heads: What was trained.
     """
-    assert config.projectors is not None
     base, clips, stamps = material.dual, material.clips, material.stamps
     return _TEXT.format(
         name=config.name,
@@ -126,7 +127,7 @@ def render(
         base_text=base.config.text.backbone,
         audio=config.audio.backbone,
         image=f" and its image tower ({config.image.backbone})" if config.image else "",
-        parameters=sum(value.numel() for value in Projectors(config.projectors, config.dimension).parameters()),
+        heads=heads.card(),
         languages=len(config.languages),
         centred=", by which texts are centred first" if config.centring else ", which are not used",
         recipe=options.recipe,

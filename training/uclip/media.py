@@ -87,9 +87,9 @@ def bank(
     parts: dict[str, np.ndarray] = {}
     if clips and banks.media in ("audio", "both"):
         parts["audio"] = _placed(features.compute(clips, base.audio, options.views), base.head, banks)
-    if stamps and base.image is not None and banks.media in ("image", "both"):
-        viewed = image_features.compute(stamps, base.image.tower, options.image_views)
-        parts["image"] = _placed(viewed, base.image.head, banks)
+    if stamps and base.image is not None and base.image_head is not None and banks.media in ("image", "both"):
+        viewed = image_features.compute(stamps, base.image, options.image_views)
+        parts["image"] = _placed(viewed, base.image_head, banks)
     if not parts:
         raise RunError(f"banks.media is {banks.media!r}, but there are no such data; name packages, or take pictures")
     return Bank(np.concatenate(list(parts.values())), {kind: len(rows) for kind, rows in parts.items()})

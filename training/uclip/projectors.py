@@ -6,7 +6,7 @@ what might be said of it in other languages, is drawn from two banks by similari
 (``SoftRetrieval``): no pair of a text and a sound, of a text and a picture, or of a text and its translation is seen.
 
 Beyond the paper, and switchable: embeddings of the multilingual encoder are centred by language before they are used
-(``cacara.model.parts.heads.LanguageCentring``). The paper's batch normalisation sees a head's two inputs one after
+(``cacara.model.parts.centring.LanguageCentring``). The paper's batch normalisation sees a head's two inputs one after
 the other or together, it does not say which; here it is together, so that training normalises as inference will. On
 several processes it normalises each process's share.
 """
@@ -32,8 +32,9 @@ from cacara.encoders.text import TextTower
 from cacara.model import checkpoint, training_facts
 from cacara.model.config import ModelConfig, ProjectorsConfig, TextConfig
 from cacara.model.model import Cacara
-from cacara.model.parts.heads import LanguageCentring
+from cacara.model.parts.centring import LanguageCentring
 from cacara.model.parts.projectors import Projectors
+from cacara.model.towers import TowerUpdates
 from cacara.model.training_facts import TrainingFacts
 from cacara.search.manifest import Clip
 from training import loop, losses, run_folder
@@ -270,9 +271,9 @@ def gather_material(options: UclipOptions, base: str | Path, benchmark: Path, pi
     rows = benchmark_file.read(benchmark)
     folder = checkpoint.find(base)
     dual = checkpoint.load(folder, "cpu", report=lambda progress: log.info("%s", progress))
-    if dual.projectors is not None or dual.acquirers is not None:
+    if dual.config.projectors is not None or dual.config.acquirers is not None:
         raise RunError(f"{base} has a text side of other languages already; wanted a plain dual encoder")
-    if dual.profile is not None:
+    if dual.config.profile is not None:
         raise RunError(f"{base} has class profiles, which projectors would not keep; wanted a dual encoder without")
     folders = sources.fetch_all(translations.ALL_SOURCES, lambda progress: log.info("%s", progress))
     pairs = translations.allowed(translations.collect(folders), options.banks.policy, benchmark)
@@ -356,12 +357,13 @@ def train_on(material: Material, options: UclipOptions, output: Path) -> Path:
     if accelerator.is_main_process:
         config = _config(options, material, widths)
         told = uclip_card.Told(items.origins, texts.origins, media.origins, len({code for _, code, _ in others}))
-        card = uclip_card.render(config, options, material, told)
+        card = uclip_card.render(config, options, material, told, method.projectors)
         own = TrainingFacts(unpaired_texts=len(items.texts) + len(others), minutes=watch.minutes())
         begun_with = training_facts.of_card((material.base / checkpoint.CARD).read_text(encoding="utf-8"))
         card = training_facts.into_card(card, begun_with.plus(own))
         saw = seen.seen_in_training(material.benchmark, clips, {*items.texts, *(row[0] for row in others)})
-        checkpoint.add_projectors(material.base, final, config, method.projectors, material.centring, card, saw)
+        parts, frozen = [method.projectors, material.centring], TowerUpdates(text_lora={})
+        checkpoint.save(final, config, parts, card, base=material.base, updates=frozen, seen=saw, storage="compact")
     return final
 
 

@@ -191,9 +191,9 @@ class Engine:
         if (ready := self._ready) is None:
             return ()
         with self._lock:
-            acquirers = [each.model.acquirers for each in self._retrievers.values()]
+            models = [each.model for each in self._retrievers.values()]
         # A language that another model here has acquired may be asked in too: the model menu chooses who answers.
-        acquired = [code for each in acquirers if each is not None for code in each.languages]
+        acquired = [code for model in models for code in model.read_by_parts]
         return tuple(dict.fromkeys([*ready.model.languages, *acquired]))
 
     def refresh(self) -> None:

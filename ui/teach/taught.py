@@ -20,6 +20,7 @@ from cacara.errors import CacaraError, QueryError
 if TYPE_CHECKING:
     from cacara.model.model import Cacara
     from cacara.model.parts.acquirer_files import AcquirerFile
+    from cacara.model.parts.acquirers import Acquirers
     from cacara.search.retriever import Retriever
 
 FOLDER, SUFFIX = "acquirers", ".safetensors"
@@ -91,7 +92,7 @@ class TaughtLanguages:
     def refresh(self, retriever: Retriever) -> None:
         """Let a running model read what is there now: new languages, changed ones, and none that was taken away."""
         model = retriever.model
-        if model.acquirers is None:
+        if model.config.acquirers is None:
             return
         with self._lock:
             known = self._known.setdefault(model, _Known())
@@ -108,8 +109,7 @@ class TaughtLanguages:
     def _add(self, model: Cacara, known: _Known, path: Path) -> None:
         from cacara.model.parts.acquirer_files import AcquirerFile, read
 
-        acquirers = model.acquirers
-        assert acquirers is not None
+        acquirers = _acquirers(model)
         try:
             content = read(path)
             if content.space != acquirers.space:
@@ -126,11 +126,18 @@ class TaughtLanguages:
             logger.error("%s is not read: %s", path.name, error)
 
     def _take_away(self, model: Cacara, known: _Known, code: str) -> None:
-        assert model.acquirers is not None
         if (before := known.before.pop(code, None)) is not None:
-            model.acquirers.add(before)
+            _acquirers(model).add(before)
         else:
-            model.acquirers.remove(code)
+            _acquirers(model).remove(code)
+
+
+def _acquirers(model: Cacara) -> Acquirers:
+    from cacara.model.parts.acquirers import Acquirers
+
+    acquirers = model.part(Acquirers)
+    assert acquirers is not None
+    return acquirers
 
 
 def _stamp(path: Path) -> Stamp | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from cacara import languages
 from cacara.errors import CheckpointError, LanguageError
+from cacara.files import replacing
 
 FOLDER = "acquirers"
 SUFFIX = ".safetensors"
@@ -41,11 +41,20 @@ class AcquirerFile:
 
 
 def write(path: Path, content: AcquirerFile) -> None:
-    """Write a file of acquirers in half precision, beside its place, then put it there; same content, same bytes.
+    """Write a file of acquirers, see ``to_bytes``, beside its place, then put it there.
 
     Raises:
         CheckpointError: It cannot be written.
     """
+    try:
+        with replacing(path) as partial:
+            partial.write_bytes(to_bytes(content))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def to_bytes(content: AcquirerFile) -> bytes:
+    """Return a file of acquirers in half precision; same content, same bytes."""
     described = {
         "format": FORMAT,
         "language": content.language,
@@ -53,15 +62,7 @@ def write(path: Path, content: AcquirerFile) -> None:
         "pairs": str(content.pairs),
     }
     halves = {name: value.detach().cpu().half().contiguous() for name, value in sorted(content.tensors.items())}
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(_in_order(save(halves, metadata=described)))
-        partial.replace(path)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    return _in_order(save(halves, metadata=described))
 
 
 def _in_order(raw: bytes) -> bytes:

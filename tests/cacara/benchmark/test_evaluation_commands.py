@@ -24,8 +24,8 @@ from cacara.media import audio
 from cacara.model import checkpoint
 from cacara.model.config import ImageConfig
 from cacara.model.model import Cacara
-from cacara.model.parts.heads import ImageHead
-from cacara.model.parts.image_encoder import ImageEncoder
+from cacara.model.parts.head import ImageHead
+from cacara.model.towers import Towers
 from cacara.search.manifest import Clip
 
 CONCEPTS = ("dog", "cat", "rain", "bell")
@@ -60,7 +60,7 @@ def folders(tiny_model, tmp_path, monkeypatch):
         torch.manual_seed(seed)
         with torch.no_grad():
             head.projection[1].weight.normal_()
-        checkpoint.save(tmp_path / f"seed{seed}", tiny_model.config, head, tiny_model.centring, "# card")
+        checkpoint.save(tmp_path / f"seed{seed}", tiny_model.config, [head, tiny_model.centring], "# card")
         made.append(str(tmp_path / f"seed{seed}"))
     return made
 
@@ -132,9 +132,11 @@ def seeing(tiny_model):
     head.class_embeddings.copy_(torch.nn.functional.normalize(torch.randn(7, 32), dim=-1))
     return Cacara(
         dataclasses.replace(tiny_model.config, name="seeing", image=config),
-        tiny_model.text, tiny_model.audio, tiny_model.head, tiny_model.centring,
-        "seeing", tiny_model.device, "float32", ImageEncoder(ImageTower(Colours(), 3, 7), head),
-    )  # fmt: skip
+        Towers(tiny_model.text, tiny_model.audio, ImageTower(Colours(), 3, 7)),
+        [*tiny_model.parts, head],
+        "seeing",
+        tiny_model.device,
+    )
 
 
 def test_models_that_see_are_measured_on_pictures_too(benchmark, tiny_model, seeing, monkeypatch):

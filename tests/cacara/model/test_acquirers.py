@@ -18,9 +18,9 @@ from cacara.errors import CheckpointError
 from cacara.model import checkpoint
 from cacara.model.config import AcquirerConfig, ModelConfig, TextConfig
 from cacara.model.parts import acquirer_files
-from cacara.model.parts import acquirers as language_acquirers
 from cacara.model.parts.acquirer_files import AcquirerFile
-from cacara.model.parts.acquirers import AcquirerSet, NonNativeEmbedding
+from cacara.model.parts.acquirers import W_E, Acquirers, AcquirerSet, NonNativeEmbedding
+from cacara.model.towers import TowerUpdates
 
 ENGLISH = ["a dog", "a cat", "rain", "a bird bell"]
 WORDS = ["hund", "katze a", "bird"]
@@ -47,7 +47,7 @@ def base(seeing_model, tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "load", lambda *arguments, **named: seeing_model.audio)
     folder = tmp_path / "base"
     config = dataclasses.replace(seeing_model.config, image=None, name="base")
-    checkpoint.save(folder, config, seeing_model.head, seeing_model.centring, "# base 1\n\nA card.\n")
+    checkpoint.save(folder, config, [seeing_model.head, seeing_model.centring], "# base 1\n\nA card.\n")
     return folder
 
 
@@ -56,19 +56,20 @@ def acquired(base, config, tmp_path):
     """The folder of the base with acquirers of German and Swahili."""
     model = checkpoint.load(base, "cpu")
     torch.manual_seed(5)
-    acquirers = language_acquirers.prepare(model.text, config)
+    acquirers = Acquirers.prepare(model.text, config)
     weight = torch.randn(32, 32) / 6
     acquirers.embedding.projection.weight.data = weight
-    files = [trained(acquirers, "de", 1), trained(acquirers, "sw", 2)]
+    for file in (trained(acquirers, "de", 1), trained(acquirers, "sw", 2)):
+        acquirers.add(file)
     described = dataclasses.replace(model.config, name="mla", acquirers=config)
-    checkpoint.add_acquirers(base, tmp_path / "mla", described, weight, files, "# mla 1\n", None)
+    checkpoint.save(tmp_path / "mla", described, [acquirers], "# mla 1\n", base=base)
     return tmp_path / "mla"
 
 
 @pytest.mark.parametrize("centre", [True, False])
 def test_english_is_that_of_the_base_bit_by_bit(base, acquired, centre):
     before, after = checkpoint.load(base, "cpu"), checkpoint.load(acquired, "cpu")
-    assert after.acquirers.languages == ("de", "sw")
+    assert after.part(Acquirers).languages == ("de", "sw")
     mixed = after.encode_text([*ENGLISH, *WORDS], ["en"] * 4 + ["de"] * 3, centre=centre)[:4]
     expected = before.encode_text(ENGLISH, "en", centre=centre)
     assert np.array_equal(mixed, expected)
@@ -87,11 +88,11 @@ def test_a_language_with_acquirers_does_not_go_through_the_base_and_one_without_
 def test_adding_and_removing_a_language_changes_every_other_one_by_exactly_nothing(acquired):
     model = checkpoint.load(acquired, "cpu")
     before = {code: model.encode_text(WORDS, code) for code in ("en", "de", "sw", "fi")}
-    assert model.acquirers.add(trained(model.acquirers, "fi", 3)) == "fi"
+    assert model.part(Acquirers).add(trained(model.part(Acquirers), "fi", 3)) == "fi"
     for code in ("en", "de", "sw"):
         assert np.array_equal(model.encode_text(WORDS, code), before[code])
     assert not np.array_equal(model.encode_text(WORDS, "fi"), before["fi"])
-    model.acquirers.remove("fi")
+    model.part(Acquirers).remove("fi")
     assert np.array_equal(model.encode_text(WORDS, "fi"), before["fi"])
 
 
@@ -104,14 +105,14 @@ def test_a_text_alone_and_in_a_batch_are_the_same(acquired):
 
 def test_untrained_acquirers_leave_the_layers_as_they_are(acquired):
     model = checkpoint.load(acquired, "cpu")
-    tokens = model.acquirers.tokenize(WORDS)
-    bare = model.acquirers.acquired(None)(**tokens)
-    assert torch.equal(model.acquirers.acquired(model.acquirers.new_set())(**tokens), bare)
+    tokens = model.part(Acquirers).tokenize(WORDS)
+    bare = model.part(Acquirers).acquired(None)(**tokens)
+    assert torch.equal(model.part(Acquirers).acquired(model.part(Acquirers).new_set())(**tokens), bare)
 
 
 def test_the_base_of_a_folder_is_copied_bit_by_bit_and_the_embedding_is_not_in_it(base, acquired):
     old, new = (load_file(folder / checkpoint.WEIGHTS) for folder in (base, acquired))
-    assert set(new) - set(old) == {checkpoint.W_E}
+    assert set(new) - set(old) == {W_E}
     assert all(torch.equal(new[name], value) for name, value in old.items())
     assert sorted(path.name for path in (acquired / "acquirers").iterdir()) == ["de.safetensors", "sw.safetensors"]
 
@@ -149,7 +150,7 @@ def test_the_text_side_of_clip_or_clap_is_a_base_too(kind, tiny_text_folder, tmp
         expected = nn.functional.normalize(whole(**tokens).text_embeds, dim=-1)
         assert torch.allclose(tower(**tokens), expected, atol=1e-6)
     before = tower(**tokens)
-    acquirers = language_acquirers.prepare(tower, AcquirerConfig(str(tiny_text_folder), 4, 16))
+    acquirers = Acquirers.prepare(tower, AcquirerConfig(str(tiny_text_folder), 4, 16))
     acquirers.add(trained(acquirers, "de", 1))
     embedded = acquirers.embed(["hund", "katze a"], "de")
     assert embedded.shape == (2, 8) and torch.allclose(embedded.norm(dim=1), torch.ones(2), atol=1e-5)
@@ -171,11 +172,11 @@ def test_an_encoder_whose_layers_are_not_known_is_refused(tiny_model, config):
     tower = text.load(tiny_model.config.text)
     tower.encoder.config.model_type = "mystery"
     with pytest.raises(CheckpointError, match="'mystery' takes no acquirers"):
-        language_acquirers.prepare(tower, config)
+        Acquirers.prepare(tower, config)
 
 
 def test_a_file_comes_back_as_it_was_and_the_same_content_gives_the_same_bytes(acquired, tmp_path):
-    acquirers = checkpoint.load(acquired, "cpu").acquirers
+    acquirers = checkpoint.load(acquired, "cpu").part(Acquirers)
     content = trained(acquirers, "fi", 3)
     for name in ("one", "two"):
         acquirer_files.write(tmp_path / f"{name}.safetensors", content)
@@ -191,7 +192,7 @@ def test_a_pickle_is_refused_and_never_run(acquired, tmp_path):
         def __reduce__(self):
             return (open, (str(tmp_path / "exploded"), "w"))
 
-    acquirers = checkpoint.load(acquired, "cpu").acquirers
+    acquirers = checkpoint.load(acquired, "cpu").part(Acquirers)
     path = tmp_path / "fi.safetensors"
     path.write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(CheckpointError, match="no safetensors file"):
@@ -224,7 +225,7 @@ def test_a_file_of_something_else_is_refused(acquired, tmp_path):
     ],
 )
 def test_acquirers_that_do_not_fit_are_refused(acquired, change, message):
-    acquirers = checkpoint.load(acquired, "cpu").acquirers
+    acquirers = checkpoint.load(acquired, "cpu").part(Acquirers)
     content = trained(acquirers, "fi", 3)
     if change.pop("infinite", False):
         change = {"tensors": {name: value * torch.inf for name, value in content.tensors.items()}}
@@ -245,12 +246,19 @@ def test_a_folder_with_a_stray_or_misnamed_file_is_refused(acquired):
 
 def test_a_user_s_language_is_not_lost_when_the_model_is_written_anew(base, acquired, config):
     model = checkpoint.load(acquired, "cpu")
-    acquirer_files.write(acquired / "acquirers" / "fi.safetensors", trained(model.acquirers, "fi", 3))
-    described, weight = checkpoint.read_config(acquired), model.acquirers.embedding.projection.weight
-    with pytest.raises(CheckpointError, match="holds acquirers of de, fi, sw, which would be lost"):
-        checkpoint.add_acquirers(base, acquired, described, weight, [], "# mla 1\n", None)
-    with pytest.raises(CheckpointError, match="has acquirers already"):
-        checkpoint.add_acquirers(acquired, base, described, weight, [], "# mla 1\n", None)
+    acquirer_files.write(acquired / "acquirers" / "fi.safetensors", trained(model.part(Acquirers), "fi", 3))
+    described = checkpoint.read_config(acquired)
+    with pytest.raises(CheckpointError, match="holds acquirers/fi.safetensors, which would be lost"):
+        checkpoint.save(acquired, described, [model.part(Acquirers)], "# mla 1\n", base=base)
+    without = dataclasses.replace(described, acquirers=None)
+    with pytest.raises(CheckpointError, match="holds acquirers/de.safetensors, acquirers/fi.safetensors, acquirers/sw"):
+        checkpoint.save(acquired, without, [model.head, model.centring], "# base 1\n")
+
+
+def test_a_text_tower_does_not_change_under_acquirers_that_fit_it(acquired, tmp_path):
+    updates = TowerUpdates(text_lora={"encoder.layer.0.output.dense.down": torch.zeros(1, 32)})
+    with pytest.raises(CheckpointError, match="has language acquirers, which fit the rest of it as it is"):
+        checkpoint.save(tmp_path / "no", checkpoint.read_config(acquired), [], "", base=acquired, updates=updates)
 
 
 def test_a_config_with_acquirers_comes_back_and_nonsense_is_refused(acquired):

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from cacara import sources
-from cacara.model import checkpoint, seen_texts, weights_file
+from cacara.model import checkpoint, seen_texts, towers, weights_file
 from cacara.model.checkpoint import CARD, FILES, OPTIONAL_FILES, WEIGHTS
+from cacara.model.parts import table
 
 REPOSITORY = Path(__file__).parents[3]
 MAX_FILE_BYTES = 10_000_000
 MAX_ALL_BYTES = 40_000_000
-PARTS = ("head.", "centring.", "audio.", "image_head.", "text_lora.", "projectors.", "acquirers.", "profile.")
+PREFIXES = (*(kind.prefix for kind in table.PARTS), *towers.PREFIXES.values())
 
 each = pytest.mark.parametrize("name", list(checkpoint.bundled()))
 
@@ -59,7 +60,7 @@ def test_a_folder_holds_its_files_and_reads_strictly(name):
 def test_the_tensors_are_finite_and_of_the_sizes_that_the_config_says(name):
     folder = checkpoint.find(name)
     config, (_, tensors) = checkpoint.read_config(folder), weights_file.read(folder / WEIGHTS)
-    assert all(key.startswith(PARTS) for key in tensors)
+    assert all(key.startswith(PREFIXES) for key in tensors)
     assert all(torch.isfinite(value).all() for value in tensors.values())
     assert tensors["centring.means"].shape == (len(config.languages), config.text_width)
     assert tensors["head.projection.1.weight"].shape[0] == config.audio.hidden

@@ -15,6 +15,7 @@ from cacara.encoders import audio
 from cacara.errors import CheckpointError, DeviceError
 from cacara.model import checkpoint
 from cacara.model.checkpoint import CARD, CONFIG, FILES, WEIGHTS
+from cacara.model.towers import TowerUpdates
 
 CARD_TEXT = "# tiny\n\nOf no use.\n"
 
@@ -33,7 +34,7 @@ def config(tiny_model, monkeypatch):
 def folder(tmp_path, config, tiny_model):
     """The tiny model, saved."""
     folder = tmp_path / "model"
-    checkpoint.save(folder, config, tiny_model.head, tiny_model.centring, CARD_TEXT)
+    checkpoint.save(folder, config, [tiny_model.head, tiny_model.centring], CARD_TEXT)
     return folder
 
 
@@ -71,7 +72,9 @@ def test_a_folder_holds_the_three_files_and_others_may_read_them(folder):
 
 def test_audio_layers_that_training_changed_replace_the_backbones(folder, config, tiny_model, noise):
     changed = {"network.stem.weight": tiny_model.audio.network.stem.weight * 2 + 1}
-    checkpoint.save(folder, config, tiny_model.head, tiny_model.centring, CARD_TEXT, changed)
+    checkpoint.save(
+        folder, config, [tiny_model.head, tiny_model.centring], CARD_TEXT, updates=TowerUpdates(audio=changed)
+    )
     model = checkpoint.load(folder, "cpu")
     assert torch.equal(model.audio.network.stem.weight, changed["network.stem.weight"])
     assert torch.equal(model.audio.network.classifier.weight, tiny_model.audio.network.classifier.weight)
@@ -83,7 +86,9 @@ def test_low_rank_updates_of_the_audio_tower_are_merged_and_unfit_ones_refused(f
     weight = tiny_model.audio.network.blocks[0].pointwise.weight
     torch.manual_seed(0)
     updates = {f"{name}.down": torch.randn(2, weight.shape[1]), f"{name}.up": torch.randn(weight.shape[0], 2)}
-    checkpoint.save(folder, config, tiny_model.head, tiny_model.centring, CARD_TEXT, audio_lora=updates)
+    checkpoint.save(
+        folder, config, [tiny_model.head, tiny_model.centring], CARD_TEXT, updates=TowerUpdates(audio_lora=updates)
+    )
     merged = checkpoint.load(folder, "cpu").audio.network.blocks[0].pointwise.weight
     change = (updates[f"{name}.up"] @ updates[f"{name}.down"])[..., None, None]
     torch.testing.assert_close(merged, weight + change)
@@ -214,7 +219,7 @@ def test_a_wrong_device_or_precision_is_told(folder):
 
 
 def test_saving_again_replaces_an_older_model(folder, config, tiny_model):
-    checkpoint.save(folder, dataclasses.replace(config, version="2"), tiny_model.head, tiny_model.centring, "new")
+    checkpoint.save(folder, dataclasses.replace(config, version="2"), [tiny_model.head, tiny_model.centring], "new")
     assert checkpoint.read_config(folder).version == "2"
     assert (folder / CARD).read_text() == "new"
     assert list(folder.parent.iterdir()) == [folder]
@@ -223,7 +228,7 @@ def test_saving_again_replaces_an_older_model(folder, config, tiny_model):
 def test_saving_into_an_empty_or_a_deep_new_folder_works(tmp_path, config, tiny_model):
     (tmp_path / "empty").mkdir()
     for target in (tmp_path / "empty", tmp_path / "a" / "b"):
-        checkpoint.save(target, config, tiny_model.head, tiny_model.centring, CARD_TEXT)
+        checkpoint.save(target, config, [tiny_model.head, tiny_model.centring], CARD_TEXT)
         assert checkpoint.find(target) == target
 
 
@@ -234,7 +239,7 @@ def test_a_folder_that_is_no_model_is_left_alone(tmp_path, config, tiny_model, n
     for name in names:
         (folder / name).mkdir() if name.endswith("/") else (folder / name).write_text("mine")
     with pytest.raises(CheckpointError, match="mine is no model folder"):
-        checkpoint.save(folder, config, tiny_model.head, tiny_model.centring, CARD_TEXT)
+        checkpoint.save(folder, config, [tiny_model.head, tiny_model.centring], CARD_TEXT)
     assert {path.name for path in folder.iterdir()} == {name.strip("/") for name in names}
     assert list(tmp_path.glob("mine.*")) == []
 
@@ -242,9 +247,9 @@ def test_a_folder_that_is_no_model_is_left_alone(tmp_path, config, tiny_model, n
 def test_a_file_in_the_place_of_the_folder_is_left_alone(tmp_path, config, tiny_model):
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(CheckpointError, match="is no model folder"):
-        checkpoint.save(tmp_path / "mine", config, tiny_model.head, tiny_model.centring, CARD_TEXT)
+        checkpoint.save(tmp_path / "mine", config, [tiny_model.head, tiny_model.centring], CARD_TEXT)
     with pytest.raises(CheckpointError, match="cannot be written"):
-        checkpoint.save(tmp_path / "mine" / "model", config, tiny_model.head, tiny_model.centring, CARD_TEXT)
+        checkpoint.save(tmp_path / "mine" / "model", config, [tiny_model.head, tiny_model.centring], CARD_TEXT)
     assert (tmp_path / "mine").read_text() == "mine"
 
 
@@ -258,6 +263,6 @@ def test_an_interrupted_save_leaves_the_old_model(folder, config, tiny_model, mo
 
     monkeypatch.setattr(checkpoint, "save_file", interrupt)
     with pytest.raises((CheckpointError, KeyboardInterrupt)):
-        checkpoint.save(folder, config, tiny_model.head, tiny_model.centring, "new")
+        checkpoint.save(folder, config, [tiny_model.head, tiny_model.centring], "new")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert list(folder.parent.iterdir()) == [folder]

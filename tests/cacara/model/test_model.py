@@ -6,7 +6,7 @@ import torch
 
 from cacara import devices
 from cacara.errors import AudioError, DeviceError, LanguageError, QueryError
-from cacara.model.parts.heads import LanguageCentring
+from cacara.model.parts.centring import LanguageCentring
 
 
 def unit(embeddings: np.ndarray) -> bool:

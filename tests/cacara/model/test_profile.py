@@ -13,9 +13,11 @@ from torch.nn import functional
 
 from cacara.benchmark import image_retrieval
 from cacara.errors import CheckpointError, QueryError
-from cacara.model import checkpoint
+from cacara.model import checkpoint, weights_file
 from cacara.model.config import ModelConfig, ProfileConfig
 from cacara.model.model import Cacara
+from cacara.model.parts.head import ImageHead
+from cacara.model.parts.part import TextBatch, acting_on_media
 from cacara.model.parts.profile import ClassProfile
 from training.feedback import finetuning
 from training.feedback.data import Heard
@@ -36,8 +38,11 @@ def make_profile(config: ProfileConfig = CONFIG, classes: int = 7, width: int = 
 
 def with_profile(model: Cacara, profile: ClassProfile) -> Cacara:
     config = dataclasses.replace(model.config, dimension=32 + profile.config.size, profile=profile.config)
-    parts = (model.text, model.audio, model.head, model.centring)
-    return Cacara(config, *parts, "profiled", torch.device("cpu"), image=model.image, profile=profile)
+    return Cacara(config, model.towers, [*model.parts, profile], "profiled", torch.device("cpu"))
+
+
+def as_texts(profile: ClassProfile, embeddings: torch.Tensor) -> torch.Tensor:
+    return profile.texts(TextBatch(embeddings, [], [], True)).embeddings
 
 
 @pytest.fixture
@@ -49,7 +54,7 @@ def test_a_score_is_the_weighted_sum_of_both_parts_cosines():
     profile = make_profile()
     texts = functional.normalize(torch.randn(3, 32), dim=-1)
     sounds, probabilities = functional.normalize(torch.randn(5, 32), dim=-1), torch.rand(5, 7)
-    placed, heard = profile.texts(texts), profile.sounds(sounds, probabilities)
+    placed, heard = as_texts(profile, texts), profile.sounds(sounds, probabilities)
     assert placed.shape == (3, SHARED) and heard.shape == (5, SHARED)
     torch.testing.assert_close(placed.norm(dim=1), torch.ones(3))
     torch.testing.assert_close(heard.norm(dim=1), torch.ones(5))
@@ -80,7 +85,7 @@ def test_a_text_that_names_a_class_finds_the_sound_that_holds_it_among_sounds_th
     profile = ClassProfile(ProfileConfig(6, 0.5, 0.03, 0.01), 6, 16)
     profile.fit(names, probabilities)
     same = functional.normalize(torch.ones(6, 16), dim=-1)
-    scores = profile.texts(names) @ profile.sounds(same, probabilities).T
+    scores = as_texts(profile, names) @ profile.sounds(same, probabilities).T
     assert scores.argmax(1).tolist() == list(range(6))
     assert (same @ names.T).std(0).max() < 1e-6  # the text space alone cannot tell the sounds apart
 
@@ -99,9 +104,9 @@ def test_the_models_texts_sounds_and_pictures_are_as_wide_as_the_shared_space(pr
 
 
 def test_without_profiles_a_text_lies_in_the_text_space(profiled, seeing_model):
-    plain = profiled.encode_text(["hund", "dog"], "de", profiled=False)
+    plain = profiled.encode_text(["hund", "dog"], "de", space="text")
     np.testing.assert_array_equal(plain, seeing_model.encode_text(["hund", "dog"], "de"))
-    assert profiled.encode_text([], profiled=False).shape == (0, 32)
+    assert profiled.encode_text([], space="text").shape == (0, 32)
 
 
 def test_a_variant_without_profiles_ranks_as_the_text_space_does(profiled, seeing_model, noise):
@@ -129,8 +134,8 @@ def folder(profiled, tiny_model, tmp_path, monkeypatch):
 
     monkeypatch.setattr(audio, "load", lambda *arguments, **named: tiny_model.audio)
     config = dataclasses.replace(profiled.config, image=None)
-    parts = (profiled.head, profiled.centring, CARD)
-    checkpoint.save(tmp_path / "profiled", config, *parts, profile=profiled.profile)
+    parts = [part for part in profiled.parts if not isinstance(part, ImageHead)]
+    checkpoint.save(tmp_path / "profiled", config, parts, CARD)
     return tmp_path / "profiled"
 
 
@@ -138,10 +143,10 @@ def test_a_folder_keeps_them_and_so_do_the_folders_made_from_it(folder, profiled
     model = checkpoint.load(folder, "cpu")
     np.testing.assert_allclose(model.encode_text(["dog"], "en"), profiled.encode_text(["dog"], "en"), atol=2e-3)
     np.testing.assert_allclose(model.encode_audio([noise]), profiled.encode_audio([noise]), atol=2e-3)
-    image = seeing_model.config.image
-    checkpoint.add_images(folder, tmp_path / "seeing", image, seeing_model.image.head, CARD)
-    _, before = checkpoint._read_weights(folder)
-    _, after = checkpoint._read_weights(tmp_path / "seeing")
+    seeing = dataclasses.replace(checkpoint.read_config(folder), image=seeing_model.config.image)
+    checkpoint.save(tmp_path / "seeing", seeing, [seeing_model.image_head], CARD, base=folder)
+    _, before = weights_file.read(folder / checkpoint.WEIGHTS)
+    _, after = weights_file.read(tmp_path / "seeing" / checkpoint.WEIGHTS)
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert checkpoint.read_config(tmp_path / "seeing").profile == CONFIG
 
@@ -184,23 +189,22 @@ def test_a_head_of_pictures_is_trained_in_the_text_space(profiled):
 @pytest.mark.parametrize("kind", ["sound", "picture"])
 def test_fine_tuning_sees_what_the_model_will_give(profiled, kind):
     rng = np.random.default_rng(0)
-    head = profiled.head if kind == "sound" else profiled.image.head
-    tower = profiled.audio if kind == "sound" else profiled.image.tower
+    head = profiled.head if kind == "sound" else profiled.image_head
+    tower = profiled.audio if kind == "sound" else profiled.image
     features = rng.normal(size=(6, tower.features)).astype(np.float32)
     probabilities = rng.uniform(size=(6, tower.classes)).astype(np.float32)
     queries = profiled.encode_text(["hund", "dog"], "de")
     pairs = np.array([[0, 0], [1, 1]])
     grades, weights = np.array([1, 0], np.float32), np.ones(2, np.float32)
     judged = JudgedPairs(queries, features, probabilities, pairs, grades, weights, np.arange(6))
-    profile = finetuning.profile_of(profiled, kind)
-    method = FeedbackTuning(copy.deepcopy(head), judged, FeedbackObjective(), profile)
+    method = FeedbackTuning(copy.deepcopy(head), judged, FeedbackObjective(), acting_on_media(profiled.parts), kind)
     clips = tuple(range(6))
     heard = Heard(clips, features, probabilities)  # type: ignore[arg-type]
     embedded = method.embed(torch.from_numpy(features), torch.from_numpy(probabilities)).detach().numpy()
     np.testing.assert_allclose(embedded, finetuning.placed(profiled, heard, kind), atol=1e-6)
     assert embedded.shape == (6, SHARED) and bool(embedded[:, 32:].any()) == (kind == "sound")
     moved = method.double()  # as to a device: what is not saved comes along, and the model's own stays where it is
-    assert next(moved._before.parameters()).dtype == moved._profile.basis.dtype == torch.float64
-    assert profiled.profile.basis.dtype == torch.float32
+    assert next(moved._before.parameters()).dtype == moved._behind[0].basis.dtype == torch.float64
+    assert profiled.part(ClassProfile).basis.dtype == torch.float32
     embedded = moved.embed(torch.from_numpy(features).double(), torch.from_numpy(probabilities).double())
     np.testing.assert_allclose(embedded.detach().numpy(), moved.base.numpy(), atol=1e-6)

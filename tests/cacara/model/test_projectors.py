@@ -14,7 +14,7 @@ from cacara.benchmark import image_retrieval
 from cacara.errors import CheckpointError
 from cacara.model import checkpoint
 from cacara.model.config import ModelConfig, ProjectorsConfig
-from cacara.model.parts.heads import LanguageCentring
+from cacara.model.parts.centring import LanguageCentring
 from cacara.model.parts.projectors import ProjectorHead, Projectors
 
 CARD = "---\nlicense: apache-2.0\n---\n\n# tiny 1\n"
@@ -49,7 +49,7 @@ def folder(tiny_model, tmp_path, monkeypatch):
     from cacara.encoders import audio
 
     monkeypatch.setattr(audio, "load", lambda *arguments, **named: tiny_model.audio)
-    checkpoint.save(tmp_path / "base", tiny_model.config, tiny_model.head, tiny_model.centring, CARD)
+    checkpoint.save(tmp_path / "base", tiny_model.config, [tiny_model.head, tiny_model.centring], CARD)
     torch.manual_seed(4)
     projectors = Projectors(ProjectorsConfig(32, 32), 20)
     projectors.text.layers[1].running_mean.normal_()
@@ -58,7 +58,7 @@ def folder(tiny_model, tmp_path, monkeypatch):
     )
     centring = LanguageCentring(("de",), 32)
     centring.means.copy_(0.1 * torch.randn(1, 32))
-    checkpoint.add_projectors(tmp_path / "base", tmp_path / "uclip", config, projectors, centring, CARD, None)
+    checkpoint.save(tmp_path / "uclip", config, [projectors, centring], CARD, base=tmp_path / "base", storage="compact")
     return tmp_path / "uclip", projectors.eval()
 
 
@@ -71,7 +71,7 @@ def test_a_folder_loads_as_a_model_whose_texts_and_sounds_went_through_the_heads
     expected = projectors.dual(torch.from_numpy(tiny_model.encode_audio([noise]))).detach().numpy()
     np.testing.assert_allclose(sounds, expected, atol=0.02)  # int8
     plain = checkpoint.load(path, "cpu")
-    plain.projectors = None
+    plain.parts = tuple(part for part in plain.parts if not isinstance(part, Projectors))
     before = torch.from_numpy(plain.encode_text(["hund", "dog"], "de"))
     np.testing.assert_allclose(texts, projectors.text(before).detach().numpy(), atol=0.02)
     np.testing.assert_allclose(model.encode_text(["hund"], "de"), texts[:1], atol=1e-6)
@@ -82,9 +82,10 @@ def test_a_folder_loads_as_a_model_whose_texts_and_sounds_went_through_the_heads
 def test_pictures_go_through_the_same_head_as_sounds(seeing_model, folder):
     path, _ = folder
     model = checkpoint.load(path, "cpu")
+    model = model.with_parts(seeing_model.image_head)
     model.image = seeing_model.image
     picture = np.full((20, 30, 3), 90, np.uint8)
-    expected = model.projectors.dual(torch.from_numpy(seeing_model.encode_image([picture]))).detach().numpy()
+    expected = model.part(Projectors).dual(torch.from_numpy(seeing_model.encode_image([picture]))).detach().numpy()
     np.testing.assert_allclose(model.encode_image([picture]), expected, atol=1e-5)
     own, *branches = image_retrieval.variants_of(model, [picture]).values()
     np.testing.assert_allclose(own.encode_audio([picture]), expected, atol=1e-5)
@@ -125,6 +126,6 @@ def test_a_folder_that_lacks_a_head_is_refused(folder, tmp_path):
 
 def test_nothing_is_added_to_a_model_whose_heads_fit_its_towers_as_they_are(folder, tmp_path, seeing_model):
     path, _ = folder
-    image = seeing_model.config.image
-    with pytest.raises(CheckpointError, match="is a model of uCLIP"):
-        checkpoint.add_images(path, tmp_path / "seeing", image, seeing_model.image.head, CARD)
+    config = dataclasses.replace(checkpoint.read_config(path), image=seeing_model.config.image)
+    with pytest.raises(CheckpointError, match="has uCLIP's heads, which fit the rest of it as it is"):
+        checkpoint.save(tmp_path / "seeing", config, [seeing_model.image_head], CARD, base=path)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cacara.errors import CacaraError, CheckpointError, RegistryError
-from cacara.model import checkpoint
+from cacara.model import checkpoint, weights_file
 from cacara.model.config import DEFAULT_MODEL
 from cacara.model.registry import GATE, POINTER, VERSIONS, Registry
 
@@ -25,7 +25,7 @@ def trained(tiny_model, tmp_path, monkeypatch):
     def make(version: str, passed: bool | None = True, name: str = "tiny") -> Path:
         folder = tmp_path / "runs" / version / "final"
         config = dataclasses.replace(tiny_model.config, name=name, version=version)
-        checkpoint.save(folder, config, tiny_model.head, tiny_model.centring, "A card.")
+        checkpoint.save(folder, config, [tiny_model.head, tiny_model.centring], "A card.")
         loaded[folder] = dataclasses.replace(config), f"fingerprint-{version}"
         if passed is not None:
             failed = [] if passed else ["(b) lost 3.0 points in de"]
@@ -39,7 +39,8 @@ def trained(tiny_model, tmp_path, monkeypatch):
             self.name, self.version = self.config.name, self.config.version
 
     def load(folder, device):
-        checkpoint._read_weights(folder)  # a tiny tower cannot be loaded by name; damage is found all the same
+        # A tiny tower cannot be loaded by name; damage is found all the same.
+        weights_file.read(folder / checkpoint.WEIGHTS)
         return Loaded(folder)
 
     monkeypatch.setattr(checkpoint, "load", load)

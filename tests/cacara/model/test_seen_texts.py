@@ -74,8 +74,8 @@ def test_a_checkpoint_carries_the_statement_and_is_replaced_with_it(tiny_model, 
 
     folder = tmp_path / "model"
     seen = benchmark_file.seen_of(ROWS, ["A dog."], [])
-    checkpoint.save(folder, tiny_model.config, tiny_model.head, tiny_model.centring, "# card", seen=seen)
+    checkpoint.save(folder, tiny_model.config, [tiny_model.head, tiny_model.centring], "# card", seen=seen)
     assert seen_texts.read(folder) == seen
     assert checkpoint.find(folder) == folder
-    checkpoint.save(folder, tiny_model.config, tiny_model.head, tiny_model.centring, "# card")
+    checkpoint.save(folder, tiny_model.config, [tiny_model.head, tiny_model.centring], "# card")
     assert seen_texts.read(folder) is None

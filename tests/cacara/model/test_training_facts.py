@@ -52,7 +52,7 @@ def test_a_head_that_makes_no_sense_is_told(head):
 
 def test_trained_parameters_are_those_of_the_heads_and_no_statistics(tiny_model, tmp_path):
     head = tiny_model.head
-    checkpoint.save(tmp_path / "base", tiny_model.config, head, tiny_model.centring, "# card")
+    checkpoint.save(tmp_path / "base", tiny_model.config, [head, tiny_model.centring], "# card")
     projection = sum(parameter.numel() for parameter in head.projection.parameters())
     found = training_facts.trained_parameters(tmp_path / "base")
     assert found == {"sounds": projection, "pictures": 0, "texts": 0, "all": projection}

@@ -21,7 +21,7 @@ def model_folder(tmp_path, tiny_model, monkeypatch):
     monkeypatch.setitem(towers.BACKBONES, "tiny", lambda report: copy.deepcopy(yamnet))
     monkeypatch.setenv("CACARA_CACHE", str(tmp_path / "cache"))
     config = dataclasses.replace(tiny_model.config, audio=dataclasses.replace(tiny_model.config.audio, backbone="tiny"))
-    checkpoint.save(tmp_path / "model", config, tiny_model.head, tiny_model.centring, "# tiny")
+    checkpoint.save(tmp_path / "model", config, [tiny_model.head, tiny_model.centring], "# tiny")
     return tmp_path / "model"
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from cacara.model.parts.heads import LanguageCentring
+from cacara.model.parts.centring import LanguageCentring
 from training.data import class_names
 from training.data.class_names import class_embeddings, class_weights, phrasings
 

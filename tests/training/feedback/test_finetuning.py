@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import torch
 
-from cacara.model import checkpoint
+from cacara.model import checkpoint, weights_file
 from cacara.model.config import AudioConfig
-from cacara.model.parts.heads import AudioHead
+from cacara.model.parts.head import AudioHead
 from training.feedback import data as finetune_feedback_data
 from training.feedback import files as finetune_feedback_files
 from training.feedback import finetuning
@@ -204,16 +204,14 @@ def tiny_clips(tmp_path) -> Heard:
 
 def test_the_written_model_differs_from_its_base_in_its_heads_name_and_card_alone(tiny_model, tmp_path):
     base = tmp_path / "base"
-    checkpoint.save(base, tiny_model.config, tiny_model.head, tiny_model.centring, "The base's card.")
+    checkpoint.save(base, tiny_model.config, [tiny_model.head, tiny_model.centring], "The base's card.")
     head = copy.deepcopy(tiny_model.head)
     with torch.no_grad():
         head.projection[1].weight.add_(1.0)
-    finetune_feedback_files.write_model(
-        base, tmp_path / "final", {"sound": head}, "tiny-feedback", "2", "# Tuned\n", None
-    )
-    config = checkpoint.read_config(tmp_path / "final")
-    assert config == dataclasses.replace(tiny_model.config, name="tiny-feedback", version="2")
-    (_, before), (_, after) = (checkpoint._read_weights(tmp_path / name) for name in ("base", "final"))
+    named = dataclasses.replace(tiny_model.config, name="tiny-feedback", version="2")
+    checkpoint.save(tmp_path / "final", named, [head], "# Tuned\n\nThe base's card.", base=base)
+    assert checkpoint.read_config(tmp_path / "final") == named
+    (_, before), (_, after) = (weights_file.read(tmp_path / name / checkpoint.WEIGHTS) for name in ("base", "final"))
     assert {name for name in before if not torch.equal(before[name], after[name])} == {"head.projection.1.weight"}
     assert before.keys() == after.keys()
     card = (tmp_path / "final" / checkpoint.CARD).read_text()

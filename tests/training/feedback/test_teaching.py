@@ -16,8 +16,8 @@ from cacara.model import checkpoint
 from cacara.model.config import AcquirerConfig
 from cacara.model.model import Cacara
 from cacara.model.parts import acquirer_files
-from cacara.model.parts import acquirers as language_acquirers
 from cacara.model.parts.acquirer_files import AcquirerFile
+from cacara.model.parts.acquirers import Acquirers
 from cacara.search import gallery
 from cacara.search.gallery import Gallery
 from cacara.search.manifest import Clip
@@ -212,14 +212,14 @@ def mla_folder(seeing_model, tiny_text_folder, tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(audio, "load", lambda *arguments, **named: seeing_model.audio)
     base, folder = tmp_path / "base", tmp_path / "mla"
     config = dataclasses.replace(seeing_model.config, image=None, name="mla")
-    checkpoint.save(base, config, seeing_model.head, seeing_model.centring, "---\n---\n\n# mla 1\n\nA card.\n")
-    acquirers = language_acquirers.prepare(seeing_model.text, AcquirerConfig(str(tiny_text_folder), 8, 16))
+    checkpoint.save(base, config, [seeing_model.head, seeing_model.centring], "---\n---\n\n# mla 1\n\nA card.\n")
+    acquirers = Acquirers.prepare(seeing_model.text, AcquirerConfig(str(tiny_text_folder), 8, 16))
     transfer.fit_embedding(acquirers)
     torch.manual_seed(3)
     tensors = {name: torch.randn_like(value) * 0.1 for name, value in acquirers.new_set().state_dict().items()}
-    german = AcquirerFile("de", acquirers.space, 25, tensors)
+    acquirers.add(AcquirerFile("de", acquirers.space, 25, tensors))
     whole = dataclasses.replace(config, acquirers=acquirers.config)
-    checkpoint.add_acquirers(base, folder, whole, acquirers.embedding.projection.weight, [german], "# mla", None)
+    checkpoint.save(folder, whole, [acquirers], "# mla", base=base)
     return folder
 
 
@@ -276,7 +276,7 @@ def test_a_language_is_taught_measured_and_written_and_no_other_one_changes(
     model = checkpoint.load(mla_folder, "cpu")
     asked = [in_finnish(thing) for thing in THINGS]
     before = {code: model.encode_text(asked, code) for code in ("fi", "de", "en")}
-    model.acquirers.add_file(Path(done["acquirer"]))
+    model.part(Acquirers).add_file(Path(done["acquirer"]))
     same = {code: np.array_equal(model.encode_text(asked, code), read) for code, read in before.items()}
     assert same == {"fi": False, "de": True, "en": True}
     fractions = [fraction for _, fraction, _ in heard]
@@ -311,7 +311,7 @@ def test_what_does_not_pass_stays_in_its_folder_with_the_reasons(
     assert not done["gate"]["passed"] and done["registered"] is None and not (tmp_path / "kept").exists()
     words = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert "did not pass the gate, so it is not used" in words and "not found better" in words
-    monkeypatch.setattr(Exam, "hits", lambda exam, model: answers(9 * ("fi" in model.acquirers.languages), 10))
+    monkeypatch.setattr(Exam, "hits", lambda exam, model: answers(9 * ("fi" in model.part(Acquirers).languages), 10))
     monkeypatch.setattr(teaching_gate, "MIN_PAIRS", 5)
     passed = teach_feedback.teach(options, database, tmp_path / "out", tmp_path)
     assert passed["gate"]["passed"] and (tmp_path / "kept" / "fi.safetensors").is_file()

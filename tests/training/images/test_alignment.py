@@ -18,7 +18,7 @@ from cacara.encoders import image
 from cacara.errors import CheckpointError, ManifestError, QueryError
 from cacara.model import checkpoint
 from cacara.model.config import ImageConfig
-from cacara.model.parts.heads import ImageHead
+from cacara.model.parts.head import ImageHead
 from training.images import alignment
 from training.images import card as image_card
 from training.images.alignment import ImageAlignmentOptions, ImageHeadOptions, phrasings, train_pictures
@@ -42,7 +42,7 @@ def base(tiny_model, tmp_path, monkeypatch):
 
     monkeypatch.setattr(audio, "load", lambda *arguments, **named: tiny_model.audio)
     folder = tmp_path / "base"
-    checkpoint.save(folder, tiny_model.config, tiny_model.head, tiny_model.centring, "# tiny\n\nA card.\n")
+    checkpoint.save(folder, tiny_model.config, [tiny_model.head, tiny_model.centring], "# tiny\n\nA card.\n")
     return folder
 
 
@@ -176,7 +176,9 @@ def test_image_tensors_that_the_config_does_not_tell_of_are_refused(world, base)
 def test_a_head_of_another_width_is_refused(world, base):
     final = train(world, base)
     wide = ImageConfig("efficientnet-lite0", 99, 0.5, 0.5, 2, 1.0)
-    checkpoint.add_images(final, world / "wide", wide, ImageHead(ImageConfig("x", 16, 0.5, 0.5, 2, 1.0), 12, 5, 32), "")
+    config = dataclasses.replace(checkpoint.read_config(final), image=wide)
+    head = ImageHead(ImageConfig("x", 16, 0.5, 0.5, 2, 1.0), 12, 5, 32)
+    checkpoint.save(world / "wide", config, [head], "", base=final)
     with pytest.raises(CheckpointError, match="does not fit its config"):
         checkpoint.load(world / "wide", "cpu")
 

@@ -18,7 +18,7 @@ from cacara.errors import LanguageError, ManifestError
 from cacara.model import checkpoint, seen_texts
 from cacara.model.config import AcquirerConfig
 from cacara.model.parts import acquirer_files
-from cacara.model.parts import acquirers as language_acquirers
+from cacara.model.parts.acquirers import Acquirers
 from training.__main__ import main
 from training.data import translations
 from training.data.translations import Translation
@@ -60,7 +60,7 @@ def base(seeing_model, tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "load", lambda *arguments, **named: seeing_model.audio)
     folder = tmp_path / "base"
     config = dataclasses.replace(seeing_model.config, image=None, name="base")
-    checkpoint.save(folder, config, seeing_model.head, seeing_model.centring, "---\n---\n\n# base 1\n\nA card.\n")
+    checkpoint.save(folder, config, [seeing_model.head, seeing_model.centring], "---\n---\n\n# base 1\n\nA card.\n")
     return folder
 
 
@@ -83,7 +83,7 @@ def exposure():
 
 
 def method_of(model, options, languages=("de", "sv")):
-    acquirers = language_acquirers.prepare(model.text, AcquirerConfig(options.embedding, options.bottleneck or 1, 16))
+    acquirers = Acquirers.prepare(model.text, AcquirerConfig(options.embedding, options.bottleneck or 1, 16))
     transfer.fit_embedding(acquirers)
     english = ["a bird", "a cat", "a dog"]
     targets = torch.from_numpy(transfer.english_targets(model.text, english))
@@ -264,7 +264,7 @@ def test_a_language_is_taught_and_no_other_changes(mla, pairs, tmp_path, monkeyp
     assert fractions == sorted(fractions) and {stage for stage, _, _ in heard} >= {"loading", "training", "measuring"}
     model = checkpoint.load(mla, "cpu")
     before = {code: model.encode_text(["hund", "bird bell"], code) for code in ("en", "de", "sv")}
-    model.acquirers.add_file(taught.acquirer)
+    model.part(Acquirers).add_file(taught.acquirer)
     for code, embedded in before.items():
         assert np.array_equal(model.encode_text(["hund", "bird bell"], code), embedded)
     again = teaching.teach("fi", pairs, tmp_path / "again", mla)
@@ -274,7 +274,7 @@ def test_a_language_is_taught_and_no_other_changes(mla, pairs, tmp_path, monkeyp
 def test_a_language_that_the_tokenizer_does_not_know_is_warned_about(mla, tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("\n".join(f"dog {number}\tmbwa {number}" for number in range(30)), encoding="utf-8")
-    acquirers = checkpoint.load(mla, "cpu").acquirers
+    acquirers = checkpoint.load(mla, "cpu").part(Acquirers)
     (warning,) = teaching.tokenizer_warnings("sw", ["mbwa hund", "mbwa"], acquirers)
     assert "67% of the pieces of sw" in warning
     assert teaching.tokenizer_warnings("de", ["hund katze"], acquirers) == []

@@ -20,7 +20,8 @@ from cacara.errors import ManifestError
 from cacara.media import audio
 from cacara.model import checkpoint
 from cacara.model.config import ProfileConfig, TextConfig
-from cacara.model.parts.heads import AudioHead
+from cacara.model.parts.head import AudioHead
+from cacara.model.parts.profile import ClassProfile
 from cacara.search.manifest import Clip
 from cacara.sources.texts import text_hash
 from training import loop
@@ -283,9 +284,9 @@ def test_class_profiles_are_made_of_what_the_tower_hears_and_change_nothing_else
     assert "class profiles of 5 coordinates, 30% of a score" in card
     with torch.inference_mode():
         placed = model.head(*next(iter(model.hear([noise])))).numpy()
-    alone = model.encode_text(["dog"], "en", profiled=False) @ placed.T
+    alone = model.encode_text(["dog"], "en", space="text") @ placed.T
     np.testing.assert_allclose(alone, plain.encode_text(["dog"], "en") @ plain.encode_audio([noise]).T, atol=1e-6)
-    np.testing.assert_allclose(model.profile.class_embeddings, model.head.class_embeddings, atol=1e-3)
+    np.testing.assert_allclose(model.part(ClassProfile).class_embeddings, model.head.class_embeddings, atol=1e-3)
 
 
 def test_class_profiles_that_nothing_could_fill_are_refused(world):

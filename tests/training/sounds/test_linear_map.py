@@ -11,7 +11,8 @@ from torch import nn
 from cacara.errors import CheckpointError
 from cacara.model import checkpoint
 from cacara.model.config import AudioConfig
-from cacara.model.parts.heads import AudioHead
+from cacara.model.parts.head import AudioHead
+from cacara.model.parts.text_map import TextMap
 from tests.training.sounds.test_alignment import world  # noqa: F401  (a fixture)
 from training.run_folder import RunError
 from training.sounds import linear_map
@@ -26,7 +27,7 @@ def options(world) -> LinearMapOptions:  # noqa: F811
 def test_a_run_leaves_a_model_of_two_linear_layers_that_loads(world, noise):  # noqa: F811
     final = linear_map.train(options(world), world.output, world.benchmark)
     model = checkpoint.load(final)
-    assert isinstance(model.head.projection, nn.Linear) and model.text_map is not None
+    assert isinstance(model.head.projection, nn.Linear) and model.part(TextMap) is not None
     assert (model.config.audio.anchor_weight, model.config.audio.hidden, model.config.text_map) == (0.0, 0, True)
     texts, sounds = model.encode_text(["dog", "hund"], ["en", "de"]), model.encode_audio([noise])
     assert np.allclose(np.linalg.norm(texts, axis=1), 1) and np.allclose(np.linalg.norm(sounds, axis=1), 1)
@@ -38,10 +39,10 @@ def test_a_run_leaves_a_model_of_two_linear_layers_that_loads(world, noise):  # 
 def test_texts_are_centred_then_mapped_and_without_centring_mapped_alone(world):  # noqa: F811
     model = checkpoint.load(linear_map.train(options(world), world.output, world.benchmark))
     plain = checkpoint.load(world.output / "final")
-    plain.text_map = None
+    plain.parts = tuple(part for part in plain.parts if not isinstance(part, TextMap))
     for centre in (True, False):
         before = torch.from_numpy(plain.encode_text(["dog"], "en", centre=centre))
-        mapped = nn.functional.normalize(model.text_map(before), dim=-1).detach().numpy()
+        mapped = model.part(TextMap)(before).detach().numpy()
         assert np.allclose(model.encode_text(["dog"], "en", centre=centre), mapped, atol=1e-6)
         assert not np.allclose(before.numpy(), mapped, atol=1e-3)
     assert np.array_equal(model.variant("untrained").encode_text(["dog"], "en"), model.encode_text(["dog"], "en"))
@@ -50,7 +51,10 @@ def test_texts_are_centred_then_mapped_and_without_centring_mapped_alone(world):
 def test_a_folder_without_the_text_layer_that_its_config_promises_is_refused(world):  # noqa: F811
     final = linear_map.train(options(world), world.output, world.benchmark)
     model = checkpoint.load(final)
-    checkpoint.save(final, model.config, model.head, model.centring, "card")
+    with pytest.raises(CheckpointError, match="a config with text maps, but none are given"):
+        checkpoint.save(final, model.config, [model.head, model.centring], "card")
+    checkpoint.save(final, dataclasses.replace(model.config, text_map=None), [model.head, model.centring], "card")
+    (final / "config.json").write_text(json.dumps(model.config.to_json()), encoding="utf-8")
     with pytest.raises(CheckpointError, match="does not fit its config"):
         checkpoint.load(final)
 
@@ -58,7 +62,7 @@ def test_a_folder_without_the_text_layer_that_its_config_promises_is_refused(wor
 def test_only_both_layers_learn_and_the_loss_falls_on_pairs_learnt_by_heart():
     torch.manual_seed(0)
     head = AudioHead(AudioConfig("yamnet", 0, 1.0, 0.0, 1, 1.0, "mean"), 12, 0, 8)
-    method = LinearMap(head.projection, nn.Linear(8, 8), 0.05)
+    method = LinearMap(head, TextMap(8), 0.05)
     assert sum(parameter.numel() for parameter in method.parameters()) == 12 * 8 + 8 + 8 * 8 + 8
     batch = {
         "features": torch.randn(8, 12),

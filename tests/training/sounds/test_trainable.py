@@ -201,9 +201,9 @@ def test_the_loaded_tower_is_the_one_that_was_trained(world, monkeypatch):  # no
     trained = []
     save = checkpoint.save
 
-    def saved(folder: Path, config, head, *arguments, **options):
-        trained.append(head)
-        save(folder, config, head, *arguments, **options)
+    def saved(folder: Path, config, parts, *arguments, **options):
+        trained.append(parts[0])
+        save(folder, config, parts, *arguments, **options)
 
     towers = []
     from training.sounds import alignment

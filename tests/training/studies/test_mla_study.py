@@ -13,7 +13,7 @@ import torch
 from cacara.benchmark.sound_benchmark import Benchmark, Query
 from cacara.model import checkpoint
 from cacara.model.config import AcquirerConfig
-from cacara.model.parts import acquirers as language_acquirers
+from cacara.model.parts.acquirers import Acquirers
 from cacara.search.manifest import Clip
 from training.__main__ import main
 from training.data.features import Features
@@ -71,7 +71,7 @@ def base(seeing_model, tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "load", lambda *arguments, **named: seeing_model.audio)
     folder = tmp_path / "base"
     config = dataclasses.replace(seeing_model.config, image=None, name="base")
-    checkpoint.save(folder, config, seeing_model.head, seeing_model.centring, "---\n---\n\n# base 1\n\nA card.\n")
+    checkpoint.save(folder, config, [seeing_model.head, seeing_model.centring], "---\n---\n\n# base 1\n\nA card.\n")
     return folder
 
 
@@ -177,7 +177,7 @@ def test_a_folder_of_another_study_and_unknown_variants_are_refused(base, option
 
 
 def test_the_table_that_learns_begins_as_the_frozen_one_and_changes_its_own_rows_alone(base, options):
-    acquirers = language_acquirers.prepare(checkpoint.load(base, "cpu").text, AcquirerConfig(options.embedding, 8, 16))
+    acquirers = Acquirers.prepare(checkpoint.load(base, "cpu").text, AcquirerConfig(options.embedding, 8, 16))
     learning = mla_ways.TrainedTable(acquirers.embedding, [5, 7])
     pieces = torch.tensor([[5, 6, 7]])
     before = acquirers.embedding(pieces)

@@ -16,6 +16,7 @@ from cacara.encoders import text
 from cacara.errors import ManifestError
 from cacara.model import checkpoint, seen_texts
 from cacara.model.parts import lora
+from cacara.model.towers import TEXT_LORA, TowerUpdates
 from training.data import translations
 from training.data.translations import Translation
 from training.loop import LoopOptions
@@ -54,7 +55,7 @@ def base(tiny_model, tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "load", lambda *arguments, **named: tiny_model.audio)
     folder = tmp_path / "base"
     card = "---\nlicense: apache-2.0\n---\n\n# tiny 1\n\nA card. `evaluate --model tiny`\n"
-    checkpoint.save(folder, tiny_model.config, tiny_model.head, tiny_model.centring, card)
+    checkpoint.save(folder, tiny_model.config, [tiny_model.head, tiny_model.centring], card)
     return folder
 
 
@@ -81,7 +82,7 @@ def test_sounds_stay_bit_by_bit_and_the_folder_says_what_it_is(base, packages, t
     old, new = (load_file(folder / checkpoint.WEIGHTS) for folder in (base, final))
     assert all(torch.equal(new[name], value) for name, value in old.items() if not name.startswith("centring."))
     added = set(new) - set(old)
-    assert added and all(name.startswith(checkpoint.TEXT_LORA) for name in added)
+    assert added and all(name.startswith(TEXT_LORA) for name in added)
     english = old["centring.means"][1]
     assert torch.equal(new["centring.means"], english.expand(2, -1)) and torch.equal(
         new["centring.global_mean"], english
@@ -219,6 +220,9 @@ def test_updates_of_another_encoder_are_refused(base, packages, tmp_path):
     tensors = {name: torch.from_numpy(value).float() for name, value in updates.items()}
     config = checkpoint.read_config(base)
     statement = benchmark_file.seen_of(benchmark_file.read(BENCHMARK), (), ())
-    checkpoint.add_text(base, tmp_path / "wrong", config, tensors, "# tiny 1\n", statement)
+    lora_updates = TowerUpdates(text_lora=tensors)
+    checkpoint.save(
+        tmp_path / "wrong", config, [], "# tiny 1\n", base=base, updates=lora_updates, seen=statement, storage="shared"
+    )
     with pytest.raises(checkpoint.CheckpointError, match="does not fit"):
         checkpoint.load(tmp_path / "wrong", "cpu")

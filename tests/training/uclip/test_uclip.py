@@ -319,7 +319,7 @@ def test_a_clip_of_transformers_is_a_base_with_its_own_pictures(lexicons, clip_f
     dual = checkpoint.load(base, "cpu")
     picture = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
     with torch.inference_mode():
-        own = functional.normalize(dual.image.tower([picture])[0], dim=-1).numpy()
+        own = functional.normalize(dual.image([picture])[0], dim=-1).numpy()
     np.testing.assert_allclose(dual.encode_image([picture]), own, atol=1e-5)
     final = run(lexicons, tmp_path / "uclip", base)
     model = checkpoint.load(final, "cpu")

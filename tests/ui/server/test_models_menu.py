@@ -55,7 +55,7 @@ class Versions:
         self.made.append(model_id)
         m = self.model
         config = dataclasses.replace(m.config, version=model_id)
-        return Retriever(Cacara(config, m.text, m.audio, m.head, m.centring, "tiny", m.device), self.gallery, report)
+        return Retriever(Cacara(config, m.towers, m.parts, "tiny", m.device), self.gallery, report)
 
 
 def settle() -> None:

@@ -18,6 +18,7 @@ from cacara.model.parts import acquirer_files
 from cacara.model.parts.acquirer_files import AcquirerFile
 from cacara.model.parts.acquirers import Acquirers, NonNativeEmbedding
 from cacara.model.registry import Registry
+from cacara.model.towers import Towers
 from cacara.search.gallery import load_folder
 from cacara.search.retriever import Retriever
 from tests.ui.server.test_services import make_gallery
@@ -61,13 +62,13 @@ def model(tiny_model) -> Cacara:
     acquirers = Acquirers(text, config, embedding, text.tokenizer)
     whole = dataclasses.replace(tiny_model.config, name="mla", acquirers=config)
     m = tiny_model
-    return Cacara(whole, text, m.audio, m.head, m.centring, "tiny", m.device, acquirers=acquirers)
+    return Cacara(whole, Towers(text, m.audio), [*m.parts, acquirers], "tiny", m.device)
 
 
 def acquirer_file(model: Cacara, language: str, seed: int = 5) -> AcquirerFile:
     torch.manual_seed(seed)
-    tensors = {name: torch.randn_like(value) for name, value in model.acquirers.new_set().state_dict().items()}
-    return AcquirerFile(language, model.acquirers.space, 25, tensors)
+    tensors = {name: torch.randn_like(value) for name, value in model.part(Acquirers).new_set().state_dict().items()}
+    return AcquirerFile(language, model.part(Acquirers).space, 25, tensors)
 
 
 @pytest.fixture
@@ -195,13 +196,13 @@ def test_a_taught_language_is_read_at_once_also_after_a_restart_and_can_be_taken
     teaching.teach_start(services, "sw", ROWS)
     last = wait(services)["last"]
     assert (last["state"], last["before"]["R@10"], last["after"]["R@10"]) == ("done", 30.0, 80.0)
-    assert model.acquirers.languages == ("sw",)
+    assert model.part(Acquirers).languages == ("sw",)
     assert "sw" in services.engine.languages()
     after = model.encode_text(["hund"], "sw")
     assert not (before == after).all()
     assert (model.encode_text(["hund"], "de") == model.encode_text(["hund"], "de")).all()
 
-    model.acquirers.remove("sw")  # as a model is that was just loaded
+    model.part(Acquirers).remove("sw")  # as a model is that was just loaded
     fresh = TaughtLanguages(services.workshop.taught.folder.parent)
     fresh.refresh(services.engine.retriever(WORDS))
     assert (model.encode_text(["hund"], "sw") == after).all()
@@ -216,7 +217,7 @@ def test_a_taught_language_is_read_at_once_also_after_a_restart_and_can_be_taken
 def test_a_taught_language_is_in_the_menu_while_its_model_still_prepares(services, model, monkeypatch):
     teaching.teach_start(services, "sw", ROWS)
     wait(services)
-    model.acquirers.remove("sw")  # as where the model is not loaded yet, and so reads nothing anew
+    model.part(Acquirers).remove("sw")  # as where the model is not loaded yet, and so reads nothing anew
     monkeypatch.setattr(services.engine, "refresh", lambda: None)
     assert "sw" not in services.engine.languages()
     now = tab.look(services, "en")
@@ -224,7 +225,7 @@ def test_a_taught_language_is_in_the_menu_while_its_model_still_prepares(service
 
 
 def test_a_language_that_the_model_read_before_is_read_so_again_once_it_is_taken_away(services, model):
-    model.acquirers.add(acquirer_file(model, "sw", seed=9))
+    model.part(Acquirers).add(acquirer_file(model, "sw", seed=9))
     before = model.encode_text(["hund"], "sw")
     teaching.teach_start(services, "sw", ROWS)
     wait(services)
@@ -240,7 +241,7 @@ def test_a_damaged_file_or_one_of_another_model_is_left_unread(services, model, 
     acquirer_files.write(place / "fr.safetensors", dataclasses.replace(acquirer_file(model, "fr"), space="0" * 12))
     acquirer_files.write(place / "es.safetensors", acquirer_file(model, "pt"))
     services.engine.refresh()
-    assert model.acquirers.languages == ()
+    assert model.part(Acquirers).languages == ()
     assert "de.safetensors is not read" in caplog.text
     assert "es.safetensors holds pt" in caplog.text
 
