@@ -29,6 +29,10 @@ class LanguageError(CacaraError):
     """A string is not a language code."""
 
 
+class LexiconError(CacaraError):
+    """A lexicon is missing or damaged, or cannot be written."""
+
+
 class ManifestError(CacaraError):
     """A manifest or benchmark file is malformed, or breaks a rule of its split."""
 

@@ -25,7 +25,7 @@ LAYERS = {
     "cacara": (
         ("errors",),
         ("devices", "files", "languages", "metrics", "offline_page", "working_folders"),
-        ("media", "sources"),
+        ("lexicon", "media", "sources"),
         ("encoders",),
         ("model",),
         ("search",),

@@ -13,6 +13,7 @@ from pathlib import Path
 from jsonargparse import ActionConfigFile, ArgumentParser
 
 from cacara.errors import CacaraError
+from cacara.lexicon import table as lexicon_table
 from cacara.model.config import DEFAULT_MODEL
 from training.feedback.data import Needed
 from training.feedback.finetuning import FeedbackOptions
@@ -34,6 +35,7 @@ from training.uclip.commands import uclip, uclip_ablations, uclip_beside, uclip_
 BENCHMARK = Path("benchmarks/sounds-v1.jsonl")
 IMAGE_BENCHMARK = Path("benchmarks/images-v1.jsonl")
 DEV_BENCHMARK = Path("benchmarks/dev-2.jsonl")
+LEXICON = lexicon_table.BUNDLED
 
 
 def emergent_alignment(options: EmergentAlignmentOptions, output: Path, benchmark: Path = BENCHMARK) -> None:
@@ -161,6 +163,20 @@ def dev_benchmark(output: Path = DEV_BENCHMARK, sounds: Path = BENCHMARK) -> Non
     from training.data import dev_benchmark as builder
 
     builder.build_from_sources(sounds, output)
+    sys.stdout.write(f"{output}\n")
+
+
+def lexicon(output: Path = LEXICON, sounds: Path = BENCHMARK, pictures: Path = IMAGE_BENCHMARK) -> None:
+    """Build the lexicon's table that lexical memories look words up in; the same inputs give the same bytes.
+
+    Args:
+        output: The folder to write.
+        sounds: The frozen benchmark of sounds, whose strings and concepts are kept out as the policies say.
+        pictures: The frozen benchmark of pictures, likewise.
+    """
+    from training.data.lexicon_table import build_from_sources
+
+    build_from_sources(output, sounds, pictures)
     sys.stdout.write(f"{output}\n")
 
 
@@ -298,6 +314,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "image_alignment": image_alignment,
     "dev_benchmark": dev_benchmark,
     "image_benchmark": image_benchmark,
+    "lexicon": lexicon,
     "dry_run": dry_run,
     "finetune_feedback": finetune_feedback,
     "feedback_status": feedback_status,

@@ -136,6 +136,26 @@ def detect(text: str) -> Detection:
     return Detection(language if confidence >= ANSWER_FROM else None, confidence)
 
 
+def ranked(text: str) -> dict[str, float]:
+    """Return the languages that a text may be in by its letters, with probabilities that sum to 1; empty for none.
+
+    Other than ``detect`` it does not abstain: of a short text the probabilities say little.
+    """
+    text = _beginning(text)
+    letters = _letters_by_script(text)
+    if not letters:
+        return {}
+    script, _ = letters.most_common(1)[0]
+    if script in _LANGUAGE_OF_SCRIPT:
+        return {_LANGUAGE_OF_SCRIPT[script]: 1.0}
+    if script not in _SCRIPTS_TO_RANK:
+        return {}
+    posterior = _posterior(_words(text, script))
+    posterior.pop(_NO_LANGUAGE, None)
+    total = posterior.total()
+    return {language: probability / total for language, probability in posterior.items()} if total else {}
+
+
 def _beginning(text: str) -> str:
     """Return the first ``CHARACTERS_READ`` characters, wide and presentation forms made plain (some expand 18-fold)."""
     return unicodedata.normalize("NFKC", text[:CHARACTERS_READ])[:CHARACTERS_READ]
@@ -181,25 +201,31 @@ def _belongs(character: str, script: str) -> bool:
 
 def _most_probable(words: str) -> tuple[str, float]:
     """Return the language of ``words`` and py3langid's highest probability, summed over a language's labels."""
+    posterior = _posterior(words)
+    (first, highest), *others = posterior.most_common(5)
+    near = (other for other, probability in others if probability >= NEARLY_AS_LIKELY * highest)
+    return next((other for other in near if _preferred(other, first)), first), highest
+
+
+def _posterior(words: str) -> collections.Counter[str]:
+    """Return py3langid's probabilities of the languages of ``words``, summed over a language's labels."""
     with _LOADING:
         identifier = _identifier()
     posterior: collections.Counter[str] = collections.Counter()
     for label, probability in identifier.rank(words):
         posterior[_LABELS.get(label, label)] += probability
-    (first, highest), *others = posterior.most_common(5)
-    near = (other for other, probability in others if probability >= NEARLY_AS_LIKELY * highest)
-    return next((other for other in near if _preferred(other, first)), first), highest
+    return posterior
 
 
 def _preferred(other: str, first: str) -> bool:
     """Return whether a language that is nearly as likely is answered in place of the likeliest."""
     if first in TRAINED_ON or first == _NO_LANGUAGE or other not in TRAINED_ON:
         return False
-    return _speakers(other) >= FAR_MORE_SPEAKERS * max(1, _speakers(first))
+    return speakers(other) >= FAR_MORE_SPEAKERS * max(1, speakers(first))
 
 
 @functools.cache
-def _speakers(language: str) -> int:
+def speakers(language: str) -> int:
     """Return how many people speak a language, by CLDR."""
     from langcodes import Language as Tag
 

@@ -148,6 +148,37 @@ class ProfileConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class LexicalMemoryConfig:
+    """The lexical memory on the text side (``cacara.model.parts.lexical_memory``).
+
+    Attributes:
+        lexicon: ``bundled``, or the folder of a lexicon.
+        policy: Which senses are seen: ``studio`` all, ``strict`` none that names a concept of a benchmark.
+        share: Of what words mean in the embedding of a text all of whose words are known for sure, above 0, up to 1.
+        doubt: Exponent on the sureness of senses; 0 takes every sense for sure.
+        reach: Words of a text from which on one of a language that the text encoder was trained on keeps more of its
+            own embedding.
+        decay: Exponent on ``reach`` over the number of words; 0 treats long texts as short ones.
+    """
+
+    lexicon: str
+    policy: str
+    share: float
+    doubt: float
+    reach: int
+    decay: float
+
+    def __post_init__(self) -> None:
+        _at_least("memory.reach", self.reach, 1)
+        for name in ("doubt", "decay"):
+            _at_least(f"memory.{name}", getattr(self, name), 0)
+        if not 0 < self.share <= 1:
+            raise CheckpointError(f"memory.share is {self.share}; wanted more than 0, at most 1")
+        if self.policy not in ("studio", "strict"):
+            raise CheckpointError(f"memory.policy is {self.policy!r:.80}; wanted 'studio' or 'strict'")
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """All that is needed to build a model before its weights are read.
 

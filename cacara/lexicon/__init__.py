@@ -1,0 +1,6 @@
+"""Words of many languages and what they mean in English, without holding the words themselves."""
+
+from cacara.lexicon.reader import LexiconReader, Reading, WordReading
+from cacara.lexicon.table import LexiconTable
+
+__all__ = ["LexiconReader", "LexiconTable", "Reading", "WordReading"]

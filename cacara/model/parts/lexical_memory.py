@@ -1,0 +1,179 @@
+"""The lexical memory: words of a query that a lexicon knows, mixed into its embedding by what they mean in English.
+
+A multilingual encoder reads sentences of a hundred languages well and single words of most languages badly; words have
+to be remembered. The memory looks a text's words up (``cacara.lexicon``), averages the embeddings that the model's own
+text side gives to their English senses, and mixes the mean into the text's embedding:
+
+    ``t' = normalise((1 − a) t + a v)``,  ``a = share · found · sureness · (reach / words)^decay``
+
+``found`` is the share of the text's words that are known, each by how far its reading is to be believed; ``sureness``
+the length of the mean of a word's senses, which is 1 where they mean one thing; and what the encoder reads well, longer
+texts of languages that it was trained on, keeps more of its embedding. English texts pass through as they are.
+
+Where the language is not known, the readings in all probable languages are averaged by their probabilities.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from cacara.languages.encoder_languages import TRAINED_ON
+from cacara.lexicon import LexiconReader, LexiconTable, Reading, WordReading
+from cacara.lexicon.language_evidence import ENGLISH, LanguageEvidence
+from cacara.model.config import LexicalMemoryConfig
+from cacara.model.parts.sense_embeddings import English, SenseEmbeddings
+
+FUNCTION_WORDS = frozenset(
+    "a about after all also am an and any are as at be because been before but by can could did do does down for from "
+    "had has have he her here him his how i if in into is it its just may me more most must my no not of off on only "
+    "or our out over shall she should so some such than that the their them then there these they this those through "
+    "to too under up upon us very was we were what when where which while who whom whose why will with would yes you "
+    "your".split()
+)
+FUNCTION_WEIGHT = 0.1
+"""Weight of a word that means a function word, beside 1 of any other."""
+CERTAIN = 0.9
+"""Probability from which a language is answered rather than weighed."""
+READINGS_REMEMBERED = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What was looked up in a text.
+
+    Attributes:
+        surface: A word or phrase, as it is listed.
+        language: Base language of the entry.
+        senses: English senses with their shares, which sum to 1, the surest first.
+    """
+
+    surface: str
+    language: str
+    senses: tuple[tuple[str, float], ...]
+
+
+class LexicalMemory:
+    """Mixes what a text's words mean into its embedding."""
+
+    def __init__(self, config: LexicalMemoryConfig, table: LexiconTable, senses: SenseEmbeddings | None = None) -> None:
+        """Remember a lexicon.
+
+        Args:
+            config: Its policy and how much is mixed in.
+            table: The whole table; the config's policy narrows it.
+            senses: Embeddings of the vocabulary; None begins with none.
+        """
+        self.config = config
+        self.table = table.under(config.policy)
+        self.reader = LexiconReader(self.table)
+        self.evidence = LanguageEvidence(self.table)
+        self.senses = senses or SenseEmbeddings(table.vocabulary)
+        weights = [FUNCTION_WEIGHT if english in FUNCTION_WORDS else 1.0 for english in table.vocabulary]
+        self._importance = np.array(weights, np.float32)
+        self.read = functools.lru_cache(READINGS_REMEMBERED)(self.reader.read)
+        self.languages_of = functools.lru_cache(READINGS_REMEMBERED)(self.evidence.of)
+
+    def detect(self, text: str) -> tuple[str | None, float]:
+        """Return the language of a text, None when no single one is certain enough, and the best one's probability."""
+        for language, probability in self.languages_of(text).items():
+            return (language if probability >= CERTAIN else None), probability
+        return None, 0.0
+
+    def look_up(self, text: str, language: str | None) -> tuple[Found, ...]:
+        """Return which words of a text are known and as what, of the surest reading where its language is not known."""
+        if language is None:
+            language = next(iter(self.languages_of(text)), ENGLISH)
+        if language.partition("-")[0] == ENGLISH:
+            return ()
+        return tuple(
+            Found(word.surface, word.language, self.reader.senses(word)) for word in self.read(text, language).words
+        )
+
+    def mix(
+        self, embeddings: Tensor, texts: Sequence[str], languages: Sequence[str | None], english: English
+    ) -> Tensor:
+        """Return texts with what their words mean mixed in.
+
+        Args:
+            embeddings: float32 [texts, width], L2-normalised.
+            texts: The texts.
+            languages: A BCP-47 code a text, or None where it is not known.
+            english: The model's text side, for the senses that are not embedded yet.
+
+        Returns:
+            float32 [texts, width], L2-normalised; rows of English texts, and of texts without a known word, as they
+            were, bit by bit.
+        """
+        readings = [self._weighed(text, language) for text, language in zip(texts, languages, strict=True)]
+        needed = sorted({sense for weighed in readings for reading, _ in weighed for sense in self._numbers(reading)})
+        if not needed:
+            return embeddings
+        places = {sense: place for place, sense in enumerate(needed)}
+        vectors = self.senses.of(needed, english)
+        mixed = embeddings.clone()
+        for position, weighed in enumerate(readings):
+            shift = np.zeros(vectors.shape[1], np.float32)
+            total = 0.0
+            for reading, probability in weighed:
+                mean, share = self._mean(reading, vectors, places)
+                shift += probability * share * mean
+                total += probability * share
+            if total > 0.0:
+                added = torch.from_numpy(shift).to(embeddings)
+                mixed[position] = functional.normalize((1.0 - total) * embeddings[position] + added, dim=-1)
+        return mixed
+
+    def _weighed(self, text: str, language: str | None) -> list[tuple[Reading, float]]:
+        """Return the readings of a text in its probable languages with their probabilities; none of English ones."""
+        languages = {language: 1.0} if language is not None else self.languages_of(text)
+        found = [
+            (self.read(text, code), probability)
+            for code, probability in languages.items()
+            if code.partition("-")[0] != ENGLISH
+        ]
+        return [(reading, probability) for reading, probability in found if reading.words]
+
+    def _numbers(self, reading: Reading) -> list[int]:
+        rows = [word.row for word in reading.words]
+        return self.table.senses[rows][self.table.weights[rows] > 0].tolist()
+
+    def _mean(
+        self, reading: Reading, vectors: NDArray[np.float32], places: Mapping[int, int]
+    ) -> tuple[NDArray[np.float32], float]:
+        """Return the mean of what a reading's words mean, L2-normalised, and how much of it is mixed in."""
+        mean = np.zeros(vectors.shape[1], np.float32)
+        sure, total = 0.0, 0.0
+        for word in reading.words:
+            meaning, weight = self._meaning(word, vectors, places)
+            sure += weight * float(np.linalg.norm(meaning))
+            total += weight
+            mean += weight * meaning
+        length = float(np.linalg.norm(mean))
+        if not (length and total):
+            return mean, 0.0
+        return mean / length, self._share(reading, sure / total)
+
+    def _meaning(
+        self, word: WordReading, vectors: NDArray[np.float32], places: Mapping[int, int]
+    ) -> tuple[NDArray[np.float32], float]:
+        """Return the weighted mean of a word's senses, and how much the word weighs in its text."""
+        weights = self.table.weights[word.row].astype(np.float32)
+        senses = self.table.senses[word.row][weights > 0]
+        weights = weights[weights > 0] / weights.sum()
+        meaning = weights @ vectors[[places[sense] for sense in senses.tolist()]]
+        return meaning, word.trust * word.words * float(weights @ self._importance[senses])
+
+    def _share(self, reading: Reading, sureness: float) -> float:
+        share = self.config.share * reading.found * sureness**self.config.doubt
+        if reading.language in TRAINED_ON and reading.length > self.config.reach:
+            share *= (self.config.reach / reading.length) ** self.config.decay
+        return min(1.0, share) if math.isfinite(share) else 0.0

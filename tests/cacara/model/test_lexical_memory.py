@@ -1,0 +1,114 @@
+"""The lexical memory: what it mixes into which texts, and what it leaves bit by bit as it is."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from cacara.model.config import LexicalMemoryConfig
+from cacara.model.parts.lexical_memory import LexicalMemory
+from cacara.model.parts.sense_embeddings import SenseEmbeddings
+from training.data.lexicon_table import Sense, build
+
+CONFIG = LexicalMemoryConfig("bundled", "studio", share=0.8, doubt=0.0, reach=3, decay=1.0)
+TABLE = build(
+    [
+        Sense("dog", "sw", "mbwa", 3, False),
+        Sense("cat", "sw", "paka", 3, True),
+        Sense("of", "sw", "ya", 3, True),
+        Sense("dog", "ln", "mbwa", 3, True),
+        Sense("bat", "de", "Schläger", 3, True),
+        Sense("racket", "de", "Schläger", 1, True),
+    ],
+    least=1,
+)
+
+
+def english(texts):
+    rows = [np.random.default_rng(list(text.encode())).normal(size=16) for text in texts]
+    made = np.array(rows, np.float32).reshape(len(texts), 16)
+    return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def remember(tmp_path):
+    def make(**changes):
+        return LexicalMemory(dataclasses.replace(CONFIG, **changes), TABLE, SenseEmbeddings(TABLE.vocabulary, tmp_path))
+
+    return make
+
+
+def mixed(memory, text, language):
+    torch.manual_seed(1)
+    given = torch.nn.functional.normalize(torch.randn(1, 16), dim=-1)
+    return given, memory.mix(given, [text], [language], english)
+
+
+def cosine(embedding, text):
+    return float(embedding[0] @ torch.from_numpy(english([text])[0]))
+
+
+@pytest.mark.parametrize(("text", "language"), [("mbwa", "en"), ("mbwa", "en-GB"), ("zzz", "sw"), ("dog", None)])
+def test_english_texts_and_unknown_words_stay_bit_by_bit(remember, text, language):
+    given, made = mixed(remember(), text, language)
+    assert torch.equal(given, made)
+
+
+def test_a_known_word_brings_its_text_to_what_it_means(remember):
+    given, made = mixed(remember(), "MBWA", "sw")
+    assert cosine(given, "dog") < 0.5 and cosine(made, "dog") > 0.9
+    assert float(made.norm()) == pytest.approx(1.0)
+
+
+def test_strict_knows_no_sense_that_is_held_out(remember):
+    strict = remember(policy="strict")
+    given, made = mixed(strict, "mbwa", "sw")
+    assert torch.equal(given, made) and strict.look_up("mbwa", "sw") == ()
+    assert cosine(mixed(strict, "paka", "sw")[1], "cat") > 0.9
+
+
+def test_senses_weigh_as_their_sources_agree(remember):
+    (found,) = remember().look_up("Schläger", "de")
+    assert found.senses == (("bat", 0.75), ("racket", 0.25))
+    _, made = mixed(remember(), "Schläger", "de")
+    assert cosine(made, "bat") > cosine(made, "racket")
+
+
+def test_function_words_weigh_little(remember):
+    _, made = mixed(remember(share=1.0), "mbwa ya paka", "sw")
+    dog, cat, of = (english([text])[0] for text in ("dog", "cat", "of"))
+    expected = torch.from_numpy(dog + cat + 0.1 * of)
+    assert float(made[0] @ expected / expected.norm()) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_what_is_half_known_is_half_mixed_in(remember):
+    _, half = mixed(remember(), "mbwa zzz", "sw")
+    _, whole = mixed(remember(), "mbwa", "sw")
+    given, _ = mixed(remember(), "mbwa", "sw")
+    assert float(given[0] @ half[0]) > float(given[0] @ whole[0])
+
+
+def test_long_texts_of_the_encoders_languages_keep_more_of_their_embedding(remember):
+    text = "mbwa mbwa mbwa mbwa mbwa mbwa"
+    given, short = mixed(remember(decay=0.0), text, "sw")
+    _, kept = mixed(remember(decay=1.0), text, "sw")
+    assert float(given[0] @ kept[0]) > float(given[0] @ short[0])
+
+
+def test_of_an_unknown_language_the_words_tell_and_readings_are_weighed(remember):
+    memory = remember()
+    language, probability = memory.detect("mbwa paka")
+    assert language == "sw" and probability > 0.9
+    assert set(memory.languages_of("mbwa")) >= {"sw", "ln"}
+    given, made = mixed(memory, "mbwa", None)
+    assert cosine(made, "dog") > cosine(given, "dog") + 0.3
+    assert [found.senses[0][0] for found in memory.look_up("mbwa", None)] == ["dog"]
+
+
+def test_doubtful_senses_mix_in_less(remember):
+    given, sure = mixed(remember(doubt=0.0), "Schläger", "de")
+    _, doubted = mixed(remember(doubt=2.0), "Schläger", "de")
+    assert float(given[0] @ doubted[0]) > float(given[0] @ sure[0])
