@@ -106,8 +106,8 @@ def prepare(
     """Write the training data as manifests, with a report of what is in them.
 
     Args:
-        output: The folder for ``clips.jsonl``, ``pairs-strict.jsonl``, ``pairs-studio.jsonl``, ``report.json`` and
-            ``report.html``.
+        output: The folder for ``clips.jsonl``, ``pairs-POLICY.jsonl`` and ``lexicon-POLICY.jsonl.gz`` of the policies
+            strict and studio, ``report.json`` and ``report.html``.
         benchmark: The frozen benchmark, which is kept out.
         packages: Sources of sounds; all when not given (2.5 GB).
         licences: Keep only clips under these, e.g. ``[CC0-1.0]`` for a model without conditions.

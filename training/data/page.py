@@ -6,13 +6,17 @@ import html
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cacara import offline_page
+from cacara import languages, offline_page
+from training.data.report import ENOUGH_WORDS
 
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")  # told apart with any colour blindness
 _STYLE = """\
 :root { color-scheme: light dark; }
 body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 70rem; font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.5rem 0 0; }
+table { border-collapse: collapse; font-size: .9rem; margin-top: .5rem; } caption { text-align: start; opacity: .8; }
+th, td { padding: .15rem .75rem .15rem 0; text-align: start; vertical-align: top; border-bottom: 1px solid #8884; }
+td.number { text-align: end; font-variant-numeric: tabular-nums; } td small { opacity: .7; }
 p { margin: .25rem 0; opacity: .8; } .scroll { overflow-x: auto; }
 dl { display: flex; flex-wrap: wrap; gap: 1rem 2rem; }
 dt { opacity: .8; font-size: .9rem; } dd { margin: 0; font-size: 1.4rem; font-variant-numeric: tabular-nums; }
@@ -46,6 +50,10 @@ def to_html(report: Mapping[str, Any]) -> str:
             f"pairs, {policy}": f"{pairs['count']:,} in {pairs['languages']} languages"
             for policy, pairs in report["pairs"].items()
         },
+        **{
+            f"lexicon, {policy}": f"{rows['count']:,} in {rows['languages']:,} languages"
+            for policy, rows in report["lexicon"].items()
+        },
     }
     charts = {name: {"data": data, "layout": layout} for name, (_, _, data, layout) in drawn.items()}
     subtitle = html.escape("Nothing of {name}, hash {hash}, is in it.".format(**report["benchmark"]))
@@ -55,8 +63,38 @@ def to_html(report: Mapping[str, Any]) -> str:
         f'style="min-width:{layout.get("width", 320)}px"></div></div>'
         for name, (title, about, _, layout) in drawn.items()
     )
-    body = f"<h1>Training data</h1>\n<p>{subtitle}</p>\n<dl>{told}</dl>\n{sections}"
+    body = f"<h1>Training data</h1>\n<p>{subtitle}</p>\n<dl>{told}</dl>\n{sections}\n{_lexicons(report)}"
     return offline_page.frame("Training data", _STYLE, body, charts, _SCRIPT)
+
+
+def _lexicons(report: Mapping[str, Any]) -> str:
+    """Return a table of languages for each policy, those with the most words on which sources agree first."""
+    return "\n".join(_lexicon(policy, rows) for policy, rows in report["lexicon"].items())
+
+
+def _lexicon(policy: str, rows: Mapping[str, Any]) -> str:
+    languages_of = sorted(rows["language"].items(), key=lambda item: (-item[1]["agreeing"], -item[1]["count"], item[0]))
+    lines = "".join(
+        f"<tr><td>{html.escape(languages.describe(code).english_name)} <small>{html.escape(code)}</small></td>"
+        f'<td class="number">{row["count"]:,}</td><td class="number">{row["agreeing"]:,}</td>'
+        f"<td>{' · '.join(map(_word, row['sample']))}</td></tr>\n"
+        for code, row in languages_of
+    )
+    agreement = ", ".join(f"{count:,} from {number}" for number, count in rows["agreement"].items())
+    return (
+        f"<h2>Lexicon, {html.escape(policy)}</h2>"
+        f"<p>{rows['count']:,} pairs of {rows['words']:,} words; {rows['languages_with_enough']:,} languages have "
+        f"{ENOUGH_WORDS} or more. By how many sources give a pair: {agreement}.</p>"
+        f'<div class="scroll"><table><caption>Words to look at, each with its number of sources.</caption>'
+        f"<tr><th>Language</th><th>Pairs</th><th>Agreeing</th><th>Sample</th></tr>\n{lines}</table></div>"
+    )
+
+
+def _word(row: Mapping[str, Any]) -> str:
+    return (
+        f"<bdi>{html.escape(row['text'])}</bdi> {html.escape(row['english'])} "
+        f'<small title="{html.escape(", ".join(row["sources"]))}">{len(row["sources"])}</small>'
+    )
 
 
 Chart = tuple[str, str, list[dict[str, Any]], dict[str, Any]]
