@@ -67,8 +67,8 @@ VULGAR = frozenset(
 """English words that no sense may hold; words with an innocent meaning (cock, bitch, pussy) are not among them."""
 _UNFIT = re.compile(r"[<>{}|=_%#@\\^~*+$\d]|https?:|www\.")
 
-_Found = dict[str, list[tuple[str, str, str, str | None, int]]]
-"""By language: English, text, source, part of speech, sense."""
+_Row = tuple[str, str, str, str | None, int]
+"""English, text, source, part of speech, sense."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -129,19 +129,23 @@ def merge(folders: Mapping[str, Path]) -> Iterator[LexiconRow]:
     Raises:
         SourceError: A source is damaged.
     """
-    found: _Found = {}
+    found: dict[str, list[_Row]] = {}
+    english_of: dict[str, str] = {}  # sources repeat the same English texts for every language
     for entry in _entries(folders):
-        if not entry.vulgar and (cleaned := _cleaned(entry)) is not None:
-            english, language, text = cleaned
-            source = sys.intern(
-                entry.source.partition("-")[0] if entry.source.startswith("freedict-") else entry.source
-            )
-            row = (sys.intern(english), text, source, entry.part_of_speech, entry.sense)
-            found.setdefault(language, []).append(row)
-    names = _names(found)
-    spread = Counter(english for rows in found.values() for english in {_key(row[0]) for row in rows})
+        if entry.vulgar:
+            continue
+        english = english_of.get(entry.english)
+        if english is None:
+            english = english_of[entry.english] = _cleaned_english(entry.english)
+        if english and (placed := _placed(entry, english)) is not None:
+            language, text = placed
+            source = "freedict" if entry.source.startswith("freedict-") else entry.source
+            found.setdefault(language, []).append((english, text, source, entry.part_of_speech, entry.sense))
+    keys = {english: translations.singular(english) for english in set(english_of.values())}
+    names = _names(found.values())
+    spread = Counter(key for rows in found.values() for key in {keys[row[0]] for row in rows})
     for language in sorted(found):
-        yield from _merge_language(language, found.pop(language), names, spread)
+        yield from _merge_language(language, found.pop(language), keys, names, spread)
 
 
 def _entries(folders: Mapping[str, Path]) -> Iterator[Entry]:
@@ -156,35 +160,35 @@ def _entries(folders: Mapping[str, Path]) -> Iterator[Entry]:
                     yield Entry(english, language, word, key)
 
 
-def _cleaned(entry: Entry) -> tuple[str, str, str] | None:
-    """Return English, language and text of an entry as the lexicon has them; None of one that is not for it."""
-    english, _ = plain_english(entry.english)
-    text = entry.text
-    for part, words in ((english, MAX_ENGLISH_WORDS), (text, MAX_TEXT_WORDS)):
-        if not part or len(part) > MAX_CHARACTERS or len(part.split()) > words or _UNFIT.search(part):
-            return None
-    placed = scripts.placed(entry.language, text)
-    if placed is None or scripts.script_of(english) != "Latn" or VULGAR & set(english.lower().split()):
+def _cleaned_english(text: str) -> str:
+    """Return an English text as the lexicon has it; an empty one for what is not for it."""
+    english, _ = plain_english(text)
+    fits = _fits(english, MAX_ENGLISH_WORDS) and scripts.script_of(english) == "Latn"
+    return english if fits and not VULGAR & set(english.lower().split()) else ""
+
+
+def _placed(entry: Entry, english: str) -> tuple[str, str] | None:
+    """Return language and text of an entry as the lexicon has them; None for what is not for it."""
+    if not _fits(entry.text, MAX_TEXT_WORDS) or (placed := scripts.placed(entry.language, entry.text)) is None:
         return None
-    language, text = placed
-    # English left as it was, alone or beside its translation, is none.
-    if not text or f" {english.casefold()} " in f" {text.casefold()} ":
-        return None
-    return english, language, text
+    # English left as it was, alone or beside its translation, is no translation.
+    return None if not placed[1] or f" {english.casefold()} " in f" {placed[1].casefold()} " else placed
 
 
-def _key(english: str) -> str:
-    """Return what two senses must share to be one: the words in lower case and singular."""
-    return translations.singular(english)
+def _fits(text: str, words: int) -> bool:
+    return 0 < len(text) <= MAX_CHARACTERS and len(text.split()) <= words and not _UNFIT.search(text)
 
 
-def _names(found: _Found) -> dict[str, str]:
+def _names(found: Iterable[Iterable[_Row]]) -> dict[str, str]:
     """Return how to write English texts that careful sources mostly write with capitals, by the text in lower case."""
     forms: dict[str, Counter[str]] = {}
-    for rows in found.values():
+    for rows in found:
         for english, _, source, _, _ in rows:
             if source in CAREFUL:
-                forms.setdefault(english.lower(), Counter())[english] += 1
+                lower = english.lower()
+                if lower not in forms:
+                    forms[lower] = Counter()
+                forms[lower][english] += 1
     usual = {key: _commonest(counts) for key, counts in forms.items()}
     return {key: form for key, form in usual.items() if form != key}
 
@@ -195,53 +199,62 @@ class _Sense:
     __slots__ = ("english", "first", "parts", "sources")
 
     def __init__(self) -> None:
-        self.english: Counter[str] = Counter()
-        self.parts: Counter[str] = Counter()
+        self.english: dict[str, int] = {}
+        self.parts: dict[str, int] = {}
         self.sources: set[str] = set()
         self.first = sys.maxsize
 
     def add(self, english: str, source: str, part: str | None, number: int) -> None:
-        self.english[english] += 1
+        self.english[english] = self.english.get(english, 0) + 1
         self.sources.add(source)
         self.first = min(self.first, number)
         if part:
-            self.parts[part] += 1
+            self.parts[part] = self.parts.get(part, 0) + 1
+
+
+class _Word:
+    """What the sources say of one word: its spellings, which differ in capitals, and its senses."""
+
+    __slots__ = ("senses", "spellings")
+
+    def __init__(self) -> None:
+        self.spellings: dict[str, int] = {}
+        self.senses: dict[str, _Sense] = {}
 
 
 def _merge_language(
-    language: str,
-    rows: list[tuple[str, str, str, str | None, int]],
-    names: Mapping[str, str],
-    spread: Mapping[str, int],
+    language: str, rows: list[_Row], keys: Mapping[str, str], names: Mapping[str, str], spread: Mapping[str, int]
 ) -> Iterator[LexiconRow]:
-    words: dict[str, dict[str, _Sense]] = {}
-    spellings: dict[str, Counter[str]] = {}
+    words: dict[str, _Word] = {}
     for english, text, source, part, number in rows:
-        word = text.casefold()
-        words.setdefault(word, {}).setdefault(_key(english), _Sense()).add(english.lower(), source, part, number)
-        spellings.setdefault(word, Counter())[text] += 10 if source in CAREFUL else 1
-    for word in sorted(words):
-        senses = words[word]
-        order = _in_order(senses, spread)
-        sure = [key for key in order if len(senses[key].sources) > 1 or senses[key].sources & NAMED]
-        for rank, key in enumerate(sure or order[:UNSHARED]):
-            sense = senses[key]
+        folded, key = text.casefold(), keys[english]
+        if (word := words.get(folded)) is None:
+            word = words[folded] = _Word()
+        if (sense := word.senses.get(key)) is None:
+            sense = word.senses[key] = _Sense()
+        sense.add(english.lower(), source, part, number)
+        word.spellings[text] = word.spellings.get(text, 0) + (10 if source in CAREFUL else 1)
+    for folded in sorted(words):
+        word = words[folded]
+        text = _commonest(word.spellings)
+        for rank, sense in enumerate(_kept(word.senses, spread)):
             english = _commonest(sense.english)
-            yield LexiconRow(
-                names.get(english, english),
-                language,
-                _commonest(spellings[word]),
-                tuple(sorted(sense.sources)),
-                _commonest(sense.parts) if sense.parts else None,
-                rank,
-            )
+            part = _commonest(sense.parts) if sense.parts else None
+            sources = tuple(sorted(sense.sources))
+            yield LexiconRow(names.get(english, english), language, text, sources, part, rank)
 
 
-def _in_order(senses: Mapping[str, _Sense], spread: Mapping[str, int]) -> list[str]:
-    """Return the keys of senses, the surest first; see ``PLACE``."""
-    return sorted(senses, key=lambda key: (-len(senses[key].sources), PLACE * senses[key].first - spread[key], key))
+def _kept(senses: Mapping[str, _Sense], spread: Mapping[str, int]) -> list[_Sense]:
+    """Return the senses of a word to keep, the surest first; see ``PLACE``."""
+    if len(senses) == 1:
+        return list(senses.values())
+    order = sorted(senses, key=lambda key: (-len(senses[key].sources), PLACE * senses[key].first - spread[key], key))
+    sure = [key for key in order if len(senses[key].sources) > 1 or senses[key].sources & NAMED]
+    return [senses[key] for key in sure or order[:UNSHARED]]
 
 
-def _commonest(counts: Counter[str]) -> str:
+def _commonest(counts: Mapping[str, int]) -> str:
     """Return the text with the highest count; of several one in lower case, then the shortest."""
+    if len(counts) == 1:
+        return next(iter(counts))
     return max(counts, key=lambda text: (counts[text], text.islower(), -len(text), text))

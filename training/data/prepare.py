@@ -55,9 +55,10 @@ def prepare(
     """
     if unknown := sorted(set(packages) - set(PACKAGES)):
         raise ManifestError(f"unknown packages {', '.join(unknown)}; wanted some of {', '.join(sorted(PACKAGES))}")
+    paired = (*translations.ALL_SOURCES, *translations.SENTENCES)
     wanted = {
         *packages,
-        *translations.ALL_SOURCES,
+        *paired,
         *lexicon.SOURCES,
         *benchmark_file.read(benchmark).sources,
         *corpora.held_out_sources(benchmark),
@@ -68,7 +69,7 @@ def prepare(
     require_english(clips)
     refuse_measuring_only(clips)
     corpora.check_leakage(clips, benchmark, folders)
-    pairs = translations.collect({key: folders[key] for key in translations.ALL_SOURCES})
+    pairs = translations.collect({key: folders[key] for key in paired})
     seen = {policy: translations.allowed(pairs, policy, benchmark) for policy in translations.POLICIES}
     rows = benchmark_file.read(benchmark)
     report = {

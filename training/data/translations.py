@@ -23,12 +23,14 @@ from cacara.errors import LanguageError, ManifestError, SourceError
 from cacara.sources import texts as source_texts
 from cacara.sources.texts import text_hash
 from training.data import text_statistics
-from training.data.corpora import freedict, qt_messages, rules
+from training.data.corpora import african_storybook, freedict, qt_messages, rules, tatoeba
 from training.data.corpora.split import benchmarks
 
 SOURCES = ("cldr", "gcompris", "tuxpaint", "musescore")
 DICTIONARIES = tuple(key for key in sources.SOURCES if key.startswith(freedict.PREFIX))
 ALL_SOURCES = (*SOURCES, *DICTIONARIES)
+SENTENCES = (african_storybook.SOURCE, tatoeba.SOURCE)
+"""Sources of sentences; no recipe so far draws on them."""
 CAPTIONS = "audiocaps-texts"
 """Source of English captions of sounds."""
 COMPOSED = "composed"
@@ -85,7 +87,7 @@ def read(key: str, folder: Path) -> Iterator[tuple[str, str, str]]:
     """Yield English text, language code and translation of a source, as they stand there.
 
     Args:
-        key: One of ``ALL_SOURCES``.
+        key: One of ``ALL_SOURCES`` or ``SENTENCES``.
         folder: Where it was fetched to.
 
     Raises:
@@ -252,9 +254,19 @@ def _qt_files(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[str, str
                 yield english, match[1], text
 
 
+def _african_storybook(folder: Path) -> Iterator[tuple[str, str, str]]:
+    yield from ((entry.english, entry.language, entry.text) for entry in african_storybook.read(folder))
+
+
+def _tatoeba(folder: Path) -> Iterator[tuple[str, str, str]]:
+    yield from ((entry.english, entry.language, entry.text) for entry in tatoeba.read(folder))
+
+
 _READERS: Mapping[str, Callable[[Path], Iterator[tuple[str, str, str]]]] = {
+    african_storybook.SOURCE: _african_storybook,
     "cldr": _cldr,
     "gcompris": _gcompris,
     "musescore": _musescore,
+    tatoeba.SOURCE: _tatoeba,
     "tuxpaint": _tuxpaint,
 }

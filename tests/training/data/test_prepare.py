@@ -91,6 +91,7 @@ def test_an_unknown_package_is_told_before_anything_is_fetched(tmp_path):
 
 def test_the_same_packages_give_the_same_manifests_without_the_benchmark(world, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setattr(translations, "ALL_SOURCES", translations.SOURCES)
+    monkeypatch.setattr(translations, "SENTENCES", ())
     monkeypatch.setattr(lexicon, "SOURCES", ("cldr",))
     for language, names in {"en": ["guitar", "hot dog"], "de": ["Gitarre", "Würstchen"]}.items():
         path = sources.fetch("cldr") / "package" / "annotations" / language / "annotations.json"

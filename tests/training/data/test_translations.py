@@ -59,6 +59,16 @@ def test_pairs_are_collected_normalised_and_unfit_ones_left_out(tmp_path):
     ]
 
 
+def test_sentences_are_collected_where_they_are_asked_for(tmp_path):
+    for suffix, text in {"swh": "Mbwa anabweka.", "eng": "The dog barks."}.items():
+        path = tmp_path / "data" / "tatoeba" / "v1" / f"tatoeba.swh-eng.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n", encoding="utf-8")
+    pairs = translations.collect({"tatoeba": tmp_path})
+    assert pairs == [Translation("The dog barks.", "sw", "Mbwa anabweka.", "tatoeba")]
+    assert translations.allowed(pairs, "strict", BENCHMARK) == []
+
+
 def test_the_strict_policy_keeps_out_every_concept_of_the_benchmark_in_any_wording():
     texts = ("The dogs bark.", "a hornet", "Mice", "a washing machine", "A red chair.", "doggerel", "cathedral")
     pairs = [Translation(english, "de", f"Satz {number}", "cldr") for number, english in enumerate(texts)]
