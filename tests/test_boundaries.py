@@ -160,7 +160,7 @@ def test_nothing_prints():
         "cacara.model.config, cacara.languages",
         "cacara.__main__, app",
         "feedback_db.store.store, feedback_db.records.opinions, feedback_db.store.recordings",
-        "ui.server.services, ui.page.rendering, ui.search.searches",
+        "ui.server.services, ui.search.rendering, ui.search.searches",
     ],
 )
 def test_light_modules_import_nothing_heavy(modules):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from cacara.errors import CacaraError
-from ui.page import rendering
+from ui.page import rendering as page_rendering
 from ui.page.localised import Localised
 from ui.page.wording import wording
-from ui.search import listening_rendering
+from ui.search import rendering
 from ui.search.answers import chosen_language, described, nearest_language
 from ui.server.bind import bind
 from ui.server.services import Services
@@ -53,9 +53,9 @@ def hear(
         code = nearest_language(chosen_language(language) or words.code, retriever.gallery.languages)
         now = listening.describe(retriever, sound.waveform(), code, WORDS)
     except CacaraError as error:
-        return heard, rendering.problem(str(error))
+        return heard, page_rendering.problem(str(error))
     said = [(*described(retriever.clip(hit.clip_id), code), hit.score) for hit in now.hits]
-    return sound, listening_rendering.live_words(said, now.quiet, now.speech, words)
+    return sound, rendering.live_words(said, now.quiet, now.speech, words)
 
 
 def build(
@@ -71,7 +71,7 @@ def build(
         model: Holds the id of the model that answers this visitor.
     """
     with localised.make(gr.Accordion, {"label": "live"}, open=False, elem_id="live"):
-        localised.make(gr.HTML, {"value": listening_rendering.live_hint})
+        localised.make(gr.HTML, {"value": rendering.live_hint})
         stream = localised.make(
             gr.Audio,
             {"label": "live"},

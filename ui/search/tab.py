@@ -12,11 +12,11 @@ from gradio.blocks import Block
 from cacara import languages
 from cacara.errors import CacaraError
 from cacara.media.formats import FILMS
-from ui.page import rendering
+from ui.page import rendering as page_rendering
 from ui.page.localised import Localised
 from ui.page.wording import Wording, wording
-from ui.search import listening_rendering
 from ui.search import live as live_tab
+from ui.search import rendering
 from ui.search.actions import search_audio, search_image, search_like, search_text, search_video
 from ui.search.answers import DETECT, Options, Search
 from ui.search.judging import flag, undo
@@ -64,7 +64,7 @@ def show(services: Services, search: Search, query: Any, **options: Any) -> tupl
         names = {code: name for name, code in language_choices(services, words)}
         return rendering.text_results(found, names, words), ""
     if search is search_audio:
-        offered = listening_rendering.speech_offer(found["words"]["search_id"], words) if found["is_speech"] else ""
+        offered = rendering.speech_offer(found["words"]["search_id"], words) if found["is_speech"] else ""
         return rendering.audio_results(found, words), offered
     return (rendering.like_results if search is search_like else rendering.image_results)(found, words), ""
 
@@ -91,10 +91,10 @@ def show_written(services: Services, search_id: str, language: str, interface: s
     try:
         told = write_down(services, search_id, language, interface)
     except CacaraError as error:
-        return listening_rendering.speech_offer(search_id, words, str(error))
+        return rendering.speech_offer(search_id, words, str(error))
     if told["phase"] == "preparing":
-        return listening_rendering.speech_progress(search_id, told, words)
-    return listening_rendering.speech_words(search_id, told, words)
+        return rendering.speech_progress(search_id, told, words)
+    return rendering.speech_words(search_id, told, words)
 
 
 def language_choices(services: Services, words: Wording, taught: Iterable[str] = ()) -> list[tuple[str, str]]:
@@ -149,7 +149,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, mode
         with gr.Column(scale=2, min_width=260, elem_id="by-picture", visible=False) as by_picture:
             sight = _build_sight(localised)
     speech = gr.HTML(elem_id="speech", js_on_load=_script("speech.js"))
-    localised.make(gr.HTML, {"value": rendering.welcome}, elem_id="welcome")
+    localised.make(gr.HTML, {"value": page_rendering.welcome}, elem_id="welcome")
     results = gr.HTML(
         elem_id="results",
         js_on_load=_script("results.js"),
@@ -174,7 +174,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, mode
         bound = bind(
             shown,
             services,
-            show=lambda problem: (rendering.problem(problem), ""),
+            show=lambda problem: (page_rendering.problem(problem), ""),
             present=None if spoken else lambda pair: pair[0],
         )
         events = {"fn": bound, "inputs": [query, *how.values()], "outputs": outputs}
@@ -198,7 +198,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, mode
     sight.video.upload(**ask(search_video, sight.video))
     results.like(**ask(search_like, carried), js="(_, ...how) => [window.cacaraSearch.like, ...how]")
     speech.write(
-        bind(show_written, services, show=rendering.problem),
+        bind(show_written, services, show=page_rendering.problem),
         [carried, text.language, interface],
         speech,
         js="(_, ...how) => [window.cacaraSearch.recording, ...how]",
@@ -211,7 +211,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, mode
         again(
             bind(fields_asked, services), [carried, interface], fields, js=carry, queue=False, api_visibility="private"
         ).then(
-            bind(show_asked, services, show=rendering.problem),
+            bind(show_asked, services, show=page_rendering.problem),
             [carried, interface, model],
             results,
             js=carry,

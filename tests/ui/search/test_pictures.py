@@ -19,10 +19,9 @@ from cacara.media import audio
 from cacara.search.gallery import PICTURE, load_folder
 from cacara.search.retriever import Retriever
 from tests.ui.server.test_services import make_gallery
-from ui.page import rendering
 from ui.page.layout import preparation
 from ui.page.wording import wording
-from ui.search import picture_input
+from ui.search import picture_input, rendering
 from ui.search import tab as search_tab
 from ui.search.actions import search_audio, search_image, search_like, search_text
 from ui.search.judging import flag, undo

@@ -233,7 +233,7 @@ def test_a_recording_that_changed_or_went_is_not_judged(services, recording):
 
 def test_the_page_gets_html_with_what_was_typed_and_described_as_text(services):
     page = page_of(services, search_text, "<b>hund</b>", language="en")
-    assert "A &lt;b&gt;cat&lt;/b&gt; &amp; &quot;kitten&quot;." in page
+    assert "A &lt;b&gt;cat&lt;/b&gt; &amp; &#34;kitten&#34;." in page
     assert "<b>" not in page
 
 

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from ui.page import rendering
+from ui.page import rendering as page_rendering
 from ui.page.wording import available, wording
-from ui.search import listening_rendering
+from ui.search import rendering
 from ui.server.startup import Status
 
 HOSTILE = "\"><script>alert(1)</script>'<img src=x onerror=alert(2)>&amp;${1}{{value}}"
@@ -100,9 +100,9 @@ def test_hostile_text_in_every_field_stays_text(code):
             | {"kind": HOSTILE, "licence": HOSTILE},
             words,
         ),
-        listening_rendering.speech_offer(HOSTILE, words, HOSTILE),
-        listening_rendering.speech_progress(HOSTILE, {"fraction": 0.5, "progress": HOSTILE}, words),
-        listening_rendering.speech_words(
+        rendering.speech_offer(HOSTILE, words, HOSTILE),
+        rendering.speech_progress(HOSTILE, {"fraction": 0.5, "progress": HOSTILE}, words),
+        rendering.speech_words(
             HOSTILE,
             {
                 "guessed": True,
@@ -113,11 +113,11 @@ def test_hostile_text_in_every_field_stays_text(code):
             },
             words,
         ),
-        listening_rendering.live_words([(HOSTILE, HOSTILE, 0.5)], False, True, words),
-        rendering.problem(HOSTILE),
-        rendering.banner(HOSTILE),
-        rendering.preparation(Status("failed", problem=HOSTILE), words),
-        rendering.preparation(Status("preparing", step=HOSTILE), words),
+        rendering.live_words([(HOSTILE, HOSTILE, 0.5)], False, True, words),
+        page_rendering.problem(HOSTILE),
+        page_rendering.banner(HOSTILE),
+        page_rendering.preparation(Status("failed", problem=HOSTILE), words),
+        page_rendering.preparation(Status("preparing", step=HOSTILE), words),
         rendering.examples([(HOSTILE, HOSTILE)], words),
     ]
     for answer in answers:
@@ -177,13 +177,13 @@ def test_a_clip_without_a_picture_or_known_language_is_shown_all_the_same():
 
 
 def test_the_preparation_vanishes_when_it_is_ready():
-    assert Tags(rendering.preparation(Status("ready"), wording("en"))).text == ""
-    assert 'value="0.500"' in rendering.preparation(Status("preparing", "a", 0.5), wording("en"))
-    assert "value=" not in rendering.preparation(Status("preparing", "a"), wording("en"))
+    assert Tags(page_rendering.preparation(Status("ready"), wording("en"))).text == ""
+    assert 'value="0.500"' in page_rendering.preparation(Status("preparing", "a", 0.5), wording("en"))
+    assert "value=" not in page_rendering.preparation(Status("preparing", "a"), wording("en"))
 
 
 def test_arabic_is_marked_right_to_left():
-    assert 'lang="ar" dir="rtl"' in rendering.heading(wording("ar"))
+    assert 'lang="ar" dir="rtl"' in page_rendering.heading(wording("ar"))
 
 
 def test_a_sound_has_its_drawing_and_everything_leads_to_more_like_it():
@@ -226,13 +226,13 @@ def test_pictures_alone_are_shown_without_an_empty_list_of_sounds():
 
 def test_a_guessed_language_is_told_apart_from_a_given_one():
     told = {"guessed": False, "language": "de", "language_name": "Deutsch", "query_language": "de", "words": "Hund"}
-    given = Tags(listening_rendering.speech_words("s", told, wording("en"))).text
-    guessed = Tags(listening_rendering.speech_words("s", told | {"guessed": True}, wording("en"))).text
+    given = Tags(rendering.speech_words("s", told, wording("en"))).text
+    guessed = Tags(rendering.speech_words("s", told | {"guessed": True}, wording("en"))).text
     assert "Written down in Deutsch. Correct" in given and "which is a guess" in guessed
 
 
 def test_a_quiet_moment_shows_no_words():
-    tags = Tags(listening_rendering.live_words([("A dog.", "en", 0.9)], True, False, wording("en")))
+    tags = Tags(rendering.live_words([("A dog.", "en", 0.9)], True, False, wording("en")))
     assert "It is quiet." in tags.text and "dog" not in tags.text
 
 

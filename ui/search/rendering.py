@@ -1,0 +1,201 @@
+"""Answers of the Search tab as HTML; knows no Gradio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from markupsafe import Markup, escape
+
+from ui.page.templates import render
+
+if TYPE_CHECKING:
+    from ui.page.wording import Wording
+
+LABELS = (("relevant", "✓"), ("not_relevant", "✕"), ("unsure", "?"))
+"""The judgements of a result, each with a sign, so that no colour is needed to tell them apart."""
+
+
+def text_results(result: Mapping[str, Any], names: Mapping[str, str], words: Wording) -> str:
+    """Return the sounds and pictures found for a text.
+
+    Args:
+        result: What ``actions.search_text`` returns.
+        names: BCP-47 code to the language's name for itself.
+        words: The interface's language.
+    """
+    listens = result["kind"] != "picture"
+    chosen = result["language"] if result["language_source"] == "chosen" else ""
+    return _results(
+        "read",
+        words,
+        notes=result["notes"],
+        sentence=_language_sentence(result, names, words),
+        language=True,
+        lists=[
+            *([_list("sounds", "sounds", result, result["licence"])] if listens else []),
+            *_media(result, pictures="pictures"),
+        ],
+        jump=("sounds", "pictures") if listens and result["pictures"] else (),
+        reopen={"q": result["query"], "lang": chosen} | _filters(result),
+    )
+
+
+def audio_results(result: Mapping[str, Any], words: Wording) -> str:
+    """Return the words, the sounds and the pictures found for a recording.
+
+    Args:
+        result: What ``actions.search_audio`` returns.
+        words: The interface's language.
+    """
+    lists = [_list("words", "words", result["words"]), *_media(result, sounds="similar", pictures="pictures")]
+    jump = ("words", "sounds", "pictures") if result["pictures"] else ()
+    return _results("heard", words, notes=result["notes"], lists=lists, jump=jump)
+
+
+def image_results(result: Mapping[str, Any], words: Wording) -> str:
+    """Return the sounds and the pictures found for a picture or a video.
+
+    Args:
+        result: What ``actions.search_image`` or ``search_video`` returns.
+        words: The interface's language.
+    """
+    frames = [words("video_frames", count=result["frames"])] if "frames" in result else []
+    lists = _media(result, sounds="sounds", pictures="similar_pictures")
+    jump = ("sounds", "pictures") if result["sounds"] and result["pictures"] else ()
+    return _results("seen", words, notes=[*frames, *result["notes"]], lists=lists, jump=jump)
+
+
+def like_results(result: Mapping[str, Any], words: Wording) -> str:
+    """Return the sounds and the pictures that are like one of the gallery.
+
+    Args:
+        result: What ``actions.search_like`` returns.
+        words: The interface's language.
+    """
+    return _results(
+        "seen",
+        words,
+        notes=result["notes"],
+        sentence=words("like", caption=result["caption"]),
+        lists=_media(result, sounds="similar", pictures="similar_pictures"),
+        jump=("sounds", "pictures") if result["sounds"] and result["pictures"] else (),
+        reopen={"like": result["clip_id"]} | _filters(result),
+    )
+
+
+def examples(queries: Sequence[tuple[str, str]], words: Wording) -> str:
+    """Return example queries, each a (language, text), as buttons."""
+    return render("search/examples.html", words, queries=queries)
+
+
+def history(words: Wording) -> str:
+    """Return the place for this visitor's latest queries, which a script fills from the browser's own storage."""
+    return render("search/history.html", words)
+
+
+def speech_offer(search_id: str, words: Wording, problem: str = "") -> str:
+    """Return the offer to search for what was said.
+
+    Args:
+        search_id: The recording's search.
+        words: The interface's language.
+        problem: Why the last try failed, if there was one.
+    """
+    return render("search/speech_offer.html", words, search_id=search_id, answer=_answer(), problem=problem)
+
+
+def speech_progress(search_id: str, state: Mapping[str, Any], words: Wording) -> str:
+    """Return how far the preparation is; the page asks again by itself.
+
+    Args:
+        search_id: The recording's search.
+        state: What ``writing_down.write_down`` returns.
+        words: The interface's language.
+    """
+    return render("search/speech_progress.html", words, search_id=search_id, answer=_answer(), state=state)
+
+
+def speech_words(search_id: str, state: Mapping[str, Any], words: Wording) -> str:
+    """Return what was said, to be corrected and searched for.
+
+    Args:
+        search_id: The recording's search.
+        state: What ``writing_down.write_down`` returns.
+        words: The interface's language.
+    """
+    return render("search/speech_words.html", words, search_id=search_id, answer=_answer(), state=state)
+
+
+def live_words(nearest: Sequence[tuple[str, str | None, float]], quiet: bool, speech: bool, words: Wording) -> str:
+    """Return the words for what sounds just now.
+
+    Args:
+        nearest: Text, its language and its score, best first.
+        quiet: There is nothing audible.
+        speech: Somebody speaks.
+        words: The interface's language.
+    """
+    return render("search/live_words.html", words, nearest=nearest, quiet=quiet, speech=speech)
+
+
+def live_hint(words: Wording) -> str:
+    """Return what live listening does."""
+    return render("search/live_hint.html", words)
+
+
+def _results(
+    how: str,
+    words: Wording,
+    *,
+    notes: Sequence[Any],
+    lists: Sequence[Mapping[str, Any]],
+    jump: Sequence[str],
+    sentence: str = "",
+    language: bool = False,
+    reopen: Mapping[str, str] | None = None,
+) -> str:
+    titles = {each["kind"]: each["title"] for each in lists}
+    return render(
+        "search/results.html",
+        words,
+        how=how,
+        notes=[words.note(note) for note in notes],
+        lists=lists,
+        jump=[(kind, titles[kind]) for kind in jump],
+        sentence=sentence,
+        language=language,
+        reopen=reopen,
+        labels=LABELS,
+    )
+
+
+def _media(result: Mapping[str, Any], **titles: str) -> list[Mapping[str, Any]]:
+    """Return the lists of sounds and pictures, without a kind that was not asked for or that the model lacks."""
+    kinds = (kind for kind in titles if result[kind] is not None)
+    return [_list(kind, titles[kind], result[kind], result["licence"]) for kind in kinds]
+
+
+def _list(kind: str, title: str, found: Mapping[str, Any], licence: str = "") -> dict[str, Any]:
+    return {"kind": kind, "title": title, "hits": found["hits"], "search_id": found["search_id"], "licence": licence}
+
+
+def _language_sentence(result: Mapping[str, Any], names: Mapping[str, str], words: Wording) -> str:
+    """Return which language the query was read in, its name marked up as that language's."""
+    code = result["language"]
+    if code is None:
+        return words("unknown_language")
+    key = "chosen" if result["language_source"] == "chosen" else "detected"
+    name = Markup('<bdi lang="{}">{}</bdi>').format(code, names.get(code, code))
+    # The name is put in after escaping, as it is markup.
+    return Markup(str(escape(words(key, language="\0"))).replace("\0", name))
+
+
+def _filters(result: Mapping[str, Any]) -> dict[str, str]:
+    return {"kind": result["kind"], "licence": result["licence"]}
+
+
+def _answer() -> str:
+    """Return what no other answer has: the page is told of no answer that equals the one before."""
+    return uuid4().hex
