@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import tables
 from feedback_db.errors import FeedbackError
 from feedback_db.exchange.export import FORMATS, anonymised, export
 from feedback_db.exchange.importing import read_file
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not chosen.database.is_file():
             raise FeedbackError(f"there is no feedback database {chosen.database}; name it with --database")
-        with Store(chosen.database) as store:
+        with Store(chosen.database, read_only=chosen.run in (stats, export_records, verify)) as store:
             return int(chosen.run(store, chosen))
     except (FeedbackError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
@@ -85,9 +86,9 @@ def stats(store: Store, options: argparse.Namespace) -> int:
     for person in people:
         seconds = "" if person.median_seconds is None else f", median {person.median_seconds:.1f} s"
         checks = f", checks {person.checks_right} of {person.checks} right" if person.checks else ""
-        lines.append(f"person {_plain(person.annotator)}: {person.judgements} judgements{seconds}{checks}")
+        lines.append(f"person {tables.shown(person.annotator)}: {person.judgements} judgements{seconds}{checks}")
     for campaign, progress in campaigns:
-        lines.append(f"campaign {_plain(campaign.name)}: {progress.answers} of {progress.wanted} answers")
+        lines.append(f"campaign {tables.shown(campaign.name)}: {progress.answers} of {progress.wanted} answers")
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
@@ -115,7 +116,7 @@ def import_records(store: Store, options: argparse.Namespace) -> int:
     problems = list(read.problems)
     added = None
     if read.preview:
-        sys.stderr.writelines(f"{_plain(line)}\n" for line in read.preview.lines())
+        sys.stderr.writelines(f"{line}\n" for line in read.preview.lines())
     if options.check:
         pass
     elif not problems or options.skip_bad:
@@ -219,11 +220,6 @@ def _all(store: Store, options: argparse.Namespace) -> list[Record]:
     if options.campaign is not None:
         raise FeedbackError("--campaign: found no --current, wanted both: undos belong to no campaign")
     return store.records(people=options.people)
-
-
-def _plain(text: str) -> str:
-    """Return text without what could move the cursor or fake a line."""
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """Tables of strangers as text: encodings, separators, quotes and headings as spreadsheets and people write them.
 
+What is shown of their names and texts is decided here too, in ``tables.display``.
+
 Every CSV and TSV file that ``cacara``, ``feedback_db``, ``training`` and ``ui`` take in is read here. This package is a
 leaf: it knows none of them.
 """
 
 from tables.cells import quoted, split_rows, trimmed
+from tables.display import has_content, shown, words
 from tables.encodings import decoded
 from tables.errors import TableError
 from tables.headings import CONCEPT, ENGLISH, FILE, LANGUAGE, TEXT, Columns, Fields, fold, match
@@ -28,13 +31,16 @@ __all__ = [
     "TableError",
     "decoded",
     "fold",
+    "has_content",
     "match",
     "quoted",
     "read_bytes",
     "read_file",
     "read_text",
+    "shown",
     "sniffed",
     "split_rows",
     "stream",
     "trimmed",
+    "words",
 ]

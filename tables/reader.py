@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tables import encodings, separators
 from tables.cells import Row, split_rows, trimmed
+from tables.display import shown
 from tables.errors import TableError
 from tables.headings import Columns
 
@@ -68,7 +69,7 @@ class Preview:
         separator = separators.NAMES.get(self.separator, repr(self.separator))
         told = [f"read as {self.encoding}, separated by {separator}; columns: {meant}{over}"]
         told += [" | ".join(cell[:PREVIEW_CHARACTERS] for cell in row) for row in self.rows]
-        return ["".join(sign if sign.isprintable() else " " for sign in line) for line in told]
+        return [shown(line) for line in told]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -113,6 +113,7 @@ def classify(options: argparse.Namespace) -> None:
 def _files(folder: Path) -> dict[str, Path]:
     """Return the sounds and pictures below a folder by their place in it, sorted."""
     from cacara.media.formats import PICTURES, SOUNDS
+    from cacara.search.file_names import as_text
 
     folder = Path(os.path.expanduser(folder)).absolute()
     if not folder.is_dir():
@@ -121,10 +122,7 @@ def _files(folder: Path) -> dict[str, Path]:
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in known and path.is_file())
     if not found:
         raise GalleryError(f"{folder} holds no sounds or pictures; wanted files such as .wav, .mp3, .ogg, .png or .jpg")
-    # A name that is no UTF-8 is told by its bytes, so that it can be written.
-    return {
-        os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace"): path for path in found
-    }
+    return {as_text(path.relative_to(folder).as_posix()): path for path in found}
 
 
 def _embed(model: Cacara, files: Mapping[str, Path]) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import tables
 from cacara.errors import QueryError
+from tables.display import is_storable_in_xml
 
 if TYPE_CHECKING:
     from cacara.recordings.long_recordings import Passage
@@ -57,7 +59,7 @@ def export(suffix: str, recording: str, seconds: float, searches: Sequence[Searc
     if not searches:
         raise QueryError("nothing has been searched for in this recording; search first, then export")
     write = {".eaf": _eaf, ".TextGrid": _textgrid, ".csv": _csv}[known[suffix.lower()]]
-    return write(_plain(recording), seconds, searches)
+    return write(_name(recording), seconds, searches)
 
 
 def _eaf(recording: str, seconds: float, searches: Sequence[Search]) -> bytes:
@@ -97,7 +99,7 @@ def _csv(recording: str, seconds: float, searches: Sequence[Search]) -> bytes:
     writer.writerow(_COLUMNS)
     for search in searches:
         for passage in search.passages:
-            texts = [_safe(_plain(recording)), _safe(_plain(search.query)), search.language or "", passage.rank]
+            texts = [_safe(recording), _safe(_plain(search.query)), search.language or "", passage.rank]
             times = [f"{edge:.3f}" for edge in (passage.start_seconds, passage.end_seconds)]
             writer.writerow([*texts, *times, f"{passage.score:.6f}", f"{passage.prominence:.3f}"])
     return made.getvalue().encode("utf-8-sig")  # with the mark by which spreadsheets know UTF-8
@@ -122,8 +124,14 @@ def _label(search: Search, passage: Passage) -> str:
 
 def _plain(text: str) -> str:
     """Return a text in one line, without the characters that no XML may hold."""
-    kept = (" " if unicodedata.category(sign) in ("Cc", "Cs", "Cn", "Zl", "Zp") else sign for sign in text)
+    kept = (sign if is_storable_in_xml(sign) and unicodedata.category(sign) != "Cc" else " " for sign in text)
     return " ".join("".join(kept).split()) or "?"
+
+
+def _name(name: str) -> str:
+    """Return a file's name as it is, so that it is found under it; what no XML may hold is escaped."""
+    kept = (sign if is_storable_in_xml(sign) and sign not in "\t\n\r" else tables.shown(sign) for sign in name)
+    return "".join(kept) or "?"
 
 
 def _safe(text: str) -> str:

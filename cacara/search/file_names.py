@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -68,6 +69,11 @@ class Names:
             if found:
                 return None
         return None
+
+
+def as_text(name: str) -> str:
+    """Return a file's name as valid Unicode; bytes that are no UTF-8 become their hex, so that names stay apart."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def plain(name: str) -> str:

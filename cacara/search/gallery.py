@@ -7,14 +7,17 @@ import hashlib
 import logging
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import tables
 from cacara import sources
 from cacara.errors import GalleryError, SourceError
 from cacara.media.formats import PICTURES, SOUNDS
 from cacara.search import captions as caption_tables
 from cacara.search.captions import Captions
+from cacara.search.file_names import as_text
 from cacara.search.manifest import Clip
 from cacara.sources import texts as source_texts
 from cacara.sources.clients import Report, silent
@@ -109,14 +112,14 @@ def load_folder(folder: Path) -> Gallery:
     if len(files) > MAX_FOLDER_CLIPS:
         raise GalleryError(f"{folder} holds {len(files):,} sounds; wanted at most {MAX_FOLDER_CLIPS:,}")
     images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
-    sounds = {_as_text(path.relative_to(folder).as_posix()): path for path in files}
-    pictures = {_as_text(path.relative_to(folder).as_posix()): path for path in images[:MAX_FOLDER_CLIPS]}
+    sounds = {as_text(path.relative_to(folder).as_posix()): path for path in files}
+    pictures = {as_text(path.relative_to(folder).as_posix()): path for path in images[:MAX_FOLDER_CLIPS]}
     captions = caption_tables.read(folder, sounds, pictures)
     for line in captions.reading:
         log.info("%s", line)
     for note in captions.notes:
         log.warning("%s", note)
-    title = _as_text(folder.name)
+    title = as_text(folder.name)
     clips = []
     for name, path in sounds.items():
         texts = captions.texts.get(name) or {"en": (_title(path) or name,)}
@@ -132,7 +135,7 @@ def load_folder(folder: Path) -> Gallery:
 
 def _folder_pictures(pictures: Mapping[str, Path], captions: Captions, title: str) -> Iterator[Clip]:
     """Yield the pictures of a folder; one without a text of its own has that of the sound of its name, or its name."""
-    sounds = {_as_text(Path(name).with_suffix("").as_posix()): name for name in captions.texts}
+    sounds = {as_text(Path(name).with_suffix("").as_posix()): name for name in captions.texts}
     for name, path in pictures.items():
         described = name if name in captions.texts else sounds.get(name.removesuffix(path.suffix), "")
         texts = captions.texts.get(described) or {"en": (_title(path) or name,)}
@@ -144,7 +147,7 @@ def _folder_pictures(pictures: Mapping[str, Path], captions: Captions, title: st
 
 def _title(path: Path) -> str:
     """Return what a file's name says: its words, without signs and the ending."""
-    return re.sub(r"[\W_]+", " ", _as_text(path.stem)).strip()
+    return unicodedata.normalize("NFC", tables.words(as_text(path.stem)))
 
 
 def tux_paint_pictures(folder: Path) -> list[Clip]:
@@ -248,11 +251,6 @@ def _picture(
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _as_text(name: str) -> str:
-    """Return a file's name as valid Unicode; bytes that are no UTF-8 become their hex, so that names stay apart."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _noun(description: str) -> str:

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import tables
 from cacara import languages
 from cacara.errors import QueryError
 
@@ -88,7 +89,7 @@ def clean_query(query: str) -> str:
         if unicodedata.bidirectional(character) not in _DIRECTIONS
     )
     cleaned = " ".join(unicodedata.normalize("NFC", kept).split())
-    if not any(unicodedata.category(character)[0] in "LNS" for character in cleaned):
+    if not tables.has_content(cleaned):
         raise QueryError("the query is empty; type a word for the sound you are looking for, in any language")
     return cleaned
 

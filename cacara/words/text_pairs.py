@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Literal
 
+from tables.display import is_unlisted
+
 MIN_PAIRS = 20
 MAX_PAIRS = 100_000
 MAX_CHARACTERS = 500
@@ -42,10 +44,10 @@ def fault(columns: Sequence[str]) -> PairFault | None:
     if len(columns) != 2:
         return PairFault("columns", 0, len(columns))
     for column, text in enumerate(columns):
-        if not any(character.isalnum() for character in text):
+        if not any(character.isalnum() or is_unlisted(character) for character in text):
             return PairFault("empty", column, len(text))
         if len(text) > MAX_CHARACTERS:
             return PairFault("long", column, len(text))
-        if any(unicodedata.category(character) in ("Cc", "Cs", "Co") for character in text):
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
             return PairFault("control", column, len(text))
     return None

@@ -287,7 +287,7 @@ def _entry(cells: Mapping[str, str], count: int, line: int) -> Entry:
         raise CacaraError("it has no language; wanted a code such as 'sw'")
     if not text:
         raise CacaraError(f"it has no text; found {count} cell{'s' if count > 1 else ''}, wanted two or more")
-    if not any(unicodedata.category(character)[0] in "LNS" for character in text):
+    if not tables.has_content(text):
         raise CacaraError("its text has no letter, digit or symbol")
     return Entry(languages.normalise(language), text, concept, line)
 

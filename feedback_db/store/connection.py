@@ -23,32 +23,38 @@ logger = logging.getLogger(__name__)
 class Connection:
     """An SQLite connection that threads share behind a lock; its schema is up to date once it is made."""
 
-    def __init__(self, path: Path, busy_timeout_seconds: float) -> None:
-        """Open the file, making it and its folder if they are missing.
+    def __init__(self, path: Path, busy_timeout_seconds: float, read_only: bool = False) -> None:
+        """Open the file, making it and its folder if they are missing and may be written.
 
         Args:
             path: The database file.
             busy_timeout_seconds: How long to wait for another writer before giving up, 0 or more.
+            read_only: Leave the file and its folder as they are; an older schema is brought up to date in a copy.
 
         Raises:
-            FeedbackError: The file cannot be opened for writing, is locked, damaged, not a feedback database,
+            FeedbackError: The file cannot be opened for what is wanted, is locked, damaged, not a feedback database,
                 or was written by a newer version of this program.
         """
         self.path = path.absolute()
         self._timeout_seconds = busy_timeout_seconds
         self._lock = threading.Lock()
         self._process = os.getpid()
-        self._prepare_folder()
+        self._read_only = read_only
+        self._seen: tuple[int, int] | None = None
+        if not read_only:
+            self._prepare_folder()
         try:
-            # Autocommit: every transaction is opened by hand, as the driver would open a deferred one.
-            self._connection = sqlite3.connect(
-                self.path, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False
-            )
+            self._connection = self._connect()
         except sqlite3.Error as error:
             raise FeedbackError(describe(error, self.path)) from error
+        except OSError as error:
+            raise FeedbackError(f"the feedback database {self.path} cannot be read ({error.strerror})") from error
         self._open = True
         try:
-            self._set_up()
+            if read_only:
+                self._set_up_for_reading()
+            else:
+                self._set_up()
         except BaseException:
             self.close()
             raise
@@ -70,6 +76,8 @@ class Connection:
         Raises:
             FeedbackError: As for ``reading``; also when the disk is full or a row breaks the schema.
         """
+        if self._read_only:
+            raise FeedbackError(f"the feedback database {self.path} was opened for reading; nothing was stored")
         # Immediate: a transaction that starts as a reader cannot wait its turn to write, it just fails.
         with self._transaction("begin immediate") as database:
             yield database
@@ -106,10 +114,52 @@ class Connection:
             self._refuse_if_unusable()
             with _committed(self._connection, begin):
                 yield self._database
+            if self._seen and self._seen != _written(self.path):
+                raise FeedbackError(f"the feedback database {self.path} was written to while it was read; try again")
         except sqlite3.Error as error:
             raise FeedbackError(describe(error, self.path)) from error
         finally:
             self._lock.release()
+
+    def _connect(self) -> sqlite3.Connection:
+        address: str | Path = self.path
+        if self._read_only:
+            # Even to read, SQLite puts a log and a lock file beside a database in WAL mode, and needs to be allowed to.
+            # Where no log is there nobody has the file open: then it is read as one that does not change, and
+            # whether it did is looked at afterwards.
+            busy = any(self.path.with_name(self.path.name + end).exists() for end in ("-wal", "-journal"))
+            self._seen = None if busy else _written(self.path)
+            address = f"{self.path.as_uri()}?mode=ro{'' if busy else '&immutable=1'}"
+        # Autocommit: every transaction is opened by hand, as the driver would open a deferred one.
+        return sqlite3.connect(
+            address, timeout=self._timeout_seconds, isolation_level=None, check_same_thread=False, uri=self._read_only
+        )
+
+    def _set_up_for_reading(self) -> None:
+        try:
+            (found,) = self._connection.execute("pragma quick_check(1)").fetchone()
+            if found != "ok":
+                raise FeedbackError(describe_damage(found, self.path))
+            self._database = Database(self._connection, execute_plugins=False)
+            self._refuse_other_schemas()
+            if not self._database.table_names():
+                raise FeedbackError(f"the feedback database {self.path} is empty; wanted one that holds feedback")
+            if MIGRATIONS.pending(self._database):
+                self._take_copy()
+            self._identity = _identity(self.path)
+        except sqlite3.Error as error:
+            raise FeedbackError(describe(error, self.path)) from error
+        except OSError as error:
+            raise FeedbackError(f"the feedback database {self.path} vanished while it was opened") from error
+
+    def _take_copy(self) -> None:
+        """Go on with a temporary copy, which SQLite keeps on the disk if it is large and deletes when it is closed."""
+        copy = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._connection.backup(copy)
+        self._connection.close()
+        self._connection = copy
+        self._database = Database(copy, execute_plugins=False)
+        MIGRATIONS.apply(self._database)
 
     def _prepare_folder(self) -> None:
         try:
@@ -202,6 +252,11 @@ def _committed(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("rollback")
         raise
+
+
+def _written(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
 
 
 def _identity(path: Path) -> tuple[int, int]:

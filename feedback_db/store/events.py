@@ -87,9 +87,11 @@ _COUNT_ALL = """
 class EventStore:
     """The part of ``Store`` that writes and reads opinions."""
 
-    def __init__(self, path: Path, busy_timeout_seconds: float, listener: Listener | None) -> None:
+    def __init__(
+        self, path: Path, busy_timeout_seconds: float, listener: Listener | None, read_only: bool = False
+    ) -> None:
         """Open the database; ``Store`` says how and what for."""
-        self._connection = Connection(path, busy_timeout_seconds)
+        self._connection = Connection(path, busy_timeout_seconds, read_only)
         self._listener = listener
 
     def add_judgement(self, judgement: Judgement) -> str:

@@ -24,20 +24,26 @@ class Store(QueueStore, PeopleStore, ReviewStore, MaintenanceStore):
     """
 
     def __init__(
-        self, path: str | Path, *, busy_timeout_seconds: float = 10.0, listener: Listener | None = None
+        self,
+        path: str | Path,
+        *,
+        busy_timeout_seconds: float = 10.0,
+        listener: Listener | None = None,
+        read_only: bool = False,
     ) -> None:
-        """Open the database, making it and its folder if they are missing, and bring its schema up to date.
+        """Open the database; unless to read alone, make it if it is missing and bring its schema up to date.
 
         Args:
             path: The database file.
             busy_timeout_seconds: How long to wait for another writer before giving up, 0 or more.
             listener: Is told what each call has stored or erased, before the call returns.
+            read_only: Leave the file and its folder as they are; an older schema is read as the newest one.
 
         Raises:
-            FeedbackError: The file cannot be opened for writing, is locked, damaged, not a feedback database,
+            FeedbackError: The file cannot be opened for what is wanted, is locked, damaged, not a feedback database,
                 or was written by a newer version of this program.
         """
-        super().__init__(Path(path), busy_timeout_seconds, listener)
+        super().__init__(Path(path), busy_timeout_seconds, listener, read_only)
 
     @property
     def path(self) -> Path:

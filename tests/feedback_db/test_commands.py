@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from feedback_examples import campaign, item, judgement
+from sqlite_utils import Database
 
-from feedback_db import Store, recording_path, recordings_folder, save_recording
+from feedback_db import FeedbackError, Store, recording_path, recordings_folder, save_recording
 from feedback_db.__main__ import main
 from feedback_db.exchange.export import export
+from feedback_db.store.migrations import MIGRATIONS
 
 
 @pytest.fixture
@@ -153,3 +157,75 @@ def test_a_wrong_database_is_one_line_and_makes_no_file(tmp_path):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: there is no feedback database")
     assert list(tmp_path.iterdir()) == []
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {each.name: (each.stat().st_mtime_ns, each.read_bytes()) for each in folder.iterdir() if each.is_file()}
+
+
+@pytest.mark.parametrize("command", [("stats",), ("verify",), ("export", "out.csv")])
+def test_what_only_reads_writes_nothing(run, path, tmp_path, command, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    before = contents(tmp_path)
+    assert run(*command)[0] == 0
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", [("stats",), ("verify",), ("export", "out.csv")])
+def test_no_database_is_made_of_an_empty_or_foreign_file(run, tmp_path, command):
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    (folder / "empty.db").touch()
+    (folder / "text.db").write_text("type,query_text\n" * 100)
+    with closing(sqlite3.connect(folder / "other.db")) as other:
+        other.execute("create table shopping (what)")
+    before = contents(folder)
+    for name, told in (("empty", "is empty"), ("text", "is not an SQLite"), ("other", "belongs to another program")):
+        code, out, error = run(*command, database=folder / f"{name}.db")
+        assert (code, out) == (1, "") and told in error
+    assert contents(folder) == before
+
+
+def test_an_older_schema_is_read_as_the_newest_and_stays_as_it_was(run, tmp_path):
+    old = tmp_path / "old.db"
+    with closing(sqlite3.connect(old)) as connection:
+        MIGRATIONS.apply(Database(connection), stop_before="m003_graded_labels")
+    before = old.read_bytes()
+    code, out, _ = run("stats", database=old)
+    assert code == 0 and "0 made" in out and "0 partly" in out
+    assert old.read_bytes() == before
+
+
+def test_what_another_program_is_writing_is_read_and_nothing_can_be_written(path):
+    with Store(path) as writer:
+        writer.add_judgement(judgement(annotator="Di"))
+        with Store(path, read_only=True) as reader:
+            assert reader.counts().judgements == 4
+            writer.add_judgement(judgement(annotator="Ed"))
+            assert reader.counts().judgements == 5
+            with pytest.raises(FeedbackError, match="was opened for reading"):
+                reader.add_judgement(judgement())
+
+
+def test_a_database_that_is_written_to_while_it_is_read_is_told(path):
+    with Store(path, read_only=True) as reader:
+        assert reader.counts().judgements == 3
+        with Store(path) as writer:
+            writer.add_judgement(judgement(annotator="Di"))
+        with pytest.raises(FeedbackError, match="was written to while it was read"):
+            reader.counts()
+
+
+def test_an_import_is_shown_before_it_is_used(run, path, tmp_path):
+    with Store(path) as store:
+        export(store.records(), tmp_path / "out.csv", "csv")
+    there = tmp_path / "new.db"
+    Store(there).close()
+    code, out, error = run("import", tmp_path / "out.csv", "--check", database=there)
+    assert (code, out) == (0, "4 good rows, 0 bad; nothing was imported\n")
+    assert (
+        error.startswith("read as UTF-8, separated by comma; columns: type = type, ") and len(error.splitlines()) == 5
+    )
+    with Store(there) as store:
+        assert store.history() == []

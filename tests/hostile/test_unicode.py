@@ -10,7 +10,7 @@ import feedback_examples as make
 import numpy as np
 import pytest
 
-from cacara.errors import CacaraError, QueryError
+from cacara.errors import QueryError
 from cacara.media import audio
 from cacara.search.gallery import load_folder
 from cacara.search.request import clean_query
@@ -18,6 +18,8 @@ from feedback_db import FeedbackError
 from tests.ui.annotate.test_annotate import first_item, make_campaign
 from tests.ui.server.test_services import make_services
 from ui.annotate import handlers, work
+from ui.page.wording import wording
+from ui.recordings import rendering
 from ui.recordings.library import Recordings
 from ui.search.actions import search_text
 from ui.search.judging import flag
@@ -131,8 +133,18 @@ def test_a_file_of_any_name_is_found_under_one_that_is_text(tmp_path, name, tiny
     assert clip.path.is_file()
 
 
-@pytest.mark.parametrize("name", ["a\u202evaw.wav", "\ud800.wav", "a\x00b.wav", "a\nb.wav"])
-def test_local_recordings_of_unprintable_names_are_not_offered(tmp_path, name):
+@pytest.mark.parametrize(
+    "name", ["a\u202evaw.wav", "two  spaces.wav", "a\u200cb.wav", b"bytes\xff.wav", "a\nb.wav", "\ue000.wav"]
+)
+def test_a_local_recording_of_any_name_is_offered_under_one_that_is_text_and_shown_escaped(tmp_path, name):
+    path = os.fsencode(tmp_path) + b"/" + os.fsencode(name)
+    with open(path, "wb"):
+        pass
     library = Recordings(tmp_path)
-    with pytest.raises((QueryError, CacaraError), match="no recording"):
-        library.add_local(name)
+    (offered,) = library.local_files()
+    assert os.fsencode(library.get(library.add_local(offered)).path) == path
+    html = rendering.source([offered], 1, wording("en"))
+    shown = re.search(r"<option value=.*?>(.*)</option>", html, re.DOTALL)[1]
+    assert not set(shown) & {*DIRECTIONS, "\n"} and "no recording" not in html
+    with pytest.raises(QueryError, match="no recording"):
+        library.add_local(f"other {offered}")

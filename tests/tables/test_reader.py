@@ -147,7 +147,7 @@ def test_a_preview_says_what_was_understood():
     assert found.lines()[0] == (
         "read as text, separated by semicolon; columns: Text = text, Lang = language; not used: id"
     )
-    assert found.lines()[1] == "mbwa  | sw", "a terminal gets no control characters"
+    assert found.lines()[1] == "mbwa\\x1b | sw", "a terminal gets no control characters"
 
 
 def test_a_cell_is_trimmed_of_what_cannot_be_seen_and_keeps_a_joiner_at_its_end():

@@ -122,7 +122,7 @@ def read_store(database: Path) -> Manifest:
     if not database.is_file():
         raise RunError(f"there is no feedback database {database}; wanted the file that the app was started with")
     try:
-        with Store(database) as store:
+        with Store(database, read_only=True) as store:
             rows, _ = store.review_rows(state="current", limit=10**9)
             times = [row.judgement.created_utc for row in rows]
             return build(store.pairs(checks=False), store.current_captions(), _attention(rows), max(times, default=""))

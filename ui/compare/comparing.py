@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tables
 from cacara.errors import CacaraError, QueryError
 from cacara.words import word_lists
 from cacara.words.word_lists import Entry, WordList
@@ -113,7 +113,7 @@ def make_csv(
     from cacara.words import comparison_tables
 
     rows = comparison_tables.table(compared.comparison, compared.retriever, str(table), concept)
-    part = re.sub(r"[^\w-]+", "-", concept or "").strip("-")[:40]
+    part = tables.words(concept or "").replace(" ", "-")[:40]
     return {
         "name": "-".join(filter(None, ("compare", table, part))) + ".csv",
         "content": comparison_tables.to_csv(rows),

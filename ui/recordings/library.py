@@ -21,6 +21,7 @@ from cacara import working_folders
 from cacara.errors import CacaraError, QueryError
 from cacara.media.formats import SOUNDS
 from cacara.recordings.export import Search
+from cacara.search.file_names import as_text
 
 if TYPE_CHECKING:
     from cacara.model.model import Cacara
@@ -123,11 +124,15 @@ class Recordings:
 
     def local_files(self) -> list[str]:
         """Return the recordings in the folder of this machine, as places below it; empty if there is no such folder."""
+        return list(self._local_paths())[:LOCAL_FILES]
+
+    def _local_paths(self) -> dict[str, Path]:
+        """Return the recordings in that folder by the names under which they are offered, which are valid text."""
         if self.local_folder is None:
-            return []
+            return {}
         found = (path for path in self.local_folder.rglob("*") if path.suffix.lower() in SOUNDS and path.is_file())
-        names = sorted(path.relative_to(self.local_folder).as_posix() for path in found)
-        return [name for name in names if name.isprintable()][:LOCAL_FILES]
+        named = {as_text(path.relative_to(self.local_folder).as_posix()): path for path in found}
+        return dict(sorted(named.items()))
 
     def add_local(self, name: str) -> str:
         """Open a recording where it lies on this machine, and return its id.
@@ -138,9 +143,10 @@ class Recordings:
         Raises:
             QueryError: It is none of them.
         """
-        if self.local_folder is None or name not in self.local_files():
+        offered = self._local_paths().get(name)
+        if self.local_folder is None or offered is None:
             raise QueryError(f"no recording {name!r:.100} in the folder that this app was given")
-        path = (self.local_folder / name).resolve()
+        path = offered.resolve()
         if not path.is_relative_to(self.local_folder):  # a link that leads out of the folder
             raise QueryError(f"{name!r:.100} lies outside the folder that this app was given")
         place = self.new_file(1)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import tables
 from cacara import languages
 from cacara.media import formats
 
@@ -32,7 +33,7 @@ def source(local_files: Sequence[str], max_mebibytes: int, words: Wording) -> st
     spoken = {name: words(f"recordings_{name}") for name in _SPOKEN}
     local = ""
     if local_files:
-        choices = "".join(f"<option>{_text(name)}</option>" for name in local_files)
+        choices = "".join(f'<option value="{_text(name)}">{_text(tables.shown(name))}</option>' for name in local_files)
         local = (
             f'<p class="local"><label>{_text(words("recordings_local"))} <select>{choices}</select></label> '
             f'<button type="button" data-action="local">{_text(words("recordings_open"))}</button></p>'

@@ -36,6 +36,20 @@ def test_elan_reads_what_was_found(tmp_path):
     assert "mbwa (sw) 2" in eaf.get_tier_names(), "two searches never share a tier"
 
 
+@pytest.mark.parametrize("name", ["two  spaces.wav", "می\u200cخواهم.wav", "\U0001e4d0\ue000.wav", "a\u00a0b.wav"])
+def test_the_link_to_the_recording_is_its_name_to_the_letter(tmp_path, name):
+    from pympi import Elan
+
+    path = tmp_path / "made.eaf"
+    query = Search("\U0001e4d0\ue000", None, ())
+    path.write_bytes(export(".eaf", name, 60.0, [query]))
+    eaf = Elan.Eaf(path, suppress_version_warning=True)
+    assert [media["RELATIVE_MEDIA_URL"] for media in eaf.media_descriptors] == [f"./{name}"]
+    assert list(eaf.get_tier_names()) == ["\U0001e4d0\ue000"]
+    path.write_bytes(export(".eaf", "\x1b\ud800\n.wav", 60.0, [query]))
+    assert Elan.Eaf(path, suppress_version_warning=True).media_descriptors[0]["MEDIA_URL"] == "\\x1b\\ud800\\x0a.wav"
+
+
 def test_praat_reads_what_was_found(tmp_path):
     from pympi import Praat
 

@@ -59,9 +59,18 @@ def test_sounds_of_every_format_are_found_with_their_hashes(tmp_path):
 
 
 def test_a_sound_without_a_caption_is_called_by_its_file_name(tmp_path):
-    make(tmp_path, "Big_dog-barks (2).WAV", "犬の声.wav", "---.wav")
-    texts = {name: said["en"] for name, said in captions(tmp_path).items()}
-    assert texts == {"Big_dog-barks (2).WAV": ("Big dog barks 2",), "犬の声.wav": ("犬の声",), "---.wav": ("---.wav",)}
+    named = {
+        "Big_dog-barks (2).WAV": "Big dog barks 2",
+        "犬の声.wav": "犬の声",
+        "---.wav": "---.wav",
+        "कुत्ता.wav": "कुत्ता",
+        "หมู_1.wav": "หมู 1",
+        unicodedata.normalize("NFD", "Gänse.wav"): "Gänse",
+    }
+    make(tmp_path, *named)
+    assert {name: said["en"] for name, said in captions(tmp_path).items()} == {
+        name: (text,) for name, text in named.items()
+    }, "the id is the name as it is, the text its words"
 
 
 def test_folders_inside_are_searched_and_other_files_left_alone(tmp_path):

@@ -132,6 +132,11 @@ def test_columns_that_are_not_understood_are_refused_and_never_loaded_as_nonsens
         read(content)
 
 
+@pytest.mark.parametrize("text", ["\U0001e4d0\U0001e4e8", "\ue000\ue001"])
+def test_scripts_that_python_does_not_know_and_private_letters_are_words(text):
+    assert read(f"qaa,{text},dog").entries == (Entry("qaa", text, "dog", 1),)
+
+
 def test_small_languages_without_a_heading_are_no_reason_to_refuse():
     assert [each.language for each in read("kab, aqjun, dog\nrif, aydi, dog\ntzm, aydi, dog").entries] == [
         "kab",
