@@ -35,6 +35,17 @@ LAYERS = {
         ("__main__",),
     ),
     "feedback_db": (("errors",), ("records",), ("store",), ("exchange",), ("__init__", "__main__")),
+    "training": (
+        ("losses", "run_folder"),
+        ("loop", "recipe"),
+        ("data",),
+        ("sounds",),
+        ("dry_run", "images", "texts"),
+        ("mla", "uclip"),
+        ("feedback",),
+        ("studies",),
+        ("__main__",),
+    ),
 }
 """The folders and modules of a package, lowest first: each imports what lies lower, and nothing beside or above it."""
 PRODUCT = sorted(

@@ -28,9 +28,11 @@ from training.sounds.linear_map import LinearMapOptions
 from training.sounds.linear_map import train as train_linear_map
 from training.studies.feedback_study import StudyOptions
 from training.studies.mla_commands import mla_amounts, mla_study
+from training.studies.uclip_commands import uclip_ablations, uclip_beside, uclip_latency
 from training.texts.alignment import TextAlignmentOptions
 from training.texts.alignment import train as train_text_alignment
-from training.uclip.commands import uclip, uclip_ablations, uclip_beside, uclip_latency
+from training.uclip.projectors import UclipOptions
+from training.uclip.projectors import train as train_uclip
 
 BENCHMARK = Path("benchmarks/sounds-v1.jsonl")
 IMAGE_BENCHMARK = Path("benchmarks/images-v1.jsonl")
@@ -75,6 +77,21 @@ def text_alignment(
         benchmark: The frozen benchmark, whose texts are kept out as the policy says.
     """
     sys.stdout.write(f"{train_text_alignment(options, base, output, benchmark)}\n")
+
+
+def uclip(
+    options: UclipOptions, base: str, output: Path, benchmark: Path = BENCHMARK, pictures: Path = IMAGE_BENCHMARK
+) -> None:
+    """Train uCLIP: heads that give a dual encoder of English the languages of a text encoder, from unpaired data.
+
+    Args:
+        options: The model; ``--recipe`` sets them all, ``--options.FIELD`` one.
+        base: The dual encoder: a bundled model's name or a model folder.
+        output: The run's folder; the checkpoint is in its ``final``. Run again to go on after an interruption.
+        benchmark: The frozen benchmark of sounds, whose sounds and texts are kept out.
+        pictures: The frozen benchmark of pictures, of which only the train split is used.
+    """
+    sys.stdout.write(f"{train_uclip(options, base, output, benchmark, pictures)}\n")
 
 
 def linear_map(options: LinearMapOptions, output: Path, benchmark: Path = BENCHMARK) -> None:

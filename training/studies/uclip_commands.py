@@ -1,4 +1,4 @@
-"""The commands of ``python -m training`` that are about uCLIP."""
+"""The commands of the studies of uCLIP."""
 
 from __future__ import annotations
 
@@ -8,25 +8,10 @@ import sys
 from pathlib import Path
 
 from cacara import files
-from training.uclip.projectors import UclipOptions, train
+from training.uclip.projectors import UclipOptions
 
 BENCHMARK = Path("benchmarks/sounds-v1.jsonl")
 IMAGE_BENCHMARK = Path("benchmarks/images-v1.jsonl")
-
-
-def uclip(
-    options: UclipOptions, base: str, output: Path, benchmark: Path = BENCHMARK, pictures: Path = IMAGE_BENCHMARK
-) -> None:
-    """Train uCLIP: heads that give a dual encoder of English the languages of a text encoder, from unpaired data.
-
-    Args:
-        options: The model; ``--recipe`` sets them all, ``--options.FIELD`` one.
-        base: The dual encoder: a bundled model's name or a model folder.
-        output: The run's folder; the checkpoint is in its ``final``. Run again to go on after an interruption.
-        benchmark: The frozen benchmark of sounds, whose sounds and texts are kept out.
-        pictures: The frozen benchmark of pictures, of which only the train split is used.
-    """
-    sys.stdout.write(f"{train(options, base, output, benchmark, pictures)}\n")
 
 
 def uclip_ablations(
