@@ -66,7 +66,13 @@ def _environment() -> Environment:
     environment = Environment(
         loader=_TabLoader(), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"address": _address, "as_json": _as_json, "unit": _unit, "with_markup": _with_markup}
+    environment.filters |= {
+        "address": _address,
+        "as_json": _as_json,
+        "markdown": _markdown,
+        "unit": _unit,
+        "with_markup": _with_markup,
+    }
     return environment
 
 
@@ -78,6 +84,27 @@ def _address(value: object) -> str:
 def _as_json(value: object) -> str:
     """Return a value as JSON for a ``data-`` attribute; escaping it is the template's."""
     return json.dumps(value, ensure_ascii=False)
+
+
+def _markdown(text: str, shift: int = 0) -> Markup:
+    """Return Markdown of others as HTML: HTML within it stays text, no picture is fetched, no link runs anything.
+
+    Args:
+        text: CommonMark, with tables.
+        shift: How many levels its headings are lowered, so that they stand below the page's own.
+    """
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    tokens = parser.parse(str(text))
+    for token in tokens:
+        if re.fullmatch("h[1-6]", token.tag):
+            token.tag = f"h{min(6, int(token.tag[1]) + shift)}"
+        for child in token.children or ():
+            if child.type == "link_open":
+                child.attrSet("rel", "noopener noreferrer nofollow")
+                child.attrSet("target", "_blank")
+    return Markup(parser.renderer.render(tokens, parser.options, {}))
 
 
 def _unit(value: float) -> float:
