@@ -145,8 +145,8 @@ def _embed_files(model: Cacara, files: dict[str, Path]) -> tuple[list[str], np.n
 
     ids: list[str] = []
     embeddings: list[np.ndarray] = []
-    for name, path in files.items():
-        show_progress(Progress("sounds", "embed", len(embeddings) / len(files)))
+    for number, (name, path) in enumerate(files.items()):
+        show_progress(Progress("sounds", "embed", number / len(files)))
         try:
             waveform = audio.load(path, audio.GALLERY_LIMITS).waveform
         except AudioError as error:
@@ -154,6 +154,7 @@ def _embed_files(model: Cacara, files: dict[str, Path]) -> tuple[list[str], np.n
             continue
         ids.append(name)
         embeddings.append(model.encode_audio([waveform])[0])
+    show_progress(Progress("sounds", "embed", 1.0))
     if not ids:
         raise AudioError(f"none of the {len(files)} sounds can be read")
     return ids, np.stack(embeddings)

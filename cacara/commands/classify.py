@@ -136,6 +136,7 @@ def _embed(model: Cacara, files: Mapping[str, Path]) -> tuple[dict[str, np.ndarr
         except CacaraError as error:
             skipped[name] = str(error)
             sys.stderr.write(f"skipped {name}: {error}\n")
+    show_progress(Progress("files", "embed", 1.0))
     if not embeddings:
         raise GalleryError(f"none of the {len(files)} files can be used; the first: {next(iter(skipped.values()))}")
     return embeddings, skipped

@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from cacara.errors import CacaraError
 from cacara.model.config import DEFAULT_MODEL
 from cacara.sources.clients import Progress
+
+EACH_SHARE = 0.1
+EACH_SECONDS = 30.0
+"""So often a log that is no terminal is told how far long work is."""
 
 
 def add_command(
@@ -26,15 +31,43 @@ def add_command(
     return parser
 
 
-def show_progress(progress: Progress) -> None:
-    """Write one line of progress to standard error; on a terminal it replaces the last one."""
-    share = "" if progress.fraction is None else f" {progress.fraction:4.0%}"
-    line = f"{progress.subject}: {progress.stage}{share}"
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{line}" + ("\n" if progress.stage == "ready" else ""))
-    elif progress.fraction in (None, 0.0, 1.0):
-        sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+class ProgressLines:
+    """Progress on standard error: on a terminal one line that changes, else a line each tenth and each half minute."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with nothing shown.
+
+        Args:
+            clock: Seconds, never going back.
+        """
+        self._clock = clock
+        self._work: tuple[str, str] | None = None
+        self._share = 0.0
+        self._seconds = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        """Show how far some work is."""
+        share = "" if progress.fraction is None else f" {progress.fraction:4.0%}"
+        line = f"{progress.subject}: {progress.stage}{share}"
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[K{line}" + ("\n" if progress.stage == "ready" else ""))
+        elif self._is_news(progress):
+            sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    def _is_news(self, progress: Progress) -> bool:
+        work, share, now = (progress.subject, progress.stage), progress.fraction or 0.0, self._clock()
+        other = work != self._work or share < self._share
+        ended = share == 1.0 > self._share
+        moved = share >= self._share + EACH_SHARE or (share > self._share and now >= self._seconds + EACH_SECONDS)
+        if not (other or ended or moved or progress.fraction is None):
+            return False
+        self._work, self._share, self._seconds = work, share, now
+        return True
+
+
+show_progress = ProgressLines()
+"""The progress of this process's commands: standard error is one, so what was last written to it is remembered once."""
 
 
 def require_writable(path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cacara import languages, sources
@@ -46,6 +46,7 @@ class Lexicon:
             folders: Where ``cldr`` and ``tuxpaint`` were fetched to; either may be missing.
         """
         self._folders = {key: content_folder(key, folder) for key, folder in folders.items()}
+        self._named: dict[str, Mapping[str, str]] = {}
 
     @functools.cached_property
     def concepts(self) -> tuple[Concept, ...]:
@@ -82,6 +83,32 @@ class Lexicon:
                 made.setdefault(code, Entry(code, text, concept.name))
         return sorted(made.values(), key=lambda entry: (entry.language != "en", entry.language))
 
+    def names(self, language: str) -> Mapping[str, str]:
+        """Return what concepts are called in a language, by their keys; those without a name there are left out.
+
+        Args:
+            language: BCP-47; where it has none of a source's names, its base language is asked.
+        """
+        if language not in self._named:
+            wanted = [languages.normalise(language), languages.base(language)]
+            self._named[language] = {**self._stamp_names(wanted), **self._emoji_names(wanted)}
+        return self._named[language]
+
+    def _emoji_names(self, wanted: Sequence[str]) -> dict[str, str]:
+        place = self._folders.get("cldr")
+        locale = next((code for code in wanted if place and (place / code / "annotations.json").is_file()), None)
+        return {f"cldr/{symbol}": name for symbol, name in self._emoji(locale).items()} if locale else {}
+
+    def _stamp_names(self, wanted: Sequence[str]) -> dict[str, str]:
+        named = {}
+        for concept in self.concepts:
+            source, _, member = concept.key.partition("/")
+            if source == "tuxpaint":
+                texts = {_code(locale): text for locale, text in self._stamp(member).items()}
+                if text := next((texts[code] for code in wanted if texts.get(code)), ""):
+                    named[concept.key] = clean(text).rstrip(" .!")
+        return named
+
     @functools.cached_property
     def _by_key(self) -> Mapping[str, Concept]:
         return {concept.key: concept for concept in self.concepts}
@@ -96,6 +123,13 @@ class Lexicon:
 
     def _emoji(self, locale: str) -> Mapping[str, str]:
         return _read_emoji(self._folders["cldr"] / locale / "annotations.json")
+
+
+def _code(locale: str) -> str:
+    try:
+        return languages.normalise(locale)
+    except LanguageError:
+        return ""
 
 
 def load(report: Report = silent) -> Lexicon:

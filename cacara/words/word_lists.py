@@ -193,7 +193,7 @@ def _heading(first: Sequence[str]) -> Columns | None:
         TableError: It is a heading with a column that is not known, or without language or text.
     """
     meant = {field for cell in first if cell and (field := HEADINGS.of(cell))}
-    if not meant or (_is_language(first[0]) and "language" not in meant):
+    if not meant or (_is_language(first[0]) and not {"language", "text"} <= meant):  # 'iso' is a language too
         return None
     return tables.match(first, HEADINGS) if len(meant) > 1 or len(first) > 1 else None
 

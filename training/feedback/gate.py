@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from cacara import files
 from cacara.benchmark.significance import Difference, holm, paired_difference
 from cacara.metrics import ranks_of_first_relevant
+from training.feedback.reasons import Reason
 
 GATE = "gate.json"
 DEPTH = 10
@@ -188,18 +189,23 @@ class Verdict:
         held_out: The change on held-out feedback, or None when none was held out.
         judged: The change on dev's judged concepts, or None when it has none.
         unjudged: The change on (b), or None when there is no such concept.
-        failed: Why the model may not be promoted, a sentence each; empty when it may.
+        reasons: Why the model may not be promoted; empty when it may.
     """
 
     held_out: Change | None
     judged: Change | None
     unjudged: Change | None
-    failed: tuple[str, ...]
+    reasons: tuple[Reason, ...]
 
     @property
     def passed(self) -> bool:
         """Whether the model may be promoted."""
-        return not self.failed
+        return not self.reasons
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The reasons as English sentences."""
+        return tuple(reason.sentence for reason in self.reasons)
 
     def to_json(self, fingerprint: str) -> dict[str, Any]:
         """Return the report, JSON-ready.
@@ -210,6 +216,7 @@ class Verdict:
         return {
             "passed": self.passed,
             "failed": list(self.failed),
+            "reasons": [reason.to_json() for reason in self.reasons],
             "fingerprint": fingerprint,
             "held_out": self.held_out and self.held_out.to_json(),
             "judged": self.judged and self.judged.to_json(),
@@ -225,25 +232,30 @@ def decide(held_out: Change | None, unjudged: Change | None, judged: Change | No
         unjudged: The change on (b).
         judged: The change on the judged concepts that dev has, None when they are fewer than ``MIN_CONCEPTS``.
     """
-    failed = []
+    reasons = []
     if judged is None and (held_out is None or held_out.difference.queries < MIN_PAIRS):
         pairs = held_out.difference.queries if held_out else 0
-        failed.append(f"(a) has {pairs} held-out pairs that fit; wanted {MIN_PAIRS} or more, so more feedback")
+        reasons.append(Reason("few_pairs", {"pairs": pairs, "wanted": MIN_PAIRS}))
     elif (asked := judged or held_out) is not None and asked.difference.lower <= 0:
-        failed.append(f"(a) judged concepts do not improve: {told(asked)}; wanted above 0")
+        reasons.append(Reason("not_better", measured(asked)))
     if judged is not None and held_out is not None and held_out.difference.upper < 0:
-        failed.append(f"(a) held-out feedback is answered worse: {told(held_out)}")
+        reasons.append(Reason("feedback_worse", measured(held_out)))
     if unjudged is None:
-        failed.append("(b) there is no concept that nobody judged; nothing shows what was forgotten")
+        reasons.append(Reason("no_unjudged", {}))
     else:
         lost = [code for code, (before, after, p) in unjudged.languages.items() if after < before and p < LEVEL]
         if lost:
-            failed.append(f"(b) unjudged concepts lose significantly at R@10 in {', '.join(lost)}")
+            reasons.append(Reason("languages_lose", {"languages": ", ".join(lost)}))
         if (points := unjudged.before - unjudged.after) > ALLOWED_LOSS:
-            failed.append(
-                f"(b) unjudged concepts lose {points:.1f} points of R@10 on average; allowed are {ALLOWED_LOSS:.1f}"
-            )
-    return Verdict(held_out, judged, unjudged, tuple(failed))
+            reasons.append(Reason("mean_loses", {"points": f"{points:.1f}", "allowed": f"{ALLOWED_LOSS:.1f}"}))
+    return Verdict(held_out, judged, unjudged, tuple(reasons))
+
+
+def measured(change: Change) -> dict[str, str | int]:
+    """Return a change as the values of a reason: points, measure and interval."""
+    found = change.difference
+    edges = {"points": found.difference, "lower": found.lower, "upper": found.upper}
+    return {"measure": change.measure, **{name: f"{value:+.1f}" for name, value in edges.items()}}
 
 
 def told(change: Change) -> str:

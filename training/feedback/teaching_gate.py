@@ -31,6 +31,7 @@ from training.feedback import data as finetune_feedback_data
 from training.feedback import gate
 from training.feedback.finetuning import placed
 from training.feedback.gate import DEPTH, MIN_PAIRS, Change, Probe
+from training.feedback.reasons import Reason
 from training.feedback.teaching_pairs import FeedbackPair, Parted, key_of
 from training.mla.data import owner_of
 from training.mla.teaching import DISTRACTORS
@@ -202,24 +203,30 @@ class LanguageVerdict:
         parts: The change on ``feedback`` and on ``dev``, as far as they were asked.
         together: The change on both, each counting the same; None when nothing was asked.
         others: What became of the other languages.
-        failed: Why the acquirers may not be used, a sentence each; empty when they may.
+        reasons: Why the acquirers may not be used; empty when they may.
     """
 
     parts: dict[str, Change]
     together: Change | None
     others: Unchanged
-    failed: tuple[str, ...]
+    reasons: tuple[Reason, ...]
 
     @property
     def passed(self) -> bool:
         """Whether the acquirers may be used."""
-        return not self.failed
+        return not self.reasons
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The reasons as English sentences."""
+        return tuple(reason.sentence for reason in self.reasons)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report, JSON-ready."""
         return {
             "passed": self.passed,
             "failed": list(self.failed),
+            "reasons": [reason.to_json() for reason in self.reasons],
             "said": self.said(),
             "together": self.together and self.together.to_json(),
             **{part: self.parts[part].to_json() if part in self.parts else None for part in ("feedback", "dev")},
@@ -249,7 +256,7 @@ def decide(
         exams: What was asked, and the hits before and after.
         others: What became of the other languages.
     """
-    failed = []
+    reasons = []
     parts: dict[str, Change] = {}
     for exam, old, new in exams:
         codes = np.array(exam.languages, dtype=str)
@@ -257,17 +264,17 @@ def decide(
     together = _together(exams) if exams else None
     texts = together.difference.queries if together else 0
     if together is None or texts < MIN_PAIRS:
-        failed.append(f"(a) there are {texts} held-out texts; wanted {MIN_PAIRS} or more, so more feedback")
+        reasons.append(Reason("few_texts", {"texts": texts, "wanted": MIN_PAIRS}))
     elif together.difference.lower <= 0:
-        failed.append(f"(a) held-out texts are not found better: {gate.told(together)}; wanted above 0")
+        reasons.append(Reason("texts_not_better", gate.measured(together)))
     for part, change in parts.items():
         if change.difference.upper < 0:
-            failed.append(f"(a) texts of {part} are found worse: {gate.told(change)}")
+            reasons.append(Reason("texts_worse", {"part": part, **gate.measured(change)}))
     if not others.texts:
-        failed.append("(b) there is no text of another language to compare")
+        reasons.append(Reason("no_others", {}))
     if others.changed:
-        failed.append(f"(b) texts of other languages are no longer the same: {', '.join(others.changed)}")
-    return LanguageVerdict(parts, together, others, tuple(failed))
+        reasons.append(Reason("others_changed", {"languages": ", ".join(others.changed)}))
+    return LanguageVerdict(parts, together, others, tuple(reasons))
 
 
 def _together(exams: Sequence[tuple[Exam, NDArray[np.float64], NDArray[np.float64]]]) -> Change:

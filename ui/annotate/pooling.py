@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cacara.search.manifest import Clip
     from cacara.search.retriever import Hit, Retriever
 
+CLIP_KINDS = {"audio": "sound", "image": "picture"}
+"""What is searched for to what a question's clips are."""
 MAX_QUERIES = 500
 MAX_TOP_K = 20
 MAX_CHECKS = 50
@@ -78,7 +80,12 @@ def parse_queries(pasted: str, languages: Sequence[str]) -> list[Query]:
 
 
 def make_items(
-    campaign: Campaign, retriever: Retriever, queries: Sequence[Query], top_k: int, rival: Retriever | None = None
+    campaign: Campaign,
+    retriever: Retriever,
+    queries: Sequence[Query],
+    top_k: int,
+    rival: Retriever | None = None,
+    targets: Sequence[str] = ("audio",),
 ) -> Pooled:
     """Return the items of queries: each with each of its first results, or with two models' results to compare.
 
@@ -90,13 +97,14 @@ def make_items(
         queries: What is searched for.
         top_k: How many results of each query, 1 to ``MAX_TOP_K``.
         rival: Another model, whose results are compared with the first's; None to judge single results.
+        targets: Which of ``CLIP_KINDS`` are searched for, each for itself.
     """
     if not isinstance(top_k, int) or isinstance(top_k, bool) or not 1 <= top_k <= MAX_TOP_K:
         raise QueryError(f"top_k: found {top_k!r:.80}, wanted a whole number from 1 to {MAX_TOP_K}")
     made = Pooled([], [])
     for query in queries:
         try:
-            made.items.extend(_items_of(campaign, retriever, query, top_k, rival))
+            made.items.extend(_items_of(campaign, retriever, query, top_k, rival, targets))
         except CacaraError as error:
             made.problems.append((query.line, str(error)))
     return made
@@ -179,27 +187,40 @@ def uncertainty(scores: Sequence[float]) -> float:
 
 
 def _items_of(
-    campaign: Campaign, retriever: Retriever, query: Query, top_k: int, rival: Retriever | None
+    campaign: Campaign,
+    retriever: Retriever,
+    query: Query,
+    top_k: int,
+    rival: Retriever | None,
+    targets: Sequence[str],
 ) -> list[Item]:
     asked = retriever.embed(SearchRequest(text=query.text, language=query.language, top=top_k))
-    hits = retriever.nearest(asked, "audio")
     language = query.language or asked.language
     wanted = campaign.languages
     if wanted and language and base_language(language) not in {base_language(code) for code in wanted}:
         raise QueryError(f"language: found {language!r}, wanted one of the campaign's: {', '.join(wanted)}")
-    priority = uncertainty([hit.score for hit in hits])
-    question: dict[str, Any] = {
-        "campaign_id": campaign.campaign_id,
-        "query_text": query.text,
-        "language": language,
-        "gallery": retriever.gallery.name,
-        "priority": priority,
-    }
-    if rival is not None:
-        others = rival.nearest(rival.embed(asked.request), "audio")
-        return [Item(**question, first=_ranking(retriever, hits), second=_ranking(rival, others))]
-    question |= {"model": retriever.model.name, "model_version": retriever.model.version}
-    return [Item(**question, clip_id=hit.clip_id, rank=hit.rank, score=float(hit.score)) for hit in hits]
+    rivals = rival.embed(asked.request) if rival is not None else None
+    items = []
+    for target in targets:
+        hits = retriever.nearest(asked, target)
+        question: dict[str, Any] = {
+            "campaign_id": campaign.campaign_id,
+            "query_text": query.text,
+            "language": language,
+            "gallery": retriever.gallery.name,
+            "clip_kind": CLIP_KINDS[target],
+            "priority": uncertainty([hit.score for hit in hits]),
+        }
+        if rival is not None and rivals is not None:
+            sides: dict[str, Any] = {
+                "first": _ranking(retriever, hits),
+                "second": _ranking(rival, rival.nearest(rivals, target)),
+            }
+            items.append(Item(**question, **sides))
+            continue
+        question |= {"model": retriever.model.name, "model_version": retriever.model.version}
+        items += [Item(**question, clip_id=hit.clip_id, rank=hit.rank, score=float(hit.score)) for hit in hits]
+    return items
 
 
 def _ranking(retriever: Retriever, hits: Sequence[Hit]) -> Ranking:

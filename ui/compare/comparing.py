@@ -135,18 +135,27 @@ def read_list(services: Services, path: str | None, interface: str = FALLBACK) -
     )
 
 
-def lexicon_choices(services: Services) -> list[tuple[str, str]]:
-    """Return (name, key) of the lexicon's concepts: those with a sound of that name first, with a note."""
+def lexicon_choices(services: Services, interface: str = FALLBACK) -> list[tuple[str, str]]:
+    """Return (name, key) of the lexicon's concepts: those with a sound of that name first, with a note.
+
+    Args:
+        services: What the handlers work with.
+        interface: The language of the names; a concept's English name follows where it is another.
+    """
     retriever = services.engine.retriever(wording(FALLBACK))
     sounding = {(clip.concept or "").casefold() for clip in retriever.gallery.clips}
-    named = [
-        (concept.name.casefold() not in sounding, _lexicon_name(concept), concept.key) for concept in lexicon().concepts
-    ]
-    return [(f"{name} ♪" if not silent else name, key) for silent, name, key in sorted(named, key=lambda each: each[0])]
+    spoken = {} if interface == FALLBACK else lexicon().names(interface)
+    named = []
+    for concept in lexicon().concepts:
+        name = spoken.get(concept.key) or concept.name
+        silent = concept.name.casefold() not in sounding
+        named.append((silent, name.casefold(), _lexicon_name(concept, name) + ("" if silent else " ♪"), concept.key))
+    return [(label, key) for _, _, label, key in sorted(named)]
 
 
-def _lexicon_name(concept: Concept) -> str:
-    return f"{concept.symbol} {concept.name}" if concept.symbol else f"{concept.name} · Tux Paint"
+def _lexicon_name(concept: Concept, name: str) -> str:
+    english = "" if name.casefold() == concept.name.casefold() else f" · {concept.name}"
+    return f"{concept.symbol} {name}{english}" if concept.symbol else f"{name}{english} · Tux Paint"
 
 
 def take_concept(services: Services, key: str | None, codes: Sequence[str] | None = None) -> str:

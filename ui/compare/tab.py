@@ -150,7 +150,7 @@ def open_tab(services: Services, interface: str) -> tuple[list[tuple[str, str]],
     """Return the choices of the lexicon and of the wanted sound; those of the lexicon are sent once."""
     words = wording(interface)
     sounds = comparing.sound_choices(services, words)
-    return ([] if len(sounds) == 1 else comparing.lexicon_choices(services)), sounds
+    return ([] if len(sounds) == 1 else comparing.lexicon_choices(services, words.code)), sounds
 
 
 def _updates(choices: tuple[list[tuple[str, str]], list[Any]]) -> list[Any]:

@@ -121,7 +121,8 @@ def run(services: Services, job: Job) -> dict[str, Any]:
         "message": job.message,
         "base": job.about.get("base"),
         "curves": curves(rows),
-        "gate": gate and {key: gate.get(key) for key in ("passed", "failed", "held_out", "judged", "unjudged")},
+        "gate": gate
+        and {key: gate.get(key) for key in ("passed", "failed", "reasons", "held_out", "judged", "unjudged")},
         "resumable": job.state in ("failed", "cancelled") and (_folder(services, job) / MANIFEST).is_file(),
         "model_id": trained,
         "promotable": bool(gate and gate.get("passed") and trained not in (None, workshop.registry.current())),

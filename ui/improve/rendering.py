@@ -10,6 +10,7 @@ from cacara import languages
 from cacara.errors import CacaraError
 from feedback_db.records.opinions import LABELS
 from ui.improve import curves
+from ui.page.rendering import gate_reasons
 from ui.page.wording import Wording
 
 STAGES = ("manifest", "prepare", "train", "gate")
@@ -115,7 +116,7 @@ def _done(found: Mapping[str, Any], words: Wording) -> str:
     if gate["passed"]:
         key = "improve_passed" if found["promotable"] else "improve_promoted"
         return f'<p class="fine">✓ {_text(words(key, model=found["model_id"] or "–"))}</p>'
-    reasons = "".join(f'<li dir="auto">{_text(reason)}</li>' for reason in gate["failed"] or ())
+    reasons = "".join(f'<li dir="auto">{_text(reason)}</li>' for reason in gate_reasons(gate, words))
     return (
         f'<div class="left-out" role="status"><p>{_text(words("improve_stopped_by_gate"))}</p><ul>{reasons}</ul></div>'
     )

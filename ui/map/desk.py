@@ -33,7 +33,7 @@ class Job:
     Attributes:
         key: The map's key.
         watchers: The visitors who wait for it; it is stopped when the last one has turned away.
-        step: What is being done, e.g. ``embed texts``.
+        step: What is being done, e.g. ``embed texts``; ``wait`` while another map is made.
         fraction: How much of that step is done, 0 to 1, or None when nobody knows.
         phase: ``fitting``, then ``stopped`` or ``failed``; a finished one is a map and no job.
         problem: Why it failed, in one line.
@@ -41,7 +41,7 @@ class Job:
 
     key: str
     watchers: set[str] = dataclasses.field(default_factory=set)
-    step: str = "wait"
+    step: str = "start"
     fraction: float | None = None
     phase: str = "fitting"
     problem: str = ""
@@ -95,7 +95,7 @@ class MapDesk:
                 busy = [each for each in self._jobs.values() if each.phase == "fitting"]
                 if len(busy) >= MOST_JOBS:
                     raise QueryError(wording(interface)("map_busy", count=len(busy)))
-                job = Job(key)
+                job = Job(key, step="wait" if busy else "start")
                 # What ended is told once more to those who still ask, and forgotten with the next.
                 self._jobs = {each.key: each for each in busy} | {key: job}
                 # A daemon: an interrupted map leaves nothing behind.
@@ -126,6 +126,7 @@ class MapDesk:
 
         try:
             with self._one_by_one:
+                job.step = "start"
                 self._keep(store.make(retriever, inputs, report, job.stop.is_set))
         except MapStopped:
             job.phase = "stopped"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cacara.errors import QueryError
 from feedback_db import Campaign, Item, Store
 from feedback_db.store.campaigns import base_language
-from ui.annotate.pooling import uncertainty
+from ui.annotate.pooling import CLIP_KINDS, uncertainty
 from ui.annotate.rendering import language_name
 from ui.annotate.work import open_campaigns
 from ui.map import mapping, sending_rendering
@@ -35,7 +35,6 @@ MOST_TEXTS = 500
 
 MOST_CHARACTERS = 2000
 
-CLIP_KINDS = {"audio": "sound", "image": "picture"}
 """What the map calls a clip, and what a campaign does."""
 
 

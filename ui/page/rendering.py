@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ui.page.templates import render
 from ui.page.wording import FALLBACK, wording
@@ -32,6 +33,27 @@ def table_reading(preview: Preview, words: Wording) -> str:
     """
     separator = {"\t": "Tab", "": "–"}.get(preview.separator, preview.separator)
     return render("page/table_reading.html", words, preview=preview, separator=separator)
+
+
+def gate_reasons(gate: Mapping[str, Any], words: Wording) -> list[str]:
+    """Return why a gate refused a model, in the interface's words; in English what has none or is of an older report.
+
+    Args:
+        gate: Its report, with ``failed``, English sentences, and ``reasons``, a code and values each.
+        words: The interface's language.
+    """
+    sentences = [str(sentence) for sentence in gate.get("failed") or ()]
+    reasons = gate.get("reasons")
+    if not isinstance(reasons, list) or len(reasons) != len(sentences):
+        return sentences
+    told = []
+    for reason, sentence in zip(reasons, sentences, strict=True):
+        key = f"gate_{reason.get('code')}"
+        values = dict(reason.get("values") or {})
+        if values.get("measure") == "contests won":
+            values["measure"] = words("gate_contests")
+        told.append(words(key, **values) if key in words.table else sentence)
+    return told
 
 
 def banner(message: str) -> str:

@@ -76,12 +76,14 @@ def review_add_queries(
 ) -> dict[str, Any]:
     """Add questions to a campaign: each query with each of its first results, or two models' results to compare.
 
+    Where the models know pictures, each query is asked for sounds and for pictures.
+
     Args:
         services: What the handlers work with.
         admin: The admin token; empty where none is needed.
         campaign_id: The campaign.
         queries: At most 40, one a line: ``sw: ndege``, or the words alone.
-        top_k: How many results of each, 1 to 20.
+        top_k: How many sounds, and how many pictures, of each, 1 to 20.
         rival: The id of another model, whose results are compared; empty to judge single results.
         first_line: The number of the first line, for the problems told.
         interface: Language in which an error is told.
@@ -96,7 +98,10 @@ def review_add_queries(
     if len(asked) > MAX_AT_ONCE:
         raise QueryError(f"queries: found {len(asked)}, wanted at most {MAX_AT_ONCE} at once")
     other = services.engine.retriever(words, str(rival)) if rival else None
-    made = pooling.make_items(campaign, services.engine.retriever(words), asked, top_k, other)
+    retriever = services.engine.retriever(words)
+    sees = retriever.sees and (other is None or other.sees)
+    targets = ("audio", "image") if sees else ("audio",)
+    made = pooling.make_items(campaign, retriever, asked, top_k, other, targets)
     added = store.add_items(made.items)
     offset = int(first_line) - 1 if isinstance(first_line, int) else 0
     return {

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from cacara.errors import CacaraError
+from cacara.errors import CacaraError, QueryError
 from feedback_db.records.opinions import FeedbackError
 
 if typing.TYPE_CHECKING:
@@ -34,7 +34,8 @@ def bind(
         handler: A plain function whose first parameter is ``services``.
         services: What is put there.
         message: The function will be called by a script on the page with one object, whose fields are
-            the handler's parameters by name; fields it does not know are ignored.
+            the handler's parameters by name; fields it does not know are ignored, and one that it lacks is
+            a known error.
         show: Turns the text of a known error into the handler's result, so that the page can show it in
             its place. Without it the error becomes a ``gr.Error``.
         present: Turns the handler's plain result into what the bound components take.
@@ -45,6 +46,7 @@ def bind(
     """
     parameters = list(inspect.signature(handler).parameters.values())[1:]
     names = {parameter.name for parameter in parameters}
+    required = [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
 
     @functools.wraps(handler)
     def bound(*arguments: object, **named: object) -> object:
@@ -53,6 +55,10 @@ def bind(
             fields = sent if isinstance(sent, dict) else {}
             arguments, named = (), {name: value for name, value in fields.items() if name in names}
         try:
+            if message and (missing := [name for name in required if name not in named]):
+                raise QueryError(
+                    f"the field {', '.join(missing)} is missing; wanted an object with {', '.join(required)}"
+                )
             result = handler(services, *arguments, **named)
         except KNOWN_ERRORS as error:
             if show is not None:

@@ -6,6 +6,7 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
+from ui.page.rendering import gate_reasons
 from ui.page.wording import Wording
 from ui.teach.from_feedback import lacking
 
@@ -42,7 +43,7 @@ def verdict(last: Mapping[str, Any], words: Wording) -> str:
         parts = [f'<p class="fine" dir="auto">{_text(words("teach_usable", **named))}</p>' if last["in_use"] else ""]
     else:
         key = "teach_from_used" if last["in_use"] else "teach_from_stopped"
-        reasons = "".join(f'<li dir="auto">{_text(reason)}</li>' for reason in gate.get("failed") or ())
+        reasons = "".join(f'<li dir="auto">{_text(reason)}</li>' for reason in gate_reasons(gate, words))
         said = f'<p dir="auto">{_text(words(key, **named))}</p>'
         parts = [f'<div class="left-out" role="status">{said}<ul>{reasons}</ul></div>']
     parts += [_scores(gate, words), _learnt(gate, words), _said(gate, last.get("warnings") or (), words)]

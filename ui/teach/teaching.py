@@ -27,7 +27,7 @@ TAUGHT = "taught"
 
 USUAL = "mla"
 """The bundled model that takes languages."""
-GATE = ("passed", "failed", "said", "together", "feedback", "dev", "others", "pairs")
+GATE = ("passed", "failed", "reasons", "said", "together", "feedback", "dev", "others", "pairs")
 """What is shown of the gate's report."""
 
 LOOKED_AT = 5_000

@@ -60,3 +60,10 @@ def test_a_name_is_bared_of_article_and_full_stop():
     assert [bare_name(text) for text in ("A dog.", "an Owl", "The sea!", "another", " ")] == [
         "dog", "Owl", "sea", "another", "",
     ]  # fmt: skip
+
+
+def test_concepts_are_named_in_a_language_or_its_base_and_those_without_a_name_left_out(folders):
+    lexicon = Lexicon(folders)
+    assert lexicon.names("pt-BR") == {"cldr/🐕": "cachorro", "cldr/🎻": "violino"}
+    assert lexicon.names("de") == {"tuxpaint/animals/dog": "Ein Hund"}
+    assert lexicon.names("xx") == {}

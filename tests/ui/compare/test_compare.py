@@ -12,6 +12,8 @@ import pytest
 
 from cacara.errors import CacaraError, QueryError
 from cacara.words.diagnosis import Finding
+from cacara.words.lexicon import Lexicon
+from tests.cacara.words.test_lexicon import folders  # noqa: F401
 from tests.ui.server.test_services import make_services
 from ui.compare import comparing, telling
 from ui.compare.memory import Compared, ComparisonMemory
@@ -166,3 +168,27 @@ def test_the_oldest_comparison_is_forgotten():
     assert memory.recall(keys[0]) is things[0]
     third = memory.remember(things[2])
     assert [memory.recall(key) for key in (*keys, third)] == [things[0], None, things[2]]
+
+
+def test_the_lexicon_is_offered_in_the_visitors_language_with_the_english_name(services, folders, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(comparing, "lexicon", lambda: Lexicon(folders))
+    assert dict(comparing.lexicon_choices(services, "pt-BR"))["🎻 violino · violin"] == "cldr/🎻"
+    labels = [label for label, _ in comparing.lexicon_choices(services, "sw")]
+    assert any(label.startswith("🐕 mbwa · dog") for label in labels) and "🎻 violin" in labels
+    assert "🎻 violin" in dict(comparing.lexicon_choices(services))
+
+
+def test_an_opened_list_shows_what_was_understood_of_it(services, tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_bytes("Word;Code;Gloss;Freq;;\r\nmbwa <b>;swh;dog;1,5;;\r\nHund;de;dog;2;;\r\n".encode("utf-16"))
+    content, shown = comparing.read_list(services, str(path))
+    assert content == "swh\tmbwa <b>\tdog\nde\tHund\tdog\n"
+    assert "Read as UTF-16" in shown and "Not used: Freq." in shown and "<code>language</code>" in shown
+    assert "<code>swh</code> Swahili" in shown and "mbwa &lt;b&gt;" in shown and "<b>" not in shown.replace("<bdi>", "")
+    path.write_text("text,language,concept\n" + "".join(f"the black {n},sw,paka\n" for n in ("cat", "dog", "house")))
+    assert "These texts read as English: Swahili (sw)" in comparing.read_list(services, str(path))[1]
+
+
+def test_a_file_is_named_by_its_concept_with_all_its_letters(services):
+    (page,) = [part for part in comparing.show_comparison(services, "hi, कुत्ता, कुत्ता") if "data-comparison" in part]
+    assert comparing.make_csv(services, key_of(page), "texts", "कुत्ता")["name"] == "compare-texts-कुत्ता.csv"

@@ -21,6 +21,7 @@ from cacara.search.retriever import Retriever
 from tests.ui.server.test_services import make_gallery
 from ui.page.layout import preparation
 from ui.page.wording import wording
+from ui.review import deciding
 from ui.search import picture_input, rendering
 from ui.search import tab as search_tab
 from ui.search.actions import search_audio, search_image, search_like, search_text
@@ -230,3 +231,12 @@ def test_an_upload_goes_through_each_tower_once_whatever_is_looked_for(services,
     assert found["hits"] and found["pictures"]["hits"] and passes == {"text": 1}
     passes.clear()
     assert search_like(services, "dog.wav")["pictures"]["hits"] and not passes
+
+
+def test_a_campaign_asks_about_pictures_too(services):
+    campaign = deciding.review_save_campaign(services, settings={"name": "All", "languages": ["en"]}, lead="Lea")
+    added = deciding.review_add_queries(services, campaign_id=campaign["campaign_id"], queries="en: the sun", top_k=2)
+    assert added == {"added": 4, "problems": []}
+    store = services.feedback.store()
+    kinds = Counter((item.clip_kind, item.clip_id.startswith(PICTURE)) for item in store.items(campaign["campaign_id"]))
+    assert kinds == {("sound", False): 2, ("picture", True): 2}

@@ -60,6 +60,13 @@ def test_a_message_fills_the_parameters_it_names_and_no_others(sent):
     assert bind(handler, "S", message=True)(sent) == {"services": "S", "query": "dog", "top_k": 5}
 
 
+@pytest.mark.parametrize("sent", [{}, {"top_k": 5}, None, "query", [1]])
+def test_a_message_that_lacks_a_field_is_answered_with_an_error_that_names_it(sent):
+    with pytest.raises(gr.Error, match="the field query is missing; wanted an object with query"):
+        bind(handler, "S", message=True)(sent)
+    assert bind(handler, "S", message=True, show=str)(sent).startswith("the field query is missing")
+
+
 def test_gradio_publishes_a_bound_handler_under_its_parameters():
     def make() -> gr.Blocks:
         with gr.Blocks() as app:
