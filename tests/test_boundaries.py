@@ -36,7 +36,7 @@ LAYERS = {
     ),
     "feedback_db": (("errors",), ("records",), ("store",), ("exchange",), ("__init__", "__main__")),
     "training": (
-        ("losses", "run_folder"),
+        ("card", "losses", "run_folder"),
         ("loop", "recipe"),
         ("data",),
         ("sounds",),

@@ -9,31 +9,22 @@ from cacara import sources
 from cacara.benchmark.image_benchmark import ImageRows
 from cacara.model.parts.head import ImageHead
 from cacara.search.manifest import Clip
+from training import card as model_card
 
 if TYPE_CHECKING:
     from training.images.alignment import ImageAlignmentOptions
 
-HEADING = "## Pictures"
+HEADING = "Pictures"
 
-_TEXT = """\
-{heading}
-
-- **Image tower**: {backbone}, frozen and not in this folder.
-- **In this folder**: {head}. Texts and sounds are those of the model without pictures, bit by bit.
-
+_MADE = """\
 `python -m training image_alignment --recipe {recipe} --base {base} --output runs/images` with seed {seed}, on
 {pictures} pictures of {concepts} concepts with {captions} English captions; no other language, no concept of the test
-or dev split of the sounds, and no sound with a picture was trained on. The benchmark of pictures is {benchmark}.
-
-| source | package | pictures | licence of the package |
-|---|---|---|---|
-{table}
-
-The stamps' copyright file grants the GPL, version 2 or any later, which combines with the licence of these weights.
-
+or dev split of the sounds, and no sound with a picture was trained on. The benchmark of pictures is {benchmark}."""
+_LICENCE = """\
+The stamps' copyright file grants the GPL, version 2 or any later, which combines with the licence of these weights."""
+_MEASURED = """\
 `python -m cacara evaluate --modality image --split dev --model {base}`; the figures stand in the project's README.
-Photographs of things that ImageNet does not name are found badly.
-"""
+Photographs of things that ImageNet does not name are found badly."""
 
 
 def add(
@@ -54,23 +45,21 @@ def add(
         head: The trained part.
         base: The model's name.
     """
-    before = card.split(f"\n{HEADING}\n")[0].rstrip("\n")
-    counts = {key: sum(picture.source == key for picture in pictures) for key in sorted({p.source for p in pictures})}
-    rows = [(key, count, sources.source(key)) for key, count in counts.items()]
-    section = _TEXT.format(
-        heading=HEADING,
-        backbone=options.head.backbone,
-        head=head.card(),
+    listed = (
+        f"**Image tower**: {options.head.backbone}, frozen and not in this folder.",
+        f"**In this folder**: {head.card()}. Texts and sounds are those of the model without pictures, bit by bit.",
+    )
+    made = _MADE.format(
         recipe=options.recipe,
         base=base,
         seed=options.loop.seed,
         pictures=len(pictures),
         concepts=len({picture.concept for picture in pictures}),
-        captions=len({caption for picture in pictures for caption in picture.captions["en"]}),
+        captions=model_card.captions_of(pictures),
         benchmark=f"{benchmark.name}, hash {benchmark.hash}",
-        table="\n".join(
-            f"| {key} | {row.package} {row.version} ({row.client}) | {count} | {row.licence} |"
-            for key, count, row in rows
-        ),
     )
-    return f"{before}\n\n{section}"
+    counts = {key: sum(picture.source == key for picture in pictures) for key in sorted({p.source for p in pictures})}
+    rows = [(key, model_card.package_of(key), count, sources.source(key).licence) for key, count in counts.items()]
+    columns = ("source", "package", "pictures", "licence of the package")
+    blocks = (model_card.items(listed), made, model_card.table(columns, rows), _LICENCE, _MEASURED.format(base=base))
+    return model_card.with_section(card, HEADING, *blocks)

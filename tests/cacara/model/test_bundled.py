@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
 
@@ -79,6 +80,13 @@ def test_the_card_states_the_licence_that_the_config_states(name):
     licence = checkpoint.read_config(checkpoint.find(name)).licence
     assert stated == licence.lower()
     assert licence in section(name, "Licence of these weights")
+
+
+@each
+def test_the_hub_reads_the_cards_head(name):
+    data = huggingface_hub.ModelCard(card(name)).data
+    assert data.license == checkpoint.read_config(checkpoint.find(name)).licence.lower()
+    assert data.library_name == "cacara-studio" and "multilingual" in data.tags and data.training["sounds"] > 0
 
 
 @each

@@ -99,7 +99,7 @@ def test_the_same_inputs_give_the_same_bytes_and_another_base_of_the_same_texts_
     assert (first / checkpoint.WEIGHTS).read_bytes() == (second / checkpoint.WEIGHTS).read_bytes()
     again = train(world, first, "three")  # a model that has pictures already gets them anew
     assert (first / checkpoint.WEIGHTS).read_bytes() == (again / checkpoint.WEIGHTS).read_bytes()
-    assert (again / checkpoint.CARD).read_text().count(image_card.HEADING) == 1
+    assert (again / checkpoint.CARD).read_text().count(f"## {image_card.HEADING}\n") == 1
 
 
 def test_a_run_leaves_the_expected_files_and_another_run_is_refused_there(world, base):
