@@ -51,6 +51,7 @@ def describe_clips(clips: Sequence[Clip], seconds: Sequence[float]) -> dict[str,
             for field in ("source", "kind", "licence")
         },
         "source_by_kind": _nested((clip.kind, clip.source) for clip in clips),
+        "licence_by_kind": _nested((clip.kind, clip.licence) for clip in clips),
     }
 
 

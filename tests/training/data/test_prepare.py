@@ -36,6 +36,7 @@ def test_the_report_counts_what_is_there():
     assert report["licence"] == {"CC0-1.0": 1, "GPL-2+": 1} and report["source"] == {"minetest": 2}
     assert report["hours_by_licence"] == {"CC0-1.0": 0.5, "GPL-2+": 1.5} and report["hours_by_kind"] == {"effect": 2.0}
     assert report["phrasings"] == {"2": 2} and report["source_by_kind"] == {"effect": {"minetest": 2}}
+    assert report["licence_by_kind"] == {"effect": {"CC0-1.0": 1, "GPL-2+": 1}}
     pairs = [
         Translation("a", "de", "x", "cldr"),
         Translation("a", "sw", "y", "cldr"),
