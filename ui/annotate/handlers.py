@@ -6,7 +6,7 @@ from typing import Any
 
 from cacara.errors import QueryError
 from feedback_db import Campaign, Caption, Judgement, Preference, Store
-from ui.annotate import pooling, question_rendering, rendering, work
+from ui.annotate import pooling, rendering, work
 from ui.page import rendering as common
 from ui.page.wording import FALLBACK, Wording, wording
 from ui.server.permissions import PermissionRefusedError, require_admin
@@ -158,9 +158,9 @@ def _page(
     known = list(dict.fromkeys([*chosen, *_own(words, campaign), *campaign.languages]))[:MAX_KNOWN]
     if asked is None:
         _, elsewhere = work.sort_galleries(services, store, campaign.campaign_id)
-        body = question_rendering.nothing_left(elsewhere, words)
+        body = rendering.nothing_left(elsewhere, words)
     else:
-        body = question_rendering.question(asked, known, _earlier(store, me, asked), words)
+        body = rendering.question(asked, known, _earlier(store, me, asked), words)
     html = rendering.desk(campaign, chosen, store.progress(campaign.campaign_id), mine, body, words)
     return {"state": "done" if asked is None else "asked", "campaign": campaign.campaign_id, "html": html}
 

@@ -1,63 +1,42 @@
-"""The Annotate tab as HTML; everything that is not ours is escaped. Knows no Gradio."""
+"""The Annotate tab as HTML; knows no Gradio."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cacara import languages as language_codes
-from cacara.errors import LanguageError
-from feedback_db import Adjudication, Caption, Judgement, Preference, Undo
+from markupsafe import Markup
+
+from feedback_db import REASONS, Adjudication, Caption, Judgement, Preference, Undo
+from ui.page.templates import language_name, markup, render
+from ui.server.media import picture_url, sound_url, waveform_url
 
 if TYPE_CHECKING:
     from feedback_db import AnnotatorStatistics, Campaign, Event, Progress
     from ui.page.wording import Wording
 
 SIDES = ("left", "right", "both", "neither")
+LABELS = (("relevant", "✓"), ("partly", "◐"), ("not_relevant", "✕"), ("unsure", "?"))
+"""The judgements of a clip, in the order of the keys 1 to 4, each with a sign."""
+REASON_KEYS = "ADFGHJKL"
+SPEEDS = ("0.5", "0.75", "1", "1.25", "1.5", "2")
 EVENTS_SHOWN = 200
-MARKDOWN_HEADINGS = {"h1": "h4", "h2": "h5", "h3": "h6"}
-
-# What the script says itself; each is put beside the frame as data.
-_SPOKEN = ("broken", "saved", "annotate_copied", "annotate_working", "annotate_saved_next")
 
 
 def shell(words: Wording) -> str:
     """Return the tab's frame; ``annotate.js`` fills it."""
-    spoken = "".join(f' data-{key.replace("_", "-")}="{plain(words(key))}"' for key in _SPOKEN)
-    return (
-        f'<div class="annotate" lang="{plain(words.code)}" dir="{words.direction}" '
-        f'data-interface="{plain(words.code)}"{spoken}>'
-        '<p class="annotate-told" role="status" aria-live="polite"></p><div class="annotate-page"></div></div>'
-    )
+    return render("annotate/shell.html", words)
 
 
 def sign_in(words: Wording) -> str:
     """Return the page on which somebody takes a name, or shows the token of the one they have."""
-    return (
-        f'<section class="annotate-sign"><p class="annotate-lead">{plain(words("annotate_intro"))}</p>'
-        f'<form data-form="register"><label><span>{plain(words("annotate_name"))}</span>'
-        '<input name="name" required maxlength="100" autocomplete="nickname" dir="auto"></label>'
-        f'<p class="hint">{plain(words("annotate_name_hint"))}</p>'
-        f'<label class="tick"><input type="checkbox" name="agreed" required> {plain(words("annotate_consent"))}</label>'
-        f'<button class="primary">{plain(words("annotate_begin"))}</button></form>'
-        f"<details><summary>{plain(words('annotate_have_token'))}</summary>"
-        f'<form data-form="token"><label><span>{plain(words("annotate_token"))}</span>'
-        '<input name="token" type="password" required maxlength="200" '
-        'autocomplete="current-password" dir="ltr"></label>'
-        f"<button>{plain(words('annotate_use_token'))}</button></form></details></section>"
-    )
+    return render("annotate/sign_in.html", words)
 
 
 def registered(name: str, token: str, words: Wording) -> str:
     """Return the page that shows a new token, once."""
-    told = _around(words("annotate_token_told", name="\0"), name)
-    return (
-        f'<section class="annotate-sign"><h2>{_around(words("annotate_signed_in", name=chr(0)), name)}</h2>'
-        f'<p>{told}</p><p class="annotate-token"><code dir="ltr">{plain(token)}</code> '
-        f"{button('copy-token', words('annotate_copy'))}</p>"
-        f"{button('campaigns', words('annotate_go_on'), style='primary')}</section>"
-    )
+    return render("annotate/registered.html", words, name=name, token=token)
 
 
 def campaigns(name: str, found: Sequence[tuple[Campaign, Progress, int]], may_start: bool, words: Wording) -> str:
@@ -69,19 +48,11 @@ def campaigns(name: str, found: Sequence[tuple[Campaign, Progress, int]], may_st
         may_start: Whether this visitor may begin one made of examples.
         words: The interface's language.
     """
-    cards = "".join(_campaign(*each, words) for each in found)
-    title = "annotate_campaigns" if found else "annotate_no_campaign"
-    if found:
-        none = ""
-    elif may_start:
-        none = (
-            f"<p>{plain(words('annotate_examples_told'))}</p>"
-            f'<button type="button" class="primary" data-action="examples">{plain(words("annotate_examples"))}</button>'
-        )
-    else:
-        none = f"<p>{plain(words('annotate_wait_lead'))}</p>"
-    listed = f'<ul class="annotate-list">{cards}</ul>{none}'
-    return f"{_me(name, words)}<section><h2>{plain(words(title))}</h2>{listed}</section>"
+    rows = [
+        {"campaign": campaign, "progress": progress, "mine": mine, "share": _share(progress)}
+        for campaign, progress, mine in found
+    ]
+    return render("annotate/campaigns.html", words, name=name, rows=rows, may_start=may_start)
 
 
 def desk(
@@ -89,7 +60,7 @@ def desk(
     chosen: Sequence[str],
     progress: Progress,
     mine: AnnotatorStatistics,
-    body: str,
+    body: Markup,
     words: Wording,
 ) -> str:
     """Return the page of one campaign around a question or the word that none is left.
@@ -102,134 +73,126 @@ def desk(
         body: What ``question`` or ``nothing_left`` returned.
         words: The interface's language.
     """
-    languages = "".join(
-        f'<label><input type="checkbox" name="languages" value="{plain(code)}"{" checked" * (code in chosen)}> '
-        f"{language(code)}</label>"
-        for code in campaign.languages
+    return render(
+        "annotate/desk.html",
+        words,
+        campaign=campaign,
+        chosen=chosen,
+        progress=progress,
+        share=_share(progress),
+        mine=mine,
+        statistics=_statistics(mine, words),
+        body=body,
     )
-    pick = (
-        f"<details><summary>{plain(words('annotate_languages'))}: {_chosen(chosen, words)}</summary>"
-        f'<div class="annotate-boxes">{languages}</div>'
-        f'<p class="hint">{plain(words("annotate_any_language"))}</p></details>'
-        if languages
-        else ""
+
+
+def question(asked: Mapping[str, Any], known: Sequence[str], earlier: Mapping[str, Any], words: Wording) -> Markup:
+    """Return one question with all that it is answered with.
+
+    Args:
+        asked: What ``work.shown`` returns.
+        known: BCP-47 codes for the language of a description, the likeliest first.
+        earlier: The same person's answer before, to be changed: ``label`` or ``choice``, ``reasons``, ``comment``,
+            ``caption`` and ``caption_language``; empty for none.
+        words: The interface's language.
+    """
+    compared = "clip" not in asked
+    lists = {side: [_media(clip) for clip in asked[side]] for side in SIDES[:2]} if compared else {}
+    clips = lists if compared else {"clip": _media(asked["clip"])}
+    if compared:
+        chosen = earlier.get("choice")
+        answers = [{"value": side, "sign": "", "text": f"annotate_{side}", "pressed": chosen == side} for side in SIDES]
+    else:
+        answers = [
+            {
+                "value": label,
+                "sign": sign,
+                "text": "annotate_partly" if label == "partly" else label,
+                "pressed": earlier.get("label") == label,
+            }
+            for label, sign in LABELS
+        ]
+    first = earlier.get("caption_language")
+    return markup(
+        "annotate/question.html",
+        words,
+        asked={**asked, **clips},
+        compared=compared,
+        title=words("annotate_question_pair" if compared else "annotate_question"),
+        speeds=SPEEDS,
+        answers=answers,
+        reasons=list(zip(REASONS, REASON_KEYS, strict=True)),
+        codes=list(dict.fromkeys([*([first] if first else []), *known])),
+        earlier={
+            "reasons": earlier.get("reasons", ()),
+            "caption": earlier.get("caption") or "",
+            "comment": earlier.get("comment") or "",
+        },
     )
-    guide = (
-        f'<details class="annotate-guide"{" open" * (not mine.judgements and not mine.preferences)}>'
-        f"<summary>{plain(words('annotate_guidelines'))}</summary>"
-        f'<div class="annotate-text" dir="auto">{guidelines(campaign.guidelines)}</div></details>'
-        if campaign.guidelines.strip()
-        else ""
-    )
-    share = min(1.0, progress.answers / progress.wanted) if progress.wanted else 0.0
-    told = plain(words("annotate_progress", done=progress.answers, wanted=progress.wanted))
-    return (
-        f'<div class="annotate-desk" data-campaign="{plain(campaign.campaign_id)}">'
-        f'<header><p class="annotate-bar"><button type="button" class="link" data-action="campaigns">'
-        f"{plain(words('annotate_campaigns'))}</button> "
-        f'<button type="button" class="link" data-action="share">{plain(words("annotate_link"))}</button> '
-        f'<button type="button" class="link" data-action="mine">{plain(words("annotate_mine"))}</button></p>'
-        f'<h2 dir="auto">{plain(campaign.name)}</h2>'
-        f'<progress value="{share:.4f}" aria-label="{told}"></progress>'
-        f'<p class="hint">{told} · {plain(_statistics(mine, words))}</p></header>'
-        f'{body}<footer class="annotate-foot">{guide}{pick}'
-        f'<details class="annotate-keys"><summary>{plain(words("annotate_keys"))}</summary>'
-        f"<p>{plain(words('annotate_keys_told'))}</p></details>"
-        f'<details class="annotate-recent"><summary data-action="recent">{plain(words("annotate_recent"))}</summary>'
-        "<div></div></details></footer></div>"
-    )
+
+
+def nothing_left(elsewhere: Sequence[str], words: Wording) -> Markup:
+    """Return that there is nothing to do for this person now.
+
+    Args:
+        elsewhere: Names of galleries that the campaign asks about too, whose sounds are not here.
+        words: The interface's words.
+    """
+    return markup("annotate/nothing_left.html", words, elsewhere=elsewhere)
 
 
 def recent(events: Sequence[Judgement | Preference], words: Wording) -> str:
     """Return a person's latest answers, each with a button to change it."""
-    rows = "".join(
-        f'<li><span dir="auto">{plain(event.query_text or "♪")}</span> · <b>{plain(_said(event, words))}</b> '
-        f'<button type="button" class="link" data-action="again" data-item="{plain(event.item_id)}">'
-        f"{plain(words('annotate_edit'))}</button></li>"
+    rows = [
+        {"query": event.query_text or "♪", "answer": _answer(event, words), "item_id": event.item_id}
         for event in events
-    )
-    return f'<ul class="annotate-latest">{rows}</ul>'
+    ]
+    return render("annotate/recent.html", words, rows=rows)
 
 
 def mine(name: str, events: Sequence[Event], recordings: int, words: Wording) -> str:
     """Return the page on which somebody lists, takes away and deletes what is theirs."""
-    rows = "".join(
-        f'<tr><td dir="ltr">{plain(event.created_utc[:16].replace("T", " "))}</td>'
-        f"<td>{plain(words(f'annotate_kind_{type(event).__name__.lower()}'))}</td>"
-        f'<td dir="auto">{plain(_told(event, words))}</td></tr>'
+    rows = [
+        {
+            "when": event.created_utc[:16].replace("T", " "),
+            "kind": type(event).__name__.lower(),
+            "what": _content(event, words),
+        }
         for event in list(reversed(events))[:EVENTS_SHOWN]
-    )
-    told = plain(words("annotate_mine_told", events=len(events), recordings=recordings))
-    heads = "".join(f"<th>{plain(words(key))}</th>" for key in ("annotate_when", "annotate_kind", "annotate_what"))
-    return (
-        f'{_me(name, words)}<section class="annotate-mine"><h2>{plain(words("annotate_mine"))}</h2><p>{told}</p>'
-        f'<p><button type="button" data-action="download">{plain(words("annotate_download"))}</button> '
-        f'<button type="button" class="link" data-action="campaigns">{plain(words("annotate_back"))}</button></p>'
-        f'<div class="annotate-scroll" tabindex="0" role="region" aria-label="{plain(words("annotate_mine"))}">'
-        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-        f'<form data-form="forget"><label><span>{plain(words("annotate_delete_confirm"))}</span>'
-        '<input name="name" required autocomplete="off" dir="auto"></label>'
-        f'<button class="danger">{plain(words("annotate_delete"))}</button></form></section>'
-    )
+    ]
+    return render("annotate/mine.html", words, name=name, events=len(events), recordings=recordings, rows=rows)
 
 
 def deleted(events: int, recordings: int, words: Wording) -> str:
     """Return what was deleted."""
-    return f'<p class="note">{plain(words("annotate_deleted", events=events, recordings=recordings))}</p>'
+    return render("annotate/deleted.html", words, events=events, recordings=recordings)
 
 
-def guidelines(markdown: str) -> str:
-    """Return guidelines as HTML: HTML within them stays text, no picture is fetched, no link runs anything."""
-    from markdown_it import MarkdownIt
-
-    made = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-    tokens = made.parse(markdown)
-    for token in tokens:
-        token.tag = MARKDOWN_HEADINGS.get(token.tag, token.tag)
-        for child in token.children or ():
-            if child.type == "link_open":
-                child.attrSet("rel", "noopener noreferrer nofollow")
-                child.attrSet("target", "_blank")
-    return str(made.renderer.render(tokens, made.options, {}))
+def _share(progress: Progress) -> float:
+    return min(1.0, progress.answers / progress.wanted) if progress.wanted else 0.0
 
 
-def _me(name: str, words: Wording) -> str:
-    return (
-        f'<p class="annotate-bar">{_around(words("annotate_signed_in", name=chr(0)), name)} '
-        f'<button type="button" class="link" data-action="mine">{plain(words("annotate_mine"))}</button> '
-        f'<button type="button" class="link" data-action="leave">{plain(words("annotate_sign_out"))}</button></p>'
-    )
-
-
-def _campaign(campaign: Campaign, progress: Progress, mine: int, words: Wording) -> str:
-    spoken = ", ".join(language(code) for code in campaign.languages) or plain(words("annotate_any"))
-    share = min(1.0, progress.answers / progress.wanted) if progress.wanted else 0.0
-    told = plain(words("annotate_progress", done=progress.answers, wanted=progress.wanted))
-    return (
-        f'<li><h3 dir="auto">{plain(campaign.name)}</h3><progress value="{share:.4f}" aria-label="{told}"></progress>'
-        f'<p class="hint">{told} · {plain(words("annotate_mine_count", count=mine))}</p><p class="hint">{spoken}</p>'
-        f'<button type="button" class="primary" data-action="open" data-campaign="{plain(campaign.campaign_id)}">'
-        f'{plain(words("annotate_open"))}<span class="unseen">: {plain(campaign.name)}</span></button></li>'
-    )
+def _media(clip_id: str) -> dict[str, str]:
+    return {"picture": picture_url(clip_id), "sound": sound_url(clip_id), "waveform": waveform_url(clip_id)}
 
 
 def _statistics(mine: AnnotatorStatistics, words: Wording) -> str:
     answered = mine.judgements + mine.preferences
-    told = words("annotate_statistics", answers=answered, captions=mine.captions, skips=mine.skips)
+    counts = words("annotate_statistics", answers=answered, captions=mine.captions, skips=mine.skips)
     seconds = mine.median_seconds
-    return told if seconds is None else f"{told} · {words('annotate_seconds', seconds=f'{seconds:.1f}')}"
+    return counts if seconds is None else f"{counts} · {words('annotate_seconds', seconds=f'{seconds:.1f}')}"
 
 
-def _said(event: Judgement | Preference, words: Wording) -> str:
+def _answer(event: Judgement | Preference, words: Wording) -> str:
     if isinstance(event, Judgement):
         return words("annotate_partly" if event.label == "partly" else event.label)
     side = event.choice if event.choice in SIDES else ("left" if event.choice == event.left else "right")
     return words(f"annotate_{side}")
 
 
-def _told(event: Event, words: Wording) -> str:
+def _content(event: Event, words: Wording) -> str:
     if isinstance(event, Judgement | Preference):
-        return f"{event.query_text or '♪'} → {_said(event, words)}"
+        return f"{event.query_text or '♪'} → {_answer(event, words)}"
     if isinstance(event, Caption):
         return f"{event.caption} ({event.caption_language})"
     if isinstance(event, Adjudication):
@@ -237,26 +200,9 @@ def _told(event: Event, words: Wording) -> str:
     return event.judgement_id[:8] if isinstance(event, Undo) else ""
 
 
-def _chosen(codes: Sequence[str], words: Wording) -> str:
-    return ", ".join(language(code) for code in codes) or plain(words("annotate_any"))
-
-
-def language_name(code: str) -> str:
-    """Return a language's name for itself; its code where that names no single language."""
-    try:
-        return language_codes.describe(code).autonym
-    except LanguageError:
-        return code
-
-
 def language(code: str) -> str:
     """Return a language's name for itself as HTML, marked as being in that language."""
     return f'<bdi lang="{plain(code)}">{plain(language_name(code))}</bdi>'
-
-
-def _around(sentence: str, name: str) -> str:
-    """Return a sentence whose place, a NUL, is filled with somebody's name, set apart from its direction."""
-    return plain(sentence).replace("\0", f"<bdi>{plain(name)}</bdi>")
 
 
 def key(sign: str) -> str:

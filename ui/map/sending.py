@@ -11,10 +11,10 @@ from cacara.errors import QueryError
 from feedback_db import Campaign, Item, Store
 from feedback_db.store.campaigns import base_language
 from ui.annotate.pooling import CLIP_KINDS, uncertainty
-from ui.annotate.rendering import language_name
 from ui.annotate.work import open_campaigns
 from ui.map import mapping, sending_rendering
 from ui.page import rendering as common
+from ui.page.templates import language_name
 from ui.page.wording import FALLBACK, Wording, wording
 from ui.review.deciding import lead_name
 from ui.search.actions import DETECT

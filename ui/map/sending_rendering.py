@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from ui.annotate.rendering import language_name, plain
+from ui.annotate.rendering import plain
+from ui.page.templates import language_name
 
 ISOLATED = "\u2068{}\u2069"
 """Sets a name apart from the direction of what is around it, where no element can: within an option."""

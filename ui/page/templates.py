@@ -16,6 +16,9 @@ from urllib.parse import quote
 from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
 from markupsafe import Markup, escape
 
+from cacara import languages
+from cacara.errors import LanguageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -43,7 +46,7 @@ def names() -> frozenset[str]:
     return frozenset(f"{path.parts[-3]}/{path.name}" for path in UI.glob("*/templates/*.html"))
 
 
-def render(name: str, words: Wording, **values: Any) -> str:  # noqa: ANN401
+def render(name: str, words: Wording, /, **values: Any) -> str:  # noqa: ANN401
     """Return a template's HTML.
 
     Args:
@@ -56,9 +59,17 @@ def render(name: str, words: Wording, **values: Any) -> str:  # noqa: ANN401
     return _EDGES.sub("", _BETWEEN_TAGS.sub("><", text))
 
 
-def markup(name: str, words: Wording, **values: Any) -> Markup:  # noqa: ANN401
+def markup(name: str, words: Wording, /, **values: Any) -> Markup:  # noqa: ANN401
     """Return what ``render`` returns, to be put into another template as it is."""
     return Markup(render(name, words, **values))
+
+
+def language_name(code: str) -> str:
+    """Return a language's name for itself; its code where that names no single language."""
+    try:
+        return languages.describe(code).autonym
+    except LanguageError:
+        return code
 
 
 @functools.cache
@@ -69,6 +80,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "address": _address,
         "as_json": _as_json,
+        "language_name": language_name,
         "markdown": _markdown,
         "unit": _unit,
         "with_markup": _with_markup,
