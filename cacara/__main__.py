@@ -21,7 +21,9 @@ from cacara.sources.clients import Progress
 if TYPE_CHECKING:
     import numpy as np
 
+    from cacara.media.notes import Note
     from cacara.model.model import Cacara
+    from cacara.search.retriever import Hit, Retriever
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +105,7 @@ def search(options: argparse.Namespace) -> None:
         clip = retriever.clip(hit.clip_id)
         hits.append(
             {"rank": hit.rank, "clip_id": hit.clip_id, "score": round(hit.score, 6), "caption": hit.text}
-            | {"concept": clip.concept, "path": str(clip.path)}
+            | {"concept": clip.concept, "path": str(clip.path), "notes": _notes(retriever, hit)}
         )
     query = str(options.query or options.audio or options.image)
     answer = {"query": query, "language": asked.language, "model": retriever.model.name, "hits": hits}
@@ -115,6 +117,15 @@ def search(options: argparse.Namespace) -> None:
     sys.stdout.write(f"{query} · {asked.language or 'language unknown'} ({asked.language_source})\n")
     for hit in found:
         sys.stdout.write(f"{hit.rank:3d}  {hit.score:6.3f}  {hit.clip_id:40s} {hit.text}\n")
+        for note in _notes(retriever, hit):
+            sys.stderr.write(f"note: {hit.clip_id}: {note}\n")
+
+
+def _notes(retriever: Retriever, hit: Hit) -> list[Note]:
+    from cacara.media import audio
+
+    clip = retriever.clip(hit.clip_id)
+    return [] if clip.kind == "image" else audio.search_notes(clip.path)
 
 
 def embed(options: argparse.Namespace) -> None:
@@ -148,12 +159,14 @@ def _embed_files(model: Cacara, files: dict[str, Path]) -> tuple[list[str], np.n
     for number, (name, path) in enumerate(files.items()):
         show_progress(Progress("sounds", "embed", number / len(files)))
         try:
-            waveform = audio.load(path, audio.GALLERY_LIMITS).waveform
+            recording = audio.load(path, audio.GALLERY_LIMITS)
         except AudioError as error:
             sys.stderr.write(f"skipped {name}: {error}\n")
             continue
+        for note in recording.notes:
+            sys.stderr.write(f"note: {name}: {note}\n")
         ids.append(name)
-        embeddings.append(model.encode_audio([waveform])[0])
+        embeddings.append(model.encode_audio([recording.waveform])[0])
     show_progress(Progress("sounds", "embed", 1.0))
     if not ids:
         raise AudioError(f"none of the {len(files)} sounds can be read")

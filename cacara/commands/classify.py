@@ -149,7 +149,10 @@ def _embed_one(model: Cacara, path: Path) -> np.ndarray:
 
     if path.suffix.lower() in SOUNDS:
         try:
-            return model.encode_audio([audio.load(path, audio.GALLERY_LIMITS).waveform])[0]
+            recording = audio.load(path, audio.GALLERY_LIMITS)
+            for note in recording.notes:
+                sys.stderr.write(f"note: {path.name}: {note}\n")
+            return model.encode_audio([recording.waveform])[0]
         except AudioError:
             if not (sights.is_video(path) and model.sees):
                 raise

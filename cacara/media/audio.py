@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cacara.errors import AudioError
-from cacara.media import decoding, isolation
+from cacara.media import containers, decoding, isolation
 from cacara.media.decoding import SAMPLE_RATE_HZ, AudioLimits, Recording
 from cacara.media.formats import WANTED_SOUND
+from cacara.media.notes import Note
 
 __all__ = [
     "GALLERY_LIMITS",
@@ -32,6 +33,7 @@ __all__ = [
     "load",
     "open_file",
     "peaks",
+    "search_notes",
     "write_wav",
 ]
 
@@ -63,6 +65,19 @@ def load(path: str | os.PathLike[str], limits: AudioLimits = QUERY_LIMITS) -> Re
     except AudioError as error:
         name = _shown(path.name) or "this path"
         raise AudioError(f"{name}: {error}") from error
+
+
+def search_notes(path: Path) -> list[Note]:
+    """Return what a user should know of a sound that is found: that only its beginning is searched.
+
+    Args:
+        path: A file of a gallery; nothing is said of one that cannot be read.
+    """
+    try:
+        longer = containers.read_header(path).seconds > GALLERY_LIMITS.max_seconds + 0.5
+    except AudioError:
+        return []
+    return [Note("searched", seconds=f"{GALLERY_LIMITS.max_seconds:g}")] if longer else []
 
 
 def _shown(name: str) -> str:

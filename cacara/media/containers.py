@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import time
 from pathlib import Path
@@ -53,9 +54,21 @@ class SoundHeader:
 def read_header(path: Path) -> SoundHeader:
     """Return what a file's header says, without decoding; only for files that are known to be harmless.
 
+    It is remembered as long as the file is not changed.
+
     Raises:
         AudioError: It cannot be read, or holds no sound; the text names it without its folder.
     """
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise AudioError(f"{path.name}: cannot be read: {error.strerror}; {WANTED_SOUND}") from error
+    return _header(path, state.st_size, state.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _header(path: Path, size: int, changed: int) -> SoundHeader:
+    """Return the header of a file of this size and time of change."""
     import av
 
     try:

@@ -8,6 +8,7 @@ from typing import Any
 ENGLISH: Mapping[str, str] = {
     "short": "{seconds} seconds is short; a second or more gives better matches",
     "cut": "only the first {seconds} seconds were used",
+    "searched": "only the first {seconds} seconds of this sound are searched",
     "early": "the file ends early (damaged); the first {seconds} seconds were used",
     "damaged": "parts of the file are damaged and are silent here; {seconds} seconds were used",
     "gap": "the file has no sound for {seconds} seconds before its end; they are silent here, so that times are right",

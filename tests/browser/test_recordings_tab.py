@@ -28,7 +28,7 @@ def tape(dogs, tmp_path_factory):
 def open_tab(page):
     if not page.locator("#recordings-tab-button:visible").count():
         page.click("#tabs .overflow-menu > button")
-        page.click("#tabs .overflow-dropdown button >> text=/^(Recordings|التسجيلات)$/")
+        page.click("#tabs .overflow-dropdown button >> text=/^(Recordings|Enregistrements|التسجيلات)$/")
     else:
         page.click("#recordings-tab-button:visible")
     page.wait_for_selector("#recordings-source .drop")

@@ -132,7 +132,7 @@ def test_a_search_writes_its_hits_as_json(capsys, loaded_once, arguments):
     assert answer["language"] in ("de-DE", "ja", "zh", "en", None)
     assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3]
     for hit in answer["hits"]:
-        assert list(hit) == ["rank", "clip_id", "score", "caption", "concept", "path"]
+        assert list(hit) == ["rank", "clip_id", "score", "caption", "concept", "path", "notes"]
         assert Path(hit["path"]).is_file() and hit["caption"] and -1 <= hit["score"] <= 1
     assert answer["hits"][0]["score"] >= answer["hits"][2]["score"]
 

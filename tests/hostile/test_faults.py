@@ -80,14 +80,14 @@ def test_an_app_whose_cache_is_emptied_answers_as_before_and_fills_it_again(
     while str(place := visitor.call("map_neighbours", *asked)).startswith("error"):
         assert "map" in place, place
         time.sleep(0.3)
-    assert {path.parent.name for path in cache.rglob("*") if path.is_file()} >= {"embeddings", "waveforms"}
+    assert {path.parent.name for path in cache.rglob("*") if path.is_file()} >= {"embeddings", "drawings"}
     empty(cache, keep_folders)
     assert visitor.call("search_text", "dog", *TOLD)["hits"] == told
     assert visitor.request("GET", wave) == drawn
     assert visitor.call("map_neighbours", *asked) == place
     again = make_services(tiny_model, cache.parent)  # what another model would do
     assert [hit["clip_id"] for hit in search_text(again, "dog", "auto", 3)["hits"]] == [hit["clip_id"] for hit in told]
-    assert {path.parent.name for path in cache.rglob("*") if path.is_file()} >= {"embeddings", "waveforms"}
+    assert {path.parent.name for path in cache.rglob("*") if path.is_file()} >= {"embeddings", "drawings"}
 
 
 def test_uploads_go_on_when_their_folder_is_removed(visitor):

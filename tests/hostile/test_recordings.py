@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 import time
+from pathlib import Path
 
 import feedback_examples as make
 import pytest
+from audio_files import encoded_tone
 from serving import served
 from visitors import Visitor
 
@@ -53,8 +56,12 @@ class Asked:
 
 @pytest.fixture
 def asked(services, request):
-    store, name = services.feedback.store(), f"owner of {request.node.name}"
-    owner, sound = store.register(name), b"RIFF" + request.node.name.encode()
+    return ask_with(services, request.node.name, b"RIFF" + request.node.name.encode())
+
+
+def ask_with(services, test: str, sound: bytes) -> Asked:
+    store, name = services.feedback.store(), f"owner of {test}"
+    owner = store.register(name)
     sha256 = save_recording(services.feedback.recordings, sound)
     given = {"query_text": None, "recording_sha256": sha256, "language": None}
     store.add_judgement(make.judgement(annotator=name, consent=True, **given))
@@ -112,3 +119,20 @@ def test_a_recording_whose_consent_is_taken_back_is_given_to_nobody(services, vi
         403,
         404,
     ]
+
+
+@pytest.mark.parametrize("name", ["alac.m4a", "double.wav", "tone.amr", "tone.mp3"])
+def test_a_recording_that_browsers_may_not_play_is_given_decoded_and_no_copy_stays(services, visitor, name):
+    asked = ask_with(services, name, encoded_tone(name))
+    before = set(Path(tempfile.gettempdir()).glob("cacara-heard-*"))
+    status, body = listen(visitor, asked.sha256, asked.owner)
+    if name == "tone.mp3" and asked.sound.startswith(b"ID3"):
+        assert (status, body) == (200, asked.sound)
+    else:
+        assert status == 200 and body.startswith(b"RIFF") and body != asked.sound
+        assert len(body) == pytest.approx(44 + 2 * 16_000 * 2, abs=4_000)
+    for _ in range(50):
+        if set(Path(tempfile.gettempdir()).glob("cacara-heard-*")) == before:
+            break
+        time.sleep(0.1)
+    assert set(Path(tempfile.gettempdir()).glob("cacara-heard-*")) == before

@@ -11,11 +11,14 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from cacara import working_folders
-from cacara.errors import CacaraError
+from cacara.errors import AudioError, CacaraError
 from feedback_db import FeedbackError, recording_path
 from ui.server.permissions import PermissionRefusedError, require_admin
+from ui.server.playable import certain_type, decoded
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ui.server.services import Services
 
 MINE = "/media/mine.zip"
@@ -29,11 +32,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cache-Control": "no-store",
 }
-_KINDS = {b"RIFF": "audio/wav", b"OggS": "audio/ogg", b"fLaC": "audio/flac", b"\xff\xd8\xff": "image/jpeg"} | {
-    b"\x89PNG": "image/png",
-    b"\x1aE\xdf\xa3": "audio/webm",
-    b"ID3": "audio/mpeg",
-}
+_PICTURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png"}
 
 
 def annotate_routes(services: Services) -> list[Route]:
@@ -81,11 +80,23 @@ def _consented(services: Services, sha256: str, token: str, admin: str) -> Respo
         if not store.has_recording(sha256) or not path.is_file():
             return PlainTextResponse("there is no such recording", status_code=404, headers=HEADERS)
         with path.open("rb") as file:
-            beginning = file.read(4)
+            beginning = file.read(64)
     except PermissionRefusedError:
         said = "this recording is for who gave it, who is asked about it, and the team lead: wanted a token of theirs"
         return PlainTextResponse(said, status_code=403, headers=HEADERS)
     except FeedbackError as error:
         return PlainTextResponse(str(error), status_code=404, headers=HEADERS)
-    kind = next((kind for sign, kind in _KINDS.items() if beginning.startswith(sign)), "application/octet-stream")
-    return FileResponse(path, media_type=kind, headers=HEADERS)
+    kind = next((kind for sign, kind in _PICTURES.items() if beginning.startswith(sign)), certain_type(beginning))
+    return FileResponse(path, media_type=kind, headers=HEADERS) if kind else _decoded(path)
+
+
+def _decoded(path: Path) -> Response:
+    """Return a recording that browsers may not play as one that they do; nothing of it stays, as consent may end."""
+    folder = working_folders.make("heard")
+    try:
+        decoded(path, folder / "heard.wav")
+    except (AudioError, OSError):
+        working_folders.remove(folder)
+        return FileResponse(path, media_type="application/octet-stream", headers=HEADERS)
+    done = BackgroundTask(working_folders.remove, folder)
+    return FileResponse(folder / "heard.wav", media_type="audio/wav", headers=HEADERS, background=done)

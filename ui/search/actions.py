@@ -30,9 +30,10 @@ def search_text(services: Services, query: str, options: Options) -> dict[str, A
         ``query``, ``language``, ``language_source`` (``chosen``, ``detected`` or ``unknown``), ``model``,
         ``model_version``, ``gallery``, ``notes``, ``search_id`` (for ``/flag``) and ``hits``: ``rank``,
         ``clip_id``, ``score``, ``caption``, ``caption_language``, ``concept``, ``kind``, ``source``,
-        ``licence``, ``sound``, ``waveform`` and ``picture`` (addresses relative to the app's); ``pictures``, where the
-        model knows pictures, with a ``search_id`` and ``hits`` of its own, else null. ``kind`` and ``licence`` are
-        given back; without sounds ``hits`` is empty and ``search_id`` null.
+        ``licence``, ``sound``, ``waveform`` and ``picture`` (addresses relative to the app's), and ``notes``, e.g. that
+        only its beginning is searched; ``pictures``, where the model knows pictures, with a ``search_id`` and ``hits``
+        of its own, else null. ``kind`` and ``licence`` are given back; without sounds ``hits`` is empty and
+        ``search_id`` null.
     """
     words = options.words
     if not text("query", query).strip():

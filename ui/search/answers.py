@@ -204,6 +204,8 @@ def answer(
 
 
 def _hit(hit: Hit, clip: Clip, language: str) -> dict[str, Any]:
+    from cacara.media import audio
+
     caption, caption_language = described(clip, language)
     sounds = clip.kind != "image"
     return {
@@ -219,6 +221,7 @@ def _hit(hit: Hit, clip: Clip, language: str) -> dict[str, Any]:
         "sound": sound_url(clip.clip_id) if sounds else None,
         "waveform": waveform_url(clip.clip_id) if sounds else None,
         "picture": picture_url(clip.clip_id) if clip.image_path else None,
+        "notes": audio.search_notes(clip.path) if sounds else [],
     }
 
 

@@ -16,7 +16,6 @@ MAX_BYTES = 1 << 30
 """So much of the disk copies may take; the one that was asked for longest ago makes room. An hour has 115 MB."""
 
 MAKING_AT_ONCE = 2
-REMEMBERED = 10_000
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +33,36 @@ class Served:
     media_type: str
 
 
+def certain_type(head: bytes) -> str:
+    """Return what a browser plays a file as, by its beginning alone, or nothing where that does not tell.
+
+    No decoder opens the file, so this is for what strangers sent.
+
+    Args:
+        head: Its first 36 bytes, or more.
+    """
+    if head[:4] == b"RIFF" and head[12:16] == b"fmt ":
+        code, bits = (int.from_bytes(head[start : start + 2], "little") for start in (20, 34))
+        return "audio/wav" if (code, bits) in ((1, 8), (1, 16), (1, 24), (3, 32), (6, 8), (7, 8)) else ""
+    signs = {b"OggS": "audio/ogg", b"fLaC": "audio/flac", b"ID3": "audio/mpeg", b"\x1aE\xdf\xa3": "audio/webm"}
+    return next((media_type for sign, media_type in signs.items() if head.startswith(sign)), "")
+
+
+def decoded(path: Path, copy: Path) -> None:
+    """Write a copy of a sound that browsers play; the decoder runs in a process of its own.
+
+    Args:
+        path: The sound.
+        copy: Where to write; what is there is replaced.
+
+    Raises:
+        AudioError: It cannot be read.
+        OSError: The disk is full.
+    """
+    for _ in streaming.copied(streaming.blocks(path), copy):
+        pass
+
+
 class PlayableCopies:
     """The copies of sounds that browsers do not play, in a folder that goes with the process; safe for many threads."""
 
@@ -45,7 +74,6 @@ class PlayableCopies:
         """
         self._max_bytes = max_bytes
         self._folder: Path | None = None
-        self._headers: collections.OrderedDict[str, str] = collections.OrderedDict()
         self._copies: collections.OrderedDict[str, int] = collections.OrderedDict()
         self._making: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -62,12 +90,12 @@ class PlayableCopies:
             CacaraError: There is no place for a copy.
             OSError: The file went meanwhile.
         """
+        if media_type := containers.read_header(path).media_type:
+            return Served(path, media_type)
         state = path.stat()
         key = hashlib.sha256(
             f"{path}\0{state.st_size}\0{state.st_mtime_ns}".encode(errors="surrogateescape")
         ).hexdigest()
-        if media_type := self._media_type(key, path):
-            return Served(path, media_type)
         with self._lock:
             making = self._making.setdefault(key, threading.Lock())
         with making:
@@ -80,19 +108,6 @@ class PlayableCopies:
             self._making.pop(key, None)
         return Served(copy, "audio/wav")
 
-    def _media_type(self, key: str, path: Path) -> str:
-        """Return what a browser plays a file as, or nothing; remembered."""
-        with self._lock:
-            if key in self._headers:
-                self._headers.move_to_end(key)
-                return self._headers[key]
-        media_type = containers.read_header(path).media_type
-        with self._lock:
-            self._headers[key] = media_type
-            while len(self._headers) > REMEMBERED:
-                self._headers.popitem(last=False)
-        return media_type
-
     def _place(self) -> Path:
         with self._lock:
             if self._folder is None:
@@ -103,8 +118,7 @@ class PlayableCopies:
     def _make(path: Path, copy: Path) -> None:
         partial = copy.with_suffix(".partial")
         try:
-            for _ in streaming.copied(streaming.blocks(path), partial):
-                pass
+            decoded(path, partial)
             partial.replace(copy)
         finally:
             partial.unlink(missing_ok=True)

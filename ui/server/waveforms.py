@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from cacara import files, sources
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import numpy.typing as npt
 
@@ -27,19 +29,38 @@ def drawing(clip: Clip) -> str:
     Raises:
         AudioError: The sound cannot be read.
     """
-    path = sources.cache_folder() / "waveforms" / f"{clip.sha256}.svg"
+    path = sources.cache_folder() / "drawings" / f"{clip.sha256}.svg"
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         pass
     from cacara.media import audio
 
-    made = draw(audio.peaks(audio.load(clip.path, audio.GALLERY_LIMITS).waveform, BARS))
+    recording = audio.load(clip.path, audio.GALLERY_LIMITS)
+    made = draw(audio.peaks(_outline(clip.path) if recording.cut else recording.waveform, BARS))
     try:
         files.write_text(path, made)
     except OSError as error:  # a full disk costs a moment at the next look, nothing else
         logger.warning("a waveform is not cached: %s", error)
     return made
+
+
+def _outline(path: Path) -> npt.NDArray[np.float32]:
+    """Return the lowest and the highest sample of each tenth of a second of a long sound, in turn.
+
+    All of it, not what is searched: the drawing stands for the length that the player has.
+    """
+    import numpy as np
+
+    from cacara.media import audio, streaming
+
+    tenth = audio.SAMPLE_RATE_HZ // 10
+    pieces = [np.zeros(0, np.float32)]
+    for block in streaming.blocks(path):
+        starts = np.arange(0, block.size, tenth)
+        extremes = [np.minimum.reduceat(block, starts), np.maximum.reduceat(block, starts)]
+        pieces.append(np.stack(extremes, axis=1).ravel())
+    return np.concatenate(pieces)
 
 
 def draw(peaks: npt.NDArray[np.float32]) -> str:

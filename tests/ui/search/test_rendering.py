@@ -57,6 +57,7 @@ def hit(**changes):
         "sound": "media/sound?clip=dog",
         "waveform": "media/waveform?clip=dog",
         "picture": "media/picture?clip=dog",
+        "notes": [],
     } | changes
 
 

@@ -9,13 +9,18 @@ import pytest
 
 from cacara.errors import AudioError, CacaraError, QueryError
 from cacara.media import audio
+from cacara.search.gallery import load_folder
+from cacara.search.retriever import Retriever
 from feedback_db.records.opinions import FeedbackError
-from tests.ui.server.test_services import make_services
+from tests.ui.server.test_services import make_gallery, make_services
 from ui.page.wording import wording
+from ui.search import rendering
 from ui.search import tab as search_tab
 from ui.search.actions import search_audio, search_like, search_text, search_video
 from ui.search.answers import described, nearest_language
 from ui.search.judging import flag, undo
+from ui.server.services import Feedback, Services
+from ui.server.startup import Engine
 
 ME = "visitor-1"
 
@@ -297,3 +302,16 @@ def test_a_tiny_model_says_nothing_of_speech(services, recording):
     found = search_audio(services, str(recording))
     assert (found["speech"], found["is_speech"]) == (None, False)
     assert search_tab.show(services, search_audio, str(recording))[1] == ""
+
+
+def test_a_sound_of_which_only_the_beginning_is_searched_says_so(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("CACARA_CACHE", str(tmp_path / "cache"))
+    folder = make_gallery(tmp_path / "gallery")
+    audio.write_wav(folder / "late.wav", np.sin(np.arange(35 * audio.SAMPLE_RATE_HZ) * 0.2).astype(np.float32) / 2)
+    engine = Engine(lambda report: Retriever(tiny_model, load_folder(folder), report))
+    engine._run()
+    found = search_text(Services(engine, Feedback(tmp_path / "feedback.db")), "dog", "en")
+    notes = {hit["clip_id"]: hit["notes"] for hit in found["hits"]}
+    assert notes.pop("late.wav") == ["only the first 30 seconds of this sound are searched"] and not any(notes.values())
+    page = rendering.text_results(found, {}, wording("de"))
+    assert page.count("Nur seine ersten 30 Sekunden werden durchsucht.") == 1

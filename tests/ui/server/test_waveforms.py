@@ -10,9 +10,11 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from cacara import sources
+from cacara.media import audio
+from cacara.search.gallery import load_folder
 from tests.ui.server.test_services import make_services
 from ui.server.media import media_routes, waveform_url
-from ui.server.waveforms import BARS, HEIGHT, draw
+from ui.server.waveforms import BARS, HEIGHT, draw, drawing
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def test_a_drawing_is_made_once_and_then_kept(client):
     first = client.get("/" + waveform_url("dog.wav"))
     assert (first.status_code, first.headers["content-type"]) == (200, "image/svg+xml")
     assert "sandbox" in first.headers["content-security-policy"]
-    (kept,) = (sources.cache_folder() / "waveforms").glob("*.svg")
+    (kept,) = (sources.cache_folder() / "drawings").glob("*.svg")
     assert kept.read_bytes() == first.content
     kept.write_text("<svg>kept</svg>")
     assert client.get("/" + waveform_url("dog.wav")).text == "<svg>kept</svg>"
@@ -53,3 +55,14 @@ def test_the_loudest_moment_fills_the_height_and_silence_is_a_line():
 def test_a_drawing_stays_small():
     noise = np.random.default_rng(0).uniform(-1, 1, (BARS, 2)).astype(np.float32)
     assert len(draw(np.sort(noise, axis=1))) < 3_000
+
+
+def test_a_long_sound_is_drawn_whole_as_the_player_has_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("CACARA_CACHE", str(tmp_path / "cache"))
+    samples = np.zeros(48 * audio.SAMPLE_RATE_HZ, np.float32)
+    samples[-4 * audio.SAMPLE_RATE_HZ :] = 0.5 * np.sin(np.arange(4 * audio.SAMPLE_RATE_HZ) * 0.2)
+    (tmp_path / "gallery").mkdir()
+    audio.write_wav(tmp_path / "gallery" / "late.wav", samples)
+    (clip,) = load_folder(tmp_path / "gallery").clips
+    tops = [float(bar) for bar in re.findall(r"M\d+\.5 ([\d.]+)V", drawing(clip))]
+    assert len(tops) == BARS and tops[:88] == [HEIGHT / 2 - 0.5] * 88 and max(tops[88:]) < 2
