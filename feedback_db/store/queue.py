@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from feedback_db.errors import FeedbackError
+from feedback_db.errors import FeedbackError, StaleAnswerError
 from feedback_db.records import fields
 from feedback_db.records.campaigns import MAX_LEASE_SECONDS, Campaign, Item, Lease, left_side
 from feedback_db.records.opinions import Caption, Judgement, Preference, check_annotator
@@ -75,6 +75,9 @@ _COUNT_MINE = """
     select count(*) as number from item_answers join campaign_items using (item_id)
     where campaign_id = ? and annotator = ?
 """
+
+
+_STANDING = "select event_id, label from item_answers where item_id = ? and annotator = ? order by seq desc limit 1"
 
 
 class QueueStore(CampaignStore):
@@ -168,6 +171,15 @@ class QueueStore(CampaignStore):
             add_skip(database, skip)
         self._told([skip])
 
+    def standing_answer(self, item_id: str, annotator: str) -> tuple[str, str]:
+        """Return the id of a person's answer to an item that counts now and its label or choice; empty for none.
+
+        Raises:
+            FeedbackError: The database cannot be read.
+        """
+        with self._connection.reading() as database:
+            return _standing(database, item_id, annotator)
+
     def judge_item(
         self,
         item_id: str,
@@ -177,12 +189,24 @@ class QueueStore(CampaignStore):
         reasons: Sequence[str] = (),
         comment: str | None = None,
         seconds_taken: float | None = None,
+        seen: str | None = None,
     ) -> Judgement:
         """Store a person's answer to an item and end the lease; what the person did not see is filled in.
 
         The answer is stored even if the lease has run out meanwhile: nobody's work is thrown away.
 
+        Args:
+            item_id: The item.
+            annotator: Who answers.
+            label: One of ``LABELS``.
+            reasons: Tags.
+            comment: Anything to add.
+            seconds_taken: From showing to answering, 0 or more.
+            seen: The person's own answer, by its id, that stood when they were asked, empty for none; another one that
+                stands now is not overwritten. None overwrites whatever stands.
+
         Raises:
+            StaleAnswerError: Another answer of this person stands than the one they saw.
             FeedbackError: The item is unknown or a comparison, a field is out of its range, or the answer
                 could not be stored.
         """
@@ -190,6 +214,7 @@ class QueueStore(CampaignStore):
             item = find_item(database, item_id)
             if item.clip_id is None:
                 raise FeedbackError(f"item {item_id} is a comparison: found a label, wanted a preference")
+            _refuse_stale(database, item_id, annotator, seen)
             judgement = Judgement(
                 **_about(item),
                 **_clip_of(item),
@@ -205,7 +230,13 @@ class QueueStore(CampaignStore):
         return judgement
 
     def prefer_item(
-        self, item_id: str, annotator: str, choice: str, *, seconds_taken: float | None = None
+        self,
+        item_id: str,
+        annotator: str,
+        choice: str,
+        *,
+        seconds_taken: float | None = None,
+        seen: str | None = None,
     ) -> Preference:
         """Store which of an item's two rankings a person found better and end the lease.
 
@@ -214,8 +245,10 @@ class QueueStore(CampaignStore):
             annotator: Who answers.
             choice: One of ``CHOICES``, of the item and not of the page: see ``Lease.left``.
             seconds_taken: From showing to answering, 0 or more.
+            seen: As for ``judge_item``.
 
         Raises:
+            StaleAnswerError: Another answer of this person stands than the one they saw.
             FeedbackError: The item is unknown or no comparison, a field is out of its range, or the answer
                 could not be stored.
         """
@@ -223,6 +256,7 @@ class QueueStore(CampaignStore):
             item = find_item(database, item_id)
             if item.first is None or item.second is None:
                 raise FeedbackError(f"item {item_id} is no comparison: found a preference, wanted a label")
+            _refuse_stale(database, item_id, annotator, seen)
             preference = Preference(
                 **_about(item),
                 annotator=annotator,
@@ -313,6 +347,24 @@ def _lease(database: Database, campaign: Campaign, item: Item, annotator: str, p
 def _count_mine(database: Database, campaign_id: str, annotator: str) -> int:
     (row,) = database.query(_COUNT_MINE, [campaign_id, annotator])
     return int(row["number"])
+
+
+def _standing(database: Database, item_id: str, annotator: str) -> tuple[str, str]:
+    row = next(database.query(_STANDING, [item_id, annotator]), None)
+    return ("", "") if row is None else (str(row["event_id"]), str(row["label"]))
+
+
+def _refuse_stale(database: Database, item_id: str, annotator: str, seen: str | None) -> None:
+    """Refuse an answer to an item about which this person has said something else meanwhile, inside a transaction."""
+    if seen is None:
+        return
+    standing, said = _standing(database, item_id, annotator)
+    if standing != seen:
+        raise StaleAnswerError(
+            f"your answer to this question has changed meanwhile: found {said or 'nothing'!r}, which stands; nothing "
+            "was stored, wanted an answer that knows of it",
+            standing,
+        )
 
 
 def _about(item: Item) -> dict[str, Any]:

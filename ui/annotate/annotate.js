@@ -108,6 +108,7 @@ const next = async () => {
 
 const answered = async (answer) => {
   if (answer.problem) return tell(answer.problem, true);
+  if (answer.stale) { show(answer); return tell(answer.stale, true); } // a second tab has answered: what stands is shown
   passed = null;
   if (field("auto")?.checked) { tell(frame().dataset.saved); await next(); }
   else tell(frame().dataset.annotateSavedNext);
@@ -115,7 +116,7 @@ const answered = async (answer) => {
 
 const answer = (name, fields) => alone(async () => {
   const seconds = (performance.now() - since) / 1000;
-  await answered(await ask(name, { item_id: item().dataset.item, seconds, ...fields }));
+  await answered(await ask(name, { item_id: item().dataset.item, seen: item().dataset.seen, seconds, ...fields }));
 });
 
 const press = (buttons, chosen) => buttons.forEach((button) => button.setAttribute("aria-pressed", String(button === chosen)));
@@ -153,7 +154,7 @@ const undo = () => {
     const done = await ask("annotate_undo", { campaign: desk().dataset.campaign });
     if (done.problem) return tell(done.problem, true);
     if (!show(await ask("annotate_again", { item_id: done.item_id }))) return;
-    tell("");
+    tell(done.told);
   });
 };
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from cacara.errors import QueryError
 from feedback_db import Campaign, Caption, Judgement, Preference, Store
+from feedback_db.errors import StaleAnswerError
 from ui.annotate import pooling, rendering, work
 from ui.page import rendering as common
 from ui.page.wording import FALLBACK, Wording, wording
@@ -93,18 +94,33 @@ def annotate_judge(
     caption_language: str = "",
     seconds: float | None = None,
     interface: str = FALLBACK,
+    seen: str | None = None,
+    languages: list[str] | None = None,
 ) -> dict[str, Any]:
-    """Store an answer about one clip."""
-    return work.annotation_judge(
-        services, token, item_id, label, reasons, comment, caption, caption_language, seconds, interface
-    )
+    """Store an answer about one clip; where another stands than was seen, return that and ask."""
+    try:
+        return work.annotation_judge(
+            services, token, item_id, label, reasons, comment, caption, caption_language, seconds, interface, seen
+        )
+    except StaleAnswerError:
+        return _stale(services, token, item_id, languages, interface)
 
 
 def annotate_prefer(
-    services: Services, token: str, item_id: str, choice: str, seconds: float | None = None, interface: str = FALLBACK
+    services: Services,
+    token: str,
+    item_id: str,
+    choice: str,
+    seconds: float | None = None,
+    interface: str = FALLBACK,
+    seen: str | None = None,
+    languages: list[str] | None = None,
 ) -> dict[str, Any]:
-    """Store which of two lists is better."""
-    return work.annotation_prefer(services, token, item_id, choice, seconds, interface)
+    """Store which of two lists is better; where another answer stands than was seen, return that and ask."""
+    try:
+        return work.annotation_prefer(services, token, item_id, choice, seconds, interface, seen)
+    except StaleAnswerError:
+        return _stale(services, token, item_id, languages, interface)
 
 
 def annotate_skip(services: Services, token: str, item_id: str, interface: str = FALLBACK) -> dict[str, Any]:
@@ -113,8 +129,13 @@ def annotate_skip(services: Services, token: str, item_id: str, interface: str =
 
 
 def annotate_undo(services: Services, token: str, campaign: str, interface: str = FALLBACK) -> dict[str, Any]:
-    """Take the last answer back; returns the ``item_id`` of its question."""
-    return work.annotation_undo(services, token, campaign, interface)
+    """Take the last answer back; returns the ``item_id`` of its question, and in words what counts now."""
+    store, me = work.require_person(services, token, interface)
+    words = wording(str(interface))
+    done = work.annotation_undo(services, token, campaign, interface)
+    _, now = work.standing(store, me, done["item_id"])
+    told = words("annotate_undone", answer=rendering.answer_name(now, words)) if now else words("annotate_undone_none")
+    return done | {"told": told}
 
 
 def annotate_recent(services: Services, token: str, campaign: str, interface: str = FALLBACK) -> dict[str, Any]:
@@ -165,10 +186,19 @@ def _page(
     return {"state": "done" if asked is None else "asked", "campaign": campaign.campaign_id, "html": html}
 
 
+def _stale(services: Services, token: str, item_id: str, languages: list[str] | None, interface: str) -> dict[str, Any]:
+    """Return the page with the question and the answer that stands, and a question whether to replace it."""
+    store, me = work.require_person(services, token, interface)
+    words = wording(str(interface))
+    _, now = work.standing(store, me, item_id)
+    told = words("annotate_stale", answer=rendering.answer_name(now, words)) if now else words("annotate_stale_none")
+    return annotate_again(services, token, item_id, languages, interface) | {"stale": told}
+
+
 def _earlier(store: Store, me: str, asked: dict[str, Any]) -> dict[str, Any]:
     """Return what this person said before about a question, to fill its fields with."""
     mine = [each for each in work.answers(store, me, asked["campaign_id"]) if each.item_id == asked["item_id"]]
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = {"seen": work.standing(store, me, asked["item_id"])[0]}
     for event in reversed(mine):
         if isinstance(event, Judgement):
             told |= {"label": event.label, "reasons": event.reasons, "comment": event.comment}

@@ -93,7 +93,7 @@ def question(asked: Mapping[str, Any], known: Sequence[str], earlier: Mapping[st
         asked: What ``work.shown`` returns.
         known: BCP-47 codes for the language of a description, the likeliest first.
         earlier: The same person's answer before, to be changed: ``label`` or ``choice``, ``reasons``, ``comment``,
-            ``caption`` and ``caption_language``; empty for none.
+            ``caption`` and ``caption_language``, and ``seen``, its id; empty for none.
         words: The interface's language.
     """
     compared = "clip" not in asked
@@ -124,6 +124,7 @@ def question(asked: Mapping[str, Any], known: Sequence[str], earlier: Mapping[st
         reasons=list(zip(REASONS, REASON_KEYS, strict=True)),
         codes=list(dict.fromkeys([*([first] if first else []), *known])),
         earlier={
+            "seen": earlier.get("seen", ""),
             "reasons": earlier.get("reasons", ()),
             "caption": earlier.get("caption") or "",
             "comment": earlier.get("comment") or "",
@@ -183,11 +184,16 @@ def _statistics(mine: AnnotatorStatistics, words: Wording) -> str:
     return counts if seconds is None else f"{counts} · {words('annotate_seconds', seconds=f'{seconds:.1f}')}"
 
 
+def answer_name(said: str, words: Wording) -> str:
+    """Return a label, or a side of a comparison, in the interface's words."""
+    return words(f"annotate_{said}" if said in ("partly", *SIDES) else said)
+
+
 def _answer(event: Judgement | Preference, words: Wording) -> str:
     if isinstance(event, Judgement):
-        return words("annotate_partly" if event.label == "partly" else event.label)
+        return answer_name(event.label, words)
     side = event.choice if event.choice in SIDES else ("left" if event.choice == event.left else "right")
-    return words(f"annotate_{side}")
+    return answer_name(side, words)
 
 
 def _content(event: Event, words: Wording) -> str:

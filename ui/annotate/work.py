@@ -118,6 +118,7 @@ def annotation_judge(
     caption_language: str = "",
     seconds: float | None = None,
     interface: str = FALLBACK,
+    seen: str | None = None,
 ) -> dict[str, Any]:
     """Answer a question about one clip, with a better description of it if you have one.
 
@@ -132,6 +133,8 @@ def annotation_judge(
         caption_language: BCP-47 code of its language; needed with one.
         seconds: From showing to answering.
         interface: Language in which an error is told.
+        seen: The id of your answer that stood when you were asked, empty for none: another that stands by now, of a
+            second tab, is then not overwritten, and an error says which it is. Null overwrites it.
 
     Returns:
         ``judgement_id`` and, with a description, ``caption_id``.
@@ -140,20 +143,29 @@ def annotation_judge(
     if reasons is not None and not isinstance(reasons, list):
         raise QueryError(f"reasons: found {reasons!r:.80}, wanted a list of tags")
     taken = _seconds(seconds)
+    known = _seen(seen)
     done = {}
+    if known is not None and known != standing(store, me, item_id)[0]:
+        caption = ""  # the answer below is refused, and nothing may stay of it
     if isinstance(caption, str) and caption.strip() and not _said_already(store, me, item_id, caption):
         words = caption.strip()
         made = store.caption_item(str(item_id), me, words, str(caption_language), seconds_taken=taken)
         done["caption_id"] = made.caption_id
     comment = comment.strip() if isinstance(comment, str) else ""
     judgement = store.judge_item(
-        str(item_id), me, label, reasons=reasons or (), comment=comment or None, seconds_taken=taken
+        str(item_id), me, label, reasons=reasons or (), comment=comment or None, seconds_taken=taken, seen=known
     )
     return done | {"judgement_id": judgement.judgement_id}
 
 
 def annotation_prefer(
-    services: Services, token: str, item_id: str, choice: str, seconds: float | None = None, interface: str = FALLBACK
+    services: Services,
+    token: str,
+    item_id: str,
+    choice: str,
+    seconds: float | None = None,
+    interface: str = FALLBACK,
+    seen: str | None = None,
 ) -> dict[str, Any]:
     """Answer which of two lists is better; returns ``preference_id``.
 
@@ -164,6 +176,7 @@ def annotation_prefer(
         choice: ``left``, ``right``, ``both`` or ``neither``, as you saw them.
         seconds: From showing to answering.
         interface: Language in which an error is told.
+        seen: As for ``/annotation_judge``.
     """
     store, me = require_person(services, token, interface)
     if choice not in SIDES:
@@ -171,7 +184,7 @@ def annotation_prefer(
     left = left_side(str(item_id), me)
     right = "second" if left == "first" else "first"
     meant = {"left": left, "right": right}.get(choice, choice)
-    made = store.prefer_item(str(item_id), me, meant, seconds_taken=_seconds(seconds))
+    made = store.prefer_item(str(item_id), me, meant, seconds_taken=_seconds(seconds), seen=_seen(seen))
     return {"preference_id": made.preference_id}
 
 
@@ -186,7 +199,8 @@ def annotation_undo(services: Services, token: str, campaign_id: str, interface:
     """Take back your last answer in a campaign that still counts, with the description given along.
 
     Returns:
-        ``item_id`` of the question it was about, which waits for another answer.
+        ``item_id`` of the question it was about, which waits for another answer; ``undone``, the id of what was taken
+        back; and ``stands``, the id of your answer to it before, which counts again, or null.
     """
     store, me = require_person(services, token, interface)
     mine = answers(store, me, str(campaign_id))
@@ -198,7 +212,7 @@ def annotation_undo(services: Services, token: str, campaign_id: str, interface:
     for event in itertools.takewhile(lambda event: isinstance(event, Caption), mine[mine.index(last) + 1 :]):
         if event.item_id == last.item_id:
             store.undo(answer_id(event), me)
-    return {"item_id": last.item_id}
+    return {"item_id": last.item_id, "undone": answer_id(last), "stands": standing(store, me, last.item_id)[0] or None}
 
 
 def answers(store: Store, annotator: str, campaign_id: str) -> list[Judgement | Caption | Preference]:
@@ -213,6 +227,14 @@ def answers(store: Store, annotator: str, campaign_id: str) -> list[Judgement | 
         and event.item_id is not None
         and answer_id(event) not in undone
     ]
+
+
+def standing(store: Store, annotator: str, item_id: object) -> tuple[str, str]:
+    """Return the id of a person's answer to a question that counts now, and the label or the side; empty for none."""
+    found, said = store.standing_answer(str(item_id), annotator)
+    if said in ("first", "second"):
+        said = "left" if said == left_side(str(item_id), annotator) else "right"
+    return found, said
 
 
 def answer_id(event: Judgement | Caption | Preference) -> str:
@@ -282,6 +304,13 @@ def checked_codes(languages: object) -> list[str]:
     if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
         raise QueryError(f"languages: found {languages!r:.80}, wanted a list of codes such as 'sw'")
     return languages
+
+
+def _seen(seen: object) -> str | None:
+    """Return the id that the page has seen; QueryError for anything but a text or None."""
+    if seen is not None and not isinstance(seen, str):
+        raise QueryError(f"seen: found {seen!r:.80}, wanted the id of an answer, an empty text or null")
+    return seen
 
 
 def _seconds(seconds: object) -> float | None:

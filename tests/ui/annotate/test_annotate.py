@@ -9,6 +9,7 @@ import pytest
 
 from cacara.errors import CacaraError, QueryError
 from feedback_db import Campaign, FeedbackError, Item, Ranking
+from feedback_db.errors import StaleAnswerError
 from tests.ui.server.test_services import make_services
 from ui.annotate import handlers, pooling, rendering, work
 from ui.page.wording import available, wording
@@ -128,13 +129,60 @@ def test_undo_takes_back_the_answer_with_its_description_and_brings_the_question
     work.annotation_judge(services, token, first["item_id"], "relevant", caption="old", caption_language="en")
     second = first_item(services, token, campaign)
     work.annotation_judge(services, token, second["item_id"], "relevant", caption="new", caption_language="en")
-    assert work.annotation_undo(services, token, campaign.campaign_id) == {"item_id": second["item_id"]}
+    undone = work.annotation_undo(services, token, campaign.campaign_id)
+    assert (undone["item_id"], undone["stands"]) == (second["item_id"], None)
     assert [each.query_text for each in store.current_judgements()] == [first["query"]]
     assert [each.query_text for each in store.current_captions()] == [first["query"]]
     assert first_item(services, token, campaign)["item_id"] == second["item_id"]
     work.annotation_undo(services, token, campaign.campaign_id)
     with pytest.raises(QueryError, match="nothing of yours"):
         work.annotation_undo(services, token, campaign.campaign_id)
+
+
+def answer_of_page(html: str) -> tuple[str, str]:
+    return re.search('data-item="(.*?)"', html)[1], re.search('data-seen="(.*?)"', html)[1]
+
+
+def test_a_stale_tab_says_what_stands_and_asks_instead_of_overwriting_it(services, token):
+    campaign, store = make_campaign(services, "a bird"), services.feedback.store()
+    tabs = [handlers.annotate_next(services, token, campaign.campaign_id)["html"] for _ in range(2)]
+    (item, seen), second = map(answer_of_page, tabs)
+    assert (item, seen) == second == (item, "")
+    handlers.annotate_judge(services, token, item, "relevant", seen=seen)
+    late = handlers.annotate_judge(
+        services, token, item, "not_relevant", caption="mine", caption_language="en", seen=seen
+    )
+    assert late["stale"].startswith("You have answered this question in another tab: Relevant. That stands")
+    assert [each.label for each in store.current_judgements()] == ["relevant"] and store.current_captions() == []
+    assert re.search('data-label="relevant"[^>]* aria-pressed="true"', late["html"])
+    replaced = handlers.annotate_judge(services, token, item, "not_relevant", seen=answer_of_page(late["html"])[1])
+    assert [each.judgement_id for each in store.current_judgements()] == [replaced["judgement_id"]]
+
+    undone = handlers.annotate_undo(services, token, campaign.campaign_id)
+    assert undone["told"] == "Taken back. What you answered before counts again: Relevant."
+    assert [each.label for each in store.current_judgements()] == ["relevant"]
+    undone = handlers.annotate_undo(services, token, campaign.campaign_id)
+    assert undone["told"] == "Taken back. No answer of yours to this question counts now."
+    gone = handlers.annotate_judge(services, token, item, "unsure", seen=replaced["judgement_id"])
+    assert gone["stale"].startswith("Your answer to this question was taken back in another tab")
+    assert store.current_judgements() == []
+
+
+def test_a_stale_comparison_is_not_overwritten_and_programs_may(services, token):
+    campaign, store = make_campaign(services), services.feedback.store()
+    ranking = Ranking(model="m", model_version="1", clip_ids=("dog.wav",))
+    pair = Item(campaign_id=campaign.campaign_id, query_text="dog", language="en", gallery="g", first=ranking,
+                second=dataclasses.replace(ranking, model="n"))  # fmt: skip
+    store.add_items([pair])
+    work.annotation_prefer(services, token, pair.item_id, "left", seen="")
+    with pytest.raises(StaleAnswerError, match="has changed meanwhile"):
+        work.annotation_prefer(services, token, pair.item_id, "both", seen="")
+    told = handlers.annotate_prefer(services, token, pair.item_id, "both", seen="")
+    assert "Left is better" in told["stale"]
+    work.annotation_prefer(services, token, pair.item_id, "both")
+    assert [each.choice for each in store.current_preferences()] == ["both"]
+    with pytest.raises(QueryError, match="seen: found 5"):
+        work.annotation_prefer(services, token, pair.item_id, "both", seen=5)
 
 
 def test_a_question_whose_sound_is_not_here_is_not_asked_and_the_page_tells_whose_it_is(services, token):
