@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from markupsafe import Markup
+
 from cacara.errors import QueryError
 from feedback_db import Campaign, Event, Store
 from ui.page import rendering as common
@@ -68,12 +70,12 @@ def as_problem(message: str) -> dict[str, str]:
     return {"problem": message, "html": common.problem(message)}
 
 
-def _campaigns(store: Store, campaign_id: str | None, words: Wording) -> str:
+def _campaigns(store: Store, campaign_id: str | None, words: Wording) -> Markup:
     del campaign_id  # the list is of all
     return rendering.campaigns([(each, store.progress(each.campaign_id)) for each in store.campaigns()], words)
 
 
-def _judgements(store: Store, campaign_id: str | None, filters: object, offset: object, words: Wording) -> str:
+def _judgements(store: Store, campaign_id: str | None, filters: object, offset: object, words: Wording) -> Markup:
     given = filters if isinstance(filters, dict) else {}
     chosen = {name: given[name] for name in FILTERS if isinstance(given.get(name), str) and given[name]}
     first = offset if isinstance(offset, int) and offset > 0 else 0
@@ -83,22 +85,22 @@ def _judgements(store: Store, campaign_id: str | None, filters: object, offset: 
     return rendering.judgements(rows, total, first, chosen, people, languages, words)
 
 
-def _disagreements(store: Store, campaign_id: str | None, words: Wording) -> str:
+def _disagreements(store: Store, campaign_id: str | None, words: Wording) -> Markup:
     return rendering.disagreements(store.disagreements(campaign_id), words)
 
 
-def _agreement(store: Store, campaign_id: str | None, words: Wording) -> str:
+def _agreement(store: Store, campaign_id: str | None, words: Wording) -> Markup:
     rows = store.label_table(campaign_id)
     people = {each.annotator: each for each in store.annotator_statistics(campaign_id)}
     return rendering.agreements(agreement.by_language(rows), agreement.by_person(rows), people, words)
 
 
-def _data(store: Store, campaign_id: str | None, words: Wording) -> str:
+def _data(store: Store, campaign_id: str | None, words: Wording) -> Markup:
     del store, campaign_id  # the forms are the same for all
     return rendering.data(words)
 
 
-def _changes(store: Store, campaign_id: str | None, words: Wording) -> str:
+def _changes(store: Store, campaign_id: str | None, words: Wording) -> Markup:
     events: list[Event | Campaign] = [
         change.event
         for change in store.changes(CHANGES_SHOWN)
@@ -114,7 +116,7 @@ def _changes(store: Store, campaign_id: str | None, words: Wording) -> str:
     return rendering.changes(sorted(events, key=lambda each: each.created_utc, reverse=True), words)
 
 
-_CONTENTS: dict[str, Callable[[Store, str | None, Wording], str]] = {
+_CONTENTS: dict[str, Callable[[Store, str | None, Wording], Markup]] = {
     "campaigns": _campaigns,
     "disagreements": _disagreements,
     "agreement": _agreement,
