@@ -162,9 +162,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         logger.error("cannot listen at %s:%d: %s; choose another --port", settings.host, settings.port, error)
         return 1
+    from cacara.media import isolation
+
     # After the page is up: loading the model would slow its start on few cores.
     devices.keep_compiler_out(settings.device)
     services.engine.start()
+    isolation.keep_one_ready()
     logger.info("the app is at %s", page.local_url)
     page.block_thread()
     return 0

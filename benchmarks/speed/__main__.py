@@ -12,6 +12,7 @@ from pathlib import Path
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 ROWS = (
     "text_query",
+    "sound_query",
     "audio_embedding",
     "exact_search",
     "bulk_embedding",

@@ -56,16 +56,20 @@ class Size:
 SHORT = Size(rounds=3, rows=(1_000,), gallery=1_000, files=8, clips=(1_000,), concepts=5)
 
 
-def interleaved(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def interleaved(
+    works: Mapping[str, Callable[[], object]], rounds: int, before: Callable[[], object] = lambda: None
+) -> dict[str, list[float]]:
     """Return the seconds of each work in each round; in a round all run one after another, in turns of order.
 
     What disturbs the machine then disturbs all alike, and ratios within a round hold. One round before is not counted.
+    ``before`` is called ahead of each work and not timed.
     """
     names = list(works)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds + 1):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
+            before()
             begin = time.perf_counter()
             works[name]()
             if number:

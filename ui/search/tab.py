@@ -169,6 +169,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, mode
         def shown(own: Services, asked: object, *options: object) -> tuple[str, str]:
             return show(own, search, asked, **dict(zip(how, options, strict=True)))
 
+        shown.__name__ = search.__name__.replace("search", "show")
         spoken = search is search_audio  # only a sound replaces what an earlier one offered
         outputs = [results, speech] if spoken else results
         bound = bind(
