@@ -201,7 +201,7 @@ def mineclone2(content: Path, sounds: Sequence[str]) -> dict[str, Credit]:
 def _creatures_of(block: str) -> Iterator[tuple[str, Credit]]:
     """Yield (file pattern, credit) of one author's block: files follow the author, their address follows files."""
     head, *lines = block.splitlines()
-    author = re.sub(r"\(.*?\)|[\[\]\\]", "", head).strip(" ,")
+    author = re.split(r",? from ", re.sub(r"\(.*?\)|[\[\]\\]", "", head).strip(" ,"))[0]
     waiting: list[tuple[str, str]] = []
     address: str | None = None
 
