@@ -19,7 +19,7 @@ from feedback_db.records.opinions import (
 )
 from feedback_db.records.people import Listener, Person, Record, Skip
 from feedback_db.records.review import Change, LabelRow, Pair, ReviewRow
-from feedback_db.store.people import Forgotten
+from feedback_db.store.people import ForgetResult
 from feedback_db.store.recordings import hash_file, recording_path, recordings_folder, save_recording
 from feedback_db.store.store import Store
 
@@ -38,7 +38,7 @@ __all__ = [
     "Deletion",
     "Event",
     "FeedbackError",
-    "Forgotten",
+    "ForgetResult",
     "Item",
     "Judgement",
     "LabelRow",

@@ -15,7 +15,7 @@ from jsonargparse import ActionConfigFile, ArgumentParser
 from cacara.errors import CacaraError
 from cacara.lexicon import table as lexicon_table
 from cacara.model.config import DEFAULT_MODEL
-from training.feedback.data import Needed
+from training.feedback.data import MinimumFeedback
 from training.feedback.finetuning import FeedbackOptions
 from training.feedback.teaching_command import teach_feedback, teach_feedback_status
 from training.images.alignment import ImageAlignmentOptions
@@ -275,7 +275,7 @@ def finetune_feedback(
     sys.stdout.write(f"{train(options, database, base, output, benchmark, gallery, progress)}\n")
 
 
-def feedback_status(database: Path, needed: Needed) -> None:
+def feedback_status(database: Path, needed: MinimumFeedback) -> None:
     """Say how much feedback there is, and how much is missing for a fine-tuning, as JSON.
 
     Args:

@@ -31,7 +31,7 @@ WAYS = ("typed, given", "typed, detected", "spoken, given", "spoken, guessed")
 
 
 @dataclasses.dataclass(frozen=True)
-class Spoken:
+class SpokenDescription:
     """A description that somebody reads aloud.
 
     Attributes:
@@ -47,7 +47,7 @@ class Spoken:
     path: Path
 
 
-def spoken_descriptions(rows: Sequence[ImageRow], root: Path, limit: int | None = None) -> list[Spoken]:
+def spoken_descriptions(rows: Sequence[ImageRow], root: Path, limit: int | None = None) -> list[SpokenDescription]:
     """Return the spoken descriptions of stamps that have the text as well, by language and stamp.
 
     Args:
@@ -55,7 +55,7 @@ def spoken_descriptions(rows: Sequence[ImageRow], root: Path, limit: int | None 
         root: The folder of the stamps.
         limit: At most so many a language, drawn by a hash of their names; None takes all.
     """
-    found: dict[str, list[tuple[str, Spoken]]] = {}
+    found: dict[str, list[tuple[str, SpokenDescription]]] = {}
     for row in rows:
         captions = source_texts.stamp_captions(root / row.texts)
         stem = root / row.member.rpartition(".")[0]
@@ -67,7 +67,9 @@ def spoken_descriptions(rows: Sequence[ImageRow], root: Path, limit: int | None 
                 continue
             if texts := captions.get(language):
                 digest = hashlib.sha256(path.name.encode()).hexdigest()
-                found.setdefault(language, []).append((digest, Spoken(row.concept, language, texts[0], path)))
+                found.setdefault(language, []).append(
+                    (digest, SpokenDescription(row.concept, language, texts[0], path))
+                )
     return [
         spoken
         for language in sorted(found)
@@ -78,7 +80,7 @@ def spoken_descriptions(rows: Sequence[ImageRow], root: Path, limit: int | None 
 def measure(
     model: Cacara,
     transcriber: Transcriber,
-    queries: Sequence[Spoken],
+    queries: Sequence[SpokenDescription],
     pictures: Sequence[Clip],
     embeddings: np.ndarray,
     progress: Callable[[float], None] = lambda fraction: None,

@@ -17,7 +17,7 @@ from cacara.languages.coverage import MIN_TEXTS
 from cacara.sources import texts as source_texts
 
 if TYPE_CHECKING:
-    from cacara.languages.coverage import Coverage, Found, Row
+    from cacara.languages.coverage import Coverage, MeasuredRecall, Row
 
 
 _WORD_MARK = "\N{LOWER ONE EIGHTH BLOCK}"  # of SentencePiece
@@ -117,7 +117,7 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
 
-def _recall(found: Found | None) -> str:
+def _recall(found: MeasuredRecall | None) -> str:
     return "–" if found is None else f"{found.recall_at_10:.1f} ({found.low:.1f}–{found.high:.1f})"
 
 

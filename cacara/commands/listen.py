@@ -14,7 +14,7 @@ from cacara.errors import QueryError
 from cacara.sources.clients import Progress
 
 if TYPE_CHECKING:
-    from cacara.recordings.listening import Heard
+    from cacara.recordings.listening import LiveResult
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -108,7 +108,7 @@ def evaluate_speech(options: argparse.Namespace) -> None:
     sys.stdout.write(speech_queries.to_markdown(report))
 
 
-def _write(heard: Heard, as_json: bool) -> None:
+def _write(heard: LiveResult, as_json: bool) -> None:
     if as_json:
         words = [{"text": hit.text, "score": round(hit.score, 4), "clip_id": hit.clip_id} for hit in heard.hits]
         line = json.dumps({"quiet": heard.quiet, "speech": heard.speech, "words": words}, ensure_ascii=False)

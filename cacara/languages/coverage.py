@@ -33,7 +33,7 @@ Cut = Callable[[Sequence[str]], Sequence[tuple[int, int]]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class MeasuredRecall:
     """How well sounds are found by texts of one language on one split; all in percent.
 
     Attributes:
@@ -80,8 +80,8 @@ class Row:
     pieces_per_word: float | None
     pieces_per_text: float | None
     unknown_share: float | None
-    dev: Found | None = None
-    test: Found | None = None
+    dev: MeasuredRecall | None = None
+    test: MeasuredRecall | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Coverage:
         """
         try:
             rows = [
-                Row(**{**row, **{split: row[split] and Found(**row[split]) for split in SPLITS}})
+                Row(**{**row, **{split: row[split] and MeasuredRecall(**row[split]) for split in SPLITS}})
                 for row in content["rows"]
             ]
             return cls(**{**content, "rows": tuple(rows)})
@@ -172,7 +172,7 @@ def is_spaced(script: str) -> bool:
     return script not in _UNSPACED_SCRIPTS
 
 
-def _row(code: str, texts: Sequence[str], cut: Cut, found: Mapping[str, Mapping[str, Found]]) -> Row:
+def _row(code: str, texts: Sequence[str], cut: Cut, found: Mapping[str, Mapping[str, MeasuredRecall]]) -> Row:
     described = languages.describe(code)
     # What is really written decides; of Chinese characters it does not tell whose they are.
     seen = languages.script_of(" ".join(texts))
@@ -196,8 +196,8 @@ def _row(code: str, texts: Sequence[str], cut: Cut, found: Mapping[str, Mapping[
     )
 
 
-def _found(model: str, reports: Sequence[Mapping[str, Any]]) -> tuple[dict[str, dict[str, Found]], str]:
-    found: dict[str, dict[str, Found]] = {split: {} for split in SPLITS}
+def _found(model: str, reports: Sequence[Mapping[str, Any]]) -> tuple[dict[str, dict[str, MeasuredRecall]], str]:
+    found: dict[str, dict[str, MeasuredRecall]] = {split: {} for split in SPLITS}
     benchmarks = set()
     for report in reports:
         try:
@@ -216,6 +216,8 @@ def _found(model: str, reports: Sequence[Mapping[str, Any]]) -> tuple[dict[str, 
     return found, next(iter(benchmarks), "")
 
 
-def _figures(row: Mapping[str, Any]) -> Found:
+def _figures(row: Mapping[str, Any]) -> MeasuredRecall:
     low, high = (round(bound, 1) for bound in row["ci95_recall_at_10"])
-    return Found(round(row["recall_at_10"], 1), low, high, round(row["chance_recall_at_10"], 1), row["queries"])
+    return MeasuredRecall(
+        round(row["recall_at_10"], 1), low, high, round(row["chance_recall_at_10"], 1), row["queries"]
+    )

@@ -71,7 +71,7 @@ class RollingSound:
 
 
 @dataclasses.dataclass(frozen=True)
-class Heard:
+class LiveResult:
     """What the last seconds sound like.
 
     Attributes:
@@ -87,7 +87,7 @@ class Heard:
 
 def describe(
     retriever: Retriever, waveform: npt.NDArray[np.float32], language: str | None = None, top_k: int = 5
-) -> Heard:
+) -> LiveResult:
     """Return the words for a stretch of sound.
 
     Args:
@@ -101,15 +101,15 @@ def describe(
         LanguageError: ``language`` is no language code.
     """
     if not waveform.size:
-        return Heard(quiet=True)
+        return LiveResult(quiet=True)
     try:
         audio.check_audible(waveform)
     except AudioError:
-        return Heard(quiet=True)
+        return LiveResult(quiet=True)
     query = retriever.embed(SearchRequest(sound=waveform, language=language, targets=("text",), top=top_k))
     assert query.classes is not None, "a sound has classes"
     spoken = speech.is_speech(speech.speech_probability(retriever.model, query.classes))
-    return Heard(False, spoken, retriever.nearest(query, "text"))
+    return LiveResult(False, spoken, retriever.nearest(query, "text"))
 
 
 def read_chunk(path: Path) -> tuple[npt.NDArray[np.float32], int]:

@@ -41,7 +41,7 @@ class Piece:
 
 
 @dataclasses.dataclass(frozen=True)
-class Embedded:
+class PieceResult:
     """What became of a piece.
 
     Attributes:
@@ -125,7 +125,7 @@ def pieces(work: Path) -> Iterator[Piece]:
         yield Piece(number, tuple(files))
 
 
-def read(model: Cacara, work: Path, number: int) -> Embedded:
+def read(model: Cacara, work: Path, number: int) -> PieceResult:
     """Return an embedded piece.
 
     Raises:
@@ -135,7 +135,7 @@ def read(model: Cacara, work: Path, number: int) -> Embedded:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             embeddings = stored["embeddings"]
-            return Embedded(tuple(stored["ids"].tolist()), embeddings, tuple(stored["skipped"].tolist()))
+            return PieceResult(tuple(stored["ids"].tolist()), embeddings, tuple(stored["skipped"].tolist()))
     except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
         raise GalleryError(f"{path} cannot be read ({error!s:.100}); delete it and run again") from error
 
@@ -145,7 +145,7 @@ def pieces_folder(work: Path, model: Cacara) -> Path:
     return work / f"{model.name}-{model.fingerprint}"
 
 
-def _embed(model: Cacara, folder: Path, piece: Piece) -> Embedded:
+def _embed(model: Cacara, folder: Path, piece: Piece) -> PieceResult:
     ids: list[str] = []
     skipped: list[str] = []
     embeddings = [np.zeros((0, model.dimension), np.float32)]
@@ -159,10 +159,10 @@ def _embed(model: Cacara, folder: Path, piece: Piece) -> Embedded:
                 continue
             ids.append(name)
         embeddings.append(model.encode_audio(waveforms))
-    return Embedded(tuple(ids), np.concatenate(embeddings), tuple(skipped))
+    return PieceResult(tuple(ids), np.concatenate(embeddings), tuple(skipped))
 
 
-def _write(path: Path, piece: Embedded) -> None:
+def _write(path: Path, piece: PieceResult) -> None:
     with files.replacing(path) as partial, partial.open("wb") as file:
         np.savez(
             file,

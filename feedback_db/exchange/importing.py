@@ -25,7 +25,7 @@ FIELDS = Fields({name: frozenset() for name in COLUMNS}, required=("type",))
 Given = TypeVar("Given")
 
 
-class Read(NamedTuple):
+class ImportResult(NamedTuple):
     """What a file held: records with their lines, and problems with theirs; the first line is 1.
 
     A table has a preview of what was understood of it, too.
@@ -36,13 +36,13 @@ class Read(NamedTuple):
     preview: Preview | None = None
 
 
-def read_file(path: Path) -> Read:
+def read_file(path: Path) -> ImportResult:
     """Read records from a file, its format told by its ending: .jsonl, .parquet, or .csv, .tsv or .txt for a table.
 
     Raises:
         FeedbackError: The file cannot be read at all, is too large, or its ending is another.
     """
-    readers: dict[str, Callable[[Path], Read]] = {
+    readers: dict[str, Callable[[Path], ImportResult]] = {
         ".jsonl": _read_jsonl,
         ".parquet": _read_parquet,
         **dict.fromkeys((".csv", ".tsv", ".txt"), _read_table),
@@ -59,7 +59,7 @@ def read_file(path: Path) -> Read:
         raise FeedbackError(f"{path} cannot be read ({error.strerror or error})") from error
 
 
-def _read_jsonl(path: Path) -> Read:
+def _read_jsonl(path: Path) -> ImportResult:
     with path.open("rb") as file:
         return _collect(((number, line) for number, line in enumerate(_lines(file), 1) if line.strip()), _from_bytes)
 
@@ -80,7 +80,7 @@ def _from_bytes(line: bytes) -> Record:
         raise FeedbackError(f"found bytes that are no UTF-8 at position {error.start + 1}, wanted text") from error
 
 
-def _read_table(path: Path) -> Read:
+def _read_table(path: Path) -> ImportResult:
     """Read a table; a bad byte shows in its own row, as ``surrogateescape`` makes of it what no record takes."""
     limits = Limits(MAX_FILE_BYTES, MAX_ROWS, MAX_LINE_CHARACTERS)
     try:
@@ -99,7 +99,7 @@ def _read_table(path: Path) -> Read:
 
             found = _collect(records(), _from_row)
             preview = Table((), separator, encoding).preview(columns, first)
-            return Read(found.records, found.problems, preview)
+            return ImportResult(found.records, found.problems, preview)
     except tables.TableError as error:
         raise FeedbackError(f"{path} cannot be read: {error}; nothing was imported") from error
 
@@ -118,8 +118,8 @@ def _from_row(given: tuple[Columns, Row]) -> Record:
         raise FeedbackError(f"found {error}") from error
 
 
-def _read_parquet(path: Path) -> Read:
-    found = Read([], [])
+def _read_parquet(path: Path) -> ImportResult:
+    found = ImportResult([], [])
     for number, row in parquet_rows.records(path, MAX_ROWS, MAX_CELL_BYTES):
         if isinstance(row, str):
             found.problems.append((number, row))
@@ -128,8 +128,8 @@ def _read_parquet(path: Path) -> Read:
     return found
 
 
-def _collect(rows: Iterable[tuple[int, Given]], make: Callable[[Given], Record]) -> Read:
-    found = Read([], [])
+def _collect(rows: Iterable[tuple[int, Given]], make: Callable[[Given], Record]) -> ImportResult:
+    found = ImportResult([], [])
     for count, (number, row) in enumerate(rows):
         if count == MAX_ROWS:
             raise FeedbackError(f"found more than {MAX_ROWS:,} rows, wanted at most that: split the file")

@@ -55,7 +55,7 @@ _RECORDINGS = """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Added:
+class MergeResult:
     """What became of records from elsewhere.
 
     Attributes:
@@ -91,7 +91,7 @@ class MaintenanceStore(EventStore):
             found += [Skip(**row) for row in database.query("select * from skips order by created_utc, item_id")]
         return found
 
-    def add_records(self, records: Sequence[Record], *, skip_bad: bool = False, tell: bool = True) -> Added:
+    def add_records(self, records: Sequence[Record], *, skip_bad: bool = False, tell: bool = True) -> MergeResult:
         """Store records from elsewhere; those that are there already are passed over.
 
         Events keep the order in which they are given, but that an undo which came before its opinion is
@@ -118,10 +118,10 @@ class MaintenanceStore(EventStore):
                 if refused and not skip_bad:
                     raise _RefusedError
         except _RefusedError:
-            return Added(new=0, known=0, refused=refused)
+            return MergeResult(new=0, known=0, refused=refused)
         if tell:
             self._told(new)
-        return Added(new=len(new), known=len(records) - len(new) - len(refused), refused=refused)
+        return MergeResult(new=len(new), known=len(records) - len(new) - len(refused), refused=refused)
 
     def backup(self, folder: Path, recordings: Path | None = None) -> None:
         """Copy the database and its recordings into a new folder, while others go on writing.

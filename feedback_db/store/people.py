@@ -57,7 +57,7 @@ _INSERT_PERSON = """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Forgotten:
+class ForgetResult:
     """What went when a person was forgotten.
 
     Attributes:
@@ -161,7 +161,7 @@ class PeopleStore(EventStore):
             hashes = _own_recordings(database, annotator, shared=True)
         write_archive(output, lines, hashes, recordings or recordings_folder(self._connection.path))
 
-    def forget(self, token: str, recordings: Path | None = None) -> Forgotten:
+    def forget(self, token: str, recordings: Path | None = None) -> ForgetResult:
         """Delete for good all that is the person's whose token this is, the token too.
 
         Their events become tombstones without content or name. Their recordings' files go, and with them
@@ -192,7 +192,7 @@ class PeopleStore(EventStore):
                     break
         self._connection.shed_log()
         self._told(deletions)
-        return Forgotten(events=len(found.mine), others_events=len(found.others), recordings=found.recordings)
+        return ForgetResult(events=len(found.mine), others_events=len(found.others), recordings=found.recordings)
 
     def has_recording(self, sha256: str) -> bool:
         """Return whether somebody has agreed that this recording is kept, and nobody took that back.

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from cacara.errors import CacaraError
 from ui.server.door import MAX_DEPTH, Door, Doorkeeper, read_credentials, read_credentials_file
-from ui.server.limits import Allowance, Limits, Open
+from ui.server.limits import Allowance, Limits, OpenCounter
 
 PASSWORD = "correct horse"
 
@@ -298,7 +298,7 @@ def test_a_request_that_stands_still_is_ended():
 
 
 def test_too_many_open_requests_of_one_address_are_refused_until_one_ends():
-    open_now = Open(2)
+    open_now = OpenCounter(2)
     assert [open_now.enter("a"), open_now.enter("a"), open_now.enter("a"), open_now.enter("b")] == [
         True,
         True,

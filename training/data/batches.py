@@ -54,7 +54,7 @@ def with_licences(clips: Sequence[Clip], licences: Collection[str]) -> list[Clip
     return kept
 
 
-class Captioned:
+class CaptionedClips:
     """Clips with their phrasings' embeddings and a label for what sounds."""
 
     def __init__(self, clips: Sequence[Clip], kept: Sequence[int], embeddings: Mapping[str, np.ndarray]) -> None:
@@ -86,7 +86,7 @@ class Captioned:
         return self._embeddings[phrasings[rng.integers(len(phrasings))]]
 
 
-class CaptionedFeatures(Captioned):
+class CaptionedFeatures(CaptionedClips):
     """Clips as the cached features of a frozen audio tower."""
 
     def __init__(self, clips: Sequence[Clip], features: Features, embeddings: Mapping[str, np.ndarray]) -> None:

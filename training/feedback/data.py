@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Needed:
+class MinimumFeedback:
     """How much feedback a training wants at least.
 
     Attributes:
@@ -50,7 +50,7 @@ class Needed:
     clips: int = 10
 
 
-def missing(rows: Sequence[Row], needed: Needed) -> dict[str, tuple[int, int]]:
+def missing(rows: Sequence[Row], needed: MinimumFeedback) -> dict[str, tuple[int, int]]:
     """Return what there is too little of: its name to how much there is and how much is wanted."""
     positives = sum(row.grade > 0 for row in rows)
     found = {
@@ -64,7 +64,7 @@ def missing(rows: Sequence[Row], needed: Needed) -> dict[str, tuple[int, int]]:
     return {name: (count, wanted[name]) for name, count in found.items() if count < wanted[name]}
 
 
-def refuse_too_little(rows: Sequence[Row], needed: Needed) -> None:
+def refuse_too_little(rows: Sequence[Row], needed: MinimumFeedback) -> None:
     """Refuse feedback that cannot teach anything.
 
     Raises:
@@ -77,7 +77,7 @@ def refuse_too_little(rows: Sequence[Row], needed: Needed) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class HeldOut:
+class HeldOutOptions:
     """Which judged pairs are kept from training, for the gate.
 
     Attributes:
@@ -93,7 +93,7 @@ class HeldOut:
         return row.clip_id in self.clips or row.query in self.queries
 
 
-def hold_out(rows: Sequence[Row], share: float, seed: int) -> HeldOut:
+def hold_out(rows: Sequence[Row], share: float, seed: int) -> HeldOutOptions:
     """Choose clips, and whole languages or else wordings, by their hashes: the same feedback gives the same choice.
 
     Args:
@@ -117,11 +117,11 @@ def hold_out(rows: Sequence[Row], share: float, seed: int) -> HeldOut:
     if len(queries) < 0.5 * wanted:
         every = sorted({row.query for row in rows}, key=lambda name: _draw(name, seed))
         queries |= set(every[: round(wanted - len(queries))])
-    return HeldOut(clips, frozenset(queries))
+    return HeldOutOptions(clips, frozenset(queries))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Heard:
+class TowerOutputs:
     """Clips of one kind as the frozen tower has them.
 
     Attributes:
@@ -140,7 +140,7 @@ class Heard:
         return {clip.clip_id: row for row, clip in enumerate(self.clips)}
 
 
-def hear(model: Cacara, clips: Sequence[Clip], kind: str, report: Callable[[float], None]) -> Heard:
+def hear(model: Cacara, clips: Sequence[Clip], kind: str, report: Callable[[float], None]) -> TowerOutputs:
     """Return what the frozen tower makes of clips, from the cache when it is there; unreadable ones are left out.
 
     Args:
@@ -176,7 +176,7 @@ def hear(model: Cacara, clips: Sequence[Clip], kind: str, report: Callable[[floa
 
     arrays = cached_arrays.get("feedback", key, compute)
     chosen = tuple(clips[position] for position in arrays["kept"].tolist())
-    return Heard(chosen, arrays["features"], arrays["probabilities"])
+    return TowerOutputs(chosen, arrays["features"], arrays["probabilities"])
 
 
 def _through(tower: torch.nn.Module, clip: Clip, kind: str) -> tuple[torch.Tensor, ...]:
@@ -186,12 +186,12 @@ def _through(tower: torch.nn.Module, clip: Clip, kind: str) -> tuple[torch.Tenso
         return tower([audio.load(clip.path, audio.GALLERY_LIMITS).waveform[: int(MAX_SECONDS * audio.SAMPLE_RATE_HZ)]])
 
 
-def joined(first: Heard, second: Heard | None) -> Heard:
+def joined(first: TowerOutputs, second: TowerOutputs | None) -> TowerOutputs:
     """Return the clips of both, without those of the second whose ids the first has."""
     if second is None:
         return first
     new = [row for row, clip in enumerate(second.clips) if clip.clip_id not in first.rows]
-    return Heard(
+    return TowerOutputs(
         (*first.clips, *(second.clips[row] for row in new)),
         np.concatenate([first.features, second.features[new]]),
         np.concatenate([first.probabilities, second.probabilities[new]]),
@@ -229,7 +229,7 @@ def embed_queries(model: Cacara, rows: Sequence[Row], recordings: Path) -> dict[
 
 
 def as_pairs(
-    rows: Sequence[Row], heard: Heard, vectors: Mapping[str, np.ndarray], rehearsed: Sequence[int]
+    rows: Sequence[Row], heard: TowerOutputs, vectors: Mapping[str, np.ndarray], rehearsed: Sequence[int]
 ) -> JudgedPairs:
     """Return rows as numbers.
 
@@ -253,7 +253,9 @@ def as_pairs(
     )
 
 
-def held_out_contests(rows: Sequence[Row], held: HeldOut, heard: Heard, vectors: Mapping[str, np.ndarray]) -> Contests:
+def held_out_contests(
+    rows: Sequence[Row], held: HeldOutOptions, heard: TowerOutputs, vectors: Mapping[str, np.ndarray]
+) -> Contests:
     """Return the held-out set (a): pairs that fit and that training did not have, against such that do not fit.
 
     Of a query that was held out, the rivals are its other clips; of a clip that was held out, its other queries.
@@ -288,13 +290,13 @@ def held_out_contests(rows: Sequence[Row], held: HeldOut, heard: Heard, vectors:
     return Contests(asked, pairs, tuple(rivals), np.array(languages, dtype=str), np.array(concepts, dtype=str))
 
 
-def rehearsal(heard: Heard, rows: Sequence[Row]) -> list[int]:
+def rehearsal(heard: TowerOutputs, rows: Sequence[Row]) -> list[int]:
     """Return the rows of clips that nobody called relevant to anything; all where there are none."""
     fitting = {row.clip_id for row in rows if row.grade > 0}
     return [row for row, clip in enumerate(heard.clips) if clip.clip_id not in fitting] or list(range(len(heard.clips)))
 
 
-def usable(manifest: Manifest, galleries: Mapping[str, Heard], vectors: Mapping[str, np.ndarray]) -> list[Row]:
+def usable(manifest: Manifest, galleries: Mapping[str, TowerOutputs], vectors: Mapping[str, np.ndarray]) -> list[Row]:
     """Return the rows whose clip is in the gallery and whose query can be embedded."""
     known = {(kind, clip.clip_id) for kind, heard in galleries.items() for clip in heard.clips}
     return [row for row in manifest.rows if (row.clip_kind, row.clip_id) in known and row.query in vectors]

@@ -35,7 +35,7 @@ from training.feedback import data as finetune_feedback_data
 from training.feedback import files as finetune_feedback_files
 from training.feedback import gate
 from training.feedback import manifest as feedback_manifest
-from training.feedback.data import Heard, HeldOut, Needed
+from training.feedback.data import HeldOutOptions, MinimumFeedback, TowerOutputs
 from training.feedback.files import Progress
 from training.feedback.gate import Probe, Verdict
 from training.feedback.manifest import Manifest, Row
@@ -64,7 +64,7 @@ class FeedbackOptions:
 
     rehearsed: tuple[str, ...] = ()
     held_out: float = 0.1
-    needed: Needed = dataclasses.field(default_factory=Needed)
+    needed: MinimumFeedback = dataclasses.field(default_factory=MinimumFeedback)
     objective: FeedbackObjective = dataclasses.field(default_factory=FeedbackObjective)
     loop: LoopOptions = dataclasses.field(
         default_factory=lambda: LoopOptions(steps=100, batch_size=64, weight_decay=0.0, checkpoint_every=25)
@@ -180,7 +180,7 @@ def frozen_manifest(database: Path, output: Path) -> Manifest:
 
 
 def training_pairs(
-    rows: Sequence[Row], kind: str, held: HeldOut, heard: Heard, vectors: Mapping[str, np.ndarray]
+    rows: Sequence[Row], kind: str, held: HeldOutOptions, heard: TowerOutputs, vectors: Mapping[str, np.ndarray]
 ) -> JudgedPairs | None:
     """Return what a head is trained on; None when no clip of its kind was judged both ways."""
     own = [row for row in rows if row.clip_kind == kind and not held.holds(row)]
@@ -222,7 +222,7 @@ def _tell_heard(told: Progress, kind: str, share: float) -> None:
     told.tell("prepare", share, f"{kind}s")
 
 
-def _hear(model: Cacara, sounds: Gallery, manifest: Manifest, told: Progress) -> dict[str, Heard]:
+def _hear(model: Cacara, sounds: Gallery, manifest: Manifest, told: Progress) -> dict[str, TowerOutputs]:
     judged = {row.clip_kind for row in manifest.rows}
     galleries = {}
     for kind in finetune_feedback_data.KINDS:
@@ -233,7 +233,7 @@ def _hear(model: Cacara, sounds: Gallery, manifest: Manifest, told: Progress) ->
     return galleries
 
 
-def _rehearsed(model: Cacara, packages: Sequence[str], benchmark_path: Path, told: Progress) -> Heard | None:
+def _rehearsed(model: Cacara, packages: Sequence[str], benchmark_path: Path, told: Progress) -> TowerOutputs | None:
     """Return the sounds of packages, without those of the benchmark."""
     if not packages:
         return None
@@ -265,8 +265,8 @@ def _gate(
     model: Cacara,
     tuned: Cacara,
     rows: Sequence[Row],
-    held: HeldOut,
-    galleries: Mapping[str, Heard],
+    held: HeldOutOptions,
+    galleries: Mapping[str, TowerOutputs],
     vectors: Mapping[str, np.ndarray],
     benchmark_path: Path,
     told: Progress,
@@ -289,7 +289,7 @@ def _gate(
 
 def dev_probes(
     model: Cacara, benchmark_path: Path, rows: Sequence[Row], judged: frozenset[str], told: Progress
-) -> tuple[Heard, Probe, Probe]:
+) -> tuple[TowerOutputs, Probe, Probe]:
     """Return the dev split's clips, its texts for judged concepts that nobody judged, and those for all other concepts.
 
     Args:
@@ -318,13 +318,13 @@ def dev_probes(
     return heard, probes[0], probes[1]
 
 
-def _judged_names(rows: Sequence[Row], galleries: Mapping[str, Heard]) -> frozenset[str]:
+def _judged_names(rows: Sequence[Row], galleries: Mapping[str, TowerOutputs]) -> frozenset[str]:
     concepts = {(kind, clip.clip_id): clip.concept for kind, heard in galleries.items() for clip in heard.clips}
     fitting = {concepts.get((row.clip_kind, row.clip_id)) for row in rows if row.grade > 0}
     return frozenset({row.text.lower() for row in rows if row.text} | {name for name in fitting if name})
 
 
-def placed(model: Cacara, heard: Heard, kind: str) -> np.ndarray:
+def placed(model: Cacara, heard: TowerOutputs, kind: str) -> np.ndarray:
     """Return where a model places clips, float32 [clips, dimension]."""
     import torch
 
@@ -332,7 +332,9 @@ def placed(model: Cacara, heard: Heard, kind: str) -> np.ndarray:
     return model.place_heard(outputs) if kind == "sound" else model.place_seen(outputs)
 
 
-def _seen(base: Path, benchmark_path: Path, rows: Sequence[Row], galleries: Mapping[str, Heard]) -> SeenTexts | None:
+def _seen(
+    base: Path, benchmark_path: Path, rows: Sequence[Row], galleries: Mapping[str, TowerOutputs]
+) -> SeenTexts | None:
     """Return what the base model saw of the benchmark, and what people's words and the judged clips add to it."""
     before = seen_texts.read(base)
     if before is None:
@@ -344,7 +346,7 @@ def _seen(base: Path, benchmark_path: Path, rows: Sequence[Row], galleries: Mapp
     return dataclasses.replace(said, concepts=said.concepts | before.concepts, texts=said.texts | before.texts)
 
 
-def status(database: Path, needed: Needed) -> dict[str, Any]:
+def status(database: Path, needed: MinimumFeedback) -> dict[str, Any]:
     """Return how much feedback there is, and how much is missing, JSON-ready.
 
     Args:

@@ -30,7 +30,7 @@ from training.feedback import teaching_gate, teaching_pairs
 from training.feedback.gate import GATE
 from training.feedback.manifest import Manifest
 from training.feedback.teaching_gate import Exam, LanguageVerdict
-from training.feedback.teaching_pairs import LanguagePairs, NeededPairs, Parted
+from training.feedback.teaching_pairs import LanguagePairs, NeededPairs, PairSplit
 from training.mla import pairs as language_pairs
 from training.mla.teaching import Progress, acquirers_of, tokenizer_warnings, train_acquirers
 from training.run_folder import RunError
@@ -157,7 +157,7 @@ def _exams(
     model: Cacara,
     language: str,
     found: LanguagePairs,
-    parted: Parted,
+    parted: PairSplit,
     described: Mapping[tuple[str, str], tuple[str, str]],
     split: Benchmark,
     tell: Progress,
@@ -172,7 +172,7 @@ def _exams(
     return [exam for exam in asked if exam is not None]
 
 
-def _trained(model: Cacara, language: str, parted: Parted, seed: int, tell: Progress) -> AcquirerFile:
+def _trained(model: Cacara, language: str, parted: PairSplit, seed: int, tell: Progress) -> AcquirerFile:
     """Return the acquirers; pairs come as often as they fit and are sure."""
     english = sorted({pair.english for pair in parted.taught})
     targets = torch.from_numpy(text_statistics.embed(model.text, english)).to(model.device)
@@ -184,7 +184,7 @@ def _trained(model: Cacara, language: str, parted: Parted, seed: int, tell: Prog
 
 
 def _told(
-    language: str, model: Cacara, manifest: Manifest, found: LanguagePairs, parted: Parted, digest: str
+    language: str, model: Cacara, manifest: Manifest, found: LanguagePairs, parted: PairSplit, digest: str
 ) -> dict[str, Any]:
     """Return what the report says beside the verdict."""
     sources = [pair.source for pair in parted.taught]

@@ -32,7 +32,7 @@ from training.feedback import gate
 from training.feedback.finetuning import placed
 from training.feedback.gate import DEPTH, MIN_PAIRS, Change, Probe
 from training.feedback.reasons import Reason
-from training.feedback.teaching_pairs import FeedbackPair, Parted, key_of
+from training.feedback.teaching_pairs import FeedbackPair, PairSplit, key_of
 from training.mla.data import owner_of
 from training.mla.teaching import DISTRACTORS
 
@@ -69,7 +69,7 @@ class Exam:
 
 
 def feedback_exam(
-    model: Cacara, language: str, pairs: Sequence[FeedbackPair], parted: Parted, others: Sequence[str]
+    model: Cacara, language: str, pairs: Sequence[FeedbackPair], parted: PairSplit, others: Sequence[str]
 ) -> Exam | None:
     """Return held-out feedback asked for its English; None when there is none.
 
@@ -144,7 +144,7 @@ def dev_exam(
 
 
 @dataclasses.dataclass(frozen=True)
-class Unchanged:
+class OtherLanguages:
     """What became of the other languages.
 
     Attributes:
@@ -182,7 +182,9 @@ def embedded(model: Cacara, texts: Sequence[tuple[str, str]]) -> NDArray[np.floa
     return model.encode_text([text for _, text in texts], [code for code, _ in texts])
 
 
-def unchanged(texts: Sequence[tuple[str, str]], before: NDArray[np.float32], after: NDArray[np.float32]) -> Unchanged:
+def unchanged(
+    texts: Sequence[tuple[str, str]], before: NDArray[np.float32], after: NDArray[np.float32]
+) -> OtherLanguages:
     """Return what became of texts, bit by bit.
 
     Args:
@@ -192,7 +194,7 @@ def unchanged(texts: Sequence[tuple[str, str]], before: NDArray[np.float32], aft
     """
     differ = (before.view(np.uint32) != after.view(np.uint32)).any(axis=1)
     changed = Counter(code for (code, _), other in zip(texts, differ, strict=True) if other)
-    return Unchanged(len(texts), len({code for code, _ in texts}), dict(sorted(changed.items())))
+    return OtherLanguages(len(texts), len({code for code, _ in texts}), dict(sorted(changed.items())))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,7 +210,7 @@ class LanguageVerdict:
 
     parts: dict[str, Change]
     together: Change | None
-    others: Unchanged
+    others: OtherLanguages
     reasons: tuple[Reason, ...]
 
     @property
@@ -248,7 +250,7 @@ class LanguageVerdict:
 
 
 def decide(
-    exams: Sequence[tuple[Exam, NDArray[np.float64], NDArray[np.float64]]], others: Unchanged
+    exams: Sequence[tuple[Exam, NDArray[np.float64], NDArray[np.float64]]], others: OtherLanguages
 ) -> LanguageVerdict:
     """Return whether acquirers may be used.
 

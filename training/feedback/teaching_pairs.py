@@ -181,7 +181,7 @@ def refuse_too_little(pairs: LanguagePairs, language: str, needed: NeededPairs) 
 
 
 @dataclasses.dataclass(frozen=True)
-class Parted:
+class PairSplit:
     """Pairs that are learnt, and pairs that are asked.
 
     Attributes:
@@ -195,7 +195,7 @@ class Parted:
     set_aside: int
 
 
-def part(pairs: Sequence[FeedbackPair], seed: int) -> Parted:
+def part(pairs: Sequence[FeedbackPair], seed: int) -> PairSplit:
     """Return pairs to learn and pairs to ask; things are held out by their hashes, so the same ones each time.
 
     Args:
@@ -209,7 +209,7 @@ def part(pairs: Sequence[FeedbackPair], seed: int) -> Parted:
     texts = {key_of(pair.text) for pair in asked}
     names = held | {key_of(pair.english) for pair in asked}
     taught = tuple(pair for pair in pairs if key_of(pair.text) not in texts and not _names(pair, names))
-    return Parted(taught, asked, len(pairs) - len(taught) - len(asked))
+    return PairSplit(taught, asked, len(pairs) - len(taught) - len(asked))
 
 
 def _names(pair: FeedbackPair, names: frozenset[str]) -> bool:

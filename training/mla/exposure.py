@@ -52,7 +52,7 @@ class Exposure:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Things:
+class CaptionedItems:
     """Sounds, then pictures, as the frozen towers alone make them, with texts.
 
     Attributes:
@@ -93,7 +93,7 @@ def things(
     languages: Collection[str],
     benchmark: Path,
     images: Path,
-) -> Things:
+) -> CaptionedItems:
     """Return the train sounds and train stamps with texts of the languages; nothing of test or dev is among them.
 
     A stamp brings its own descriptions. Sounds have English captions alone; lexicons translate them, or the name of
@@ -133,7 +133,7 @@ def things(
         for code, several in sorted(own.items()):
             if language := owner_of(code, languages):
                 texts[language] += [(text, position) for text in several]
-    return Things(
+    return CaptionedItems(
         heard,
         seen,
         tuple(numbers[name] for name, _ in things),

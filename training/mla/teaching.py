@@ -50,7 +50,7 @@ Progress = Callable[[str, float, str], None]
 
 
 @dataclasses.dataclass(frozen=True)
-class Taught:
+class TeachingResult:
     """What came of it.
 
     Attributes:
@@ -77,7 +77,7 @@ def teach(
     model_name: str | Path = "mla",
     seed: int = 0,
     tell: Progress = lambda stage, fraction, message: None,
-) -> Taught:
+) -> TeachingResult:
     """Train acquirers for a language and write them to ``output / "CODE.safetensors"``.
 
     Args:
@@ -119,7 +119,7 @@ def teach(
     after = _scores(model, language, held_out, english, targets)
     path = output / f"{language}{acquirer_files.SUFFIX}"
     acquirer_files.write(path, content)
-    return Taught(path, language, len(taught), before, after, tuple(warnings))
+    return TeachingResult(path, language, len(taught), before, after, tuple(warnings))
 
 
 def acquirers_of(model: Cacara) -> Acquirers:

@@ -46,7 +46,7 @@ from training.loop import Batches, LoopOptions
 from training.run_folder import RunError
 from training.sounds import card as model_card
 from training.sounds import tower_batches
-from training.sounds.trainable import Opened, Trainable, TuningOptions, frozen_stages, open_part
+from training.sounds.trainable import Trainable, TrainablePart, TuningOptions, frozen_stages, open_part
 
 log = logging.getLogger(__name__)
 
@@ -291,7 +291,7 @@ def _with_tower(
     tower: AudioTower,
     head: AudioHead,
     embeddings: Mapping[str, np.ndarray],
-) -> tuple[Opened, Batches, EmergentAlignment]:
+) -> tuple[TrainablePart, Batches, EmergentAlignment]:
     """Return what training takes when a part of the audio tower learns, that part opened from the run's seed."""
     begin = 0
     if options.tuning.cached:

@@ -17,7 +17,7 @@ from cacara.encoders.audio import AudioTower
 from cacara.errors import AudioError
 from cacara.search.manifest import Clip
 from training.data import cached_arrays, features
-from training.data.batches import Captioned
+from training.data.batches import CaptionedClips
 from training.data.features import ViewOptions
 
 FORMAT = 1
@@ -40,7 +40,7 @@ class Views(Protocol):
         ...
 
 
-class CaptionedSounds(Captioned):
+class CaptionedSounds(CaptionedClips):
     """Clips as patches, each with its phrasings' embeddings and a label for what sounds."""
 
     def __init__(self, clips: Sequence[Clip], views: Views, embeddings: Mapping[str, np.ndarray]) -> None:

@@ -47,7 +47,7 @@ class TuningOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class Opened:
+class TrainablePart:
     """A tower whose wanted part learns.
 
     Attributes:
@@ -74,7 +74,7 @@ class Opened:
         return lora.state(self.updates)
 
 
-def open_part(tower: AudioTower, trainable: Trainable, options: TuningOptions) -> Opened:
+def open_part(tower: AudioTower, trainable: Trainable, options: TuningOptions) -> TrainablePart:
     """Freeze a tower but for the part that is to learn; batch norms keep their statistics, the classifier its weights.
 
     Args:
@@ -106,7 +106,7 @@ def open_part(tower: AudioTower, trainable: Trainable, options: TuningOptions) -
     if options.checkpoint_gradients:
         for module in learning:
             _recompute(module)
-    return Opened(tower, updates)
+    return TrainablePart(tower, updates)
 
 
 def frozen_stages(tower: AudioTower, trainable: Trainable, options: TuningOptions) -> int:

@@ -72,7 +72,7 @@ class TranslatedCaptions(CaptionedFeatures):
 
 
 @dataclasses.dataclass(frozen=True)
-class Translated:
+class LexiconCaptions:
     """Captions by lexicon, as ``emergent_alignment.train`` takes them.
 
     Attributes:
@@ -161,7 +161,7 @@ def train(options: EmergentAlignmentOptions, output: Path, benchmark: Path) -> P
         raise RunError(f"trainable is {options.trainable!r}; translated captions are for 'projection' alone")
     folders = {key: sources.fetch(key, lambda progress: log.info("%s", progress)) for key in translations.SOURCES}
     pairs = translations.allowed(translations.collect(folders), POLICY, benchmark)
-    return alignment.train(options, output, benchmark, Translated(pairs))
+    return alignment.train(options, output, benchmark, LexiconCaptions(pairs))
 
 
 def _key(phrase: str) -> str:

@@ -31,7 +31,7 @@ from training.data import corpora
 from training.feedback import data as finetune_feedback_data
 from training.feedback import finetuning, gate
 from training.feedback import manifest as feedback_manifest
-from training.feedback.data import Heard
+from training.feedback.data import TowerOutputs
 from training.feedback.files import Progress
 from training.feedback.finetuning import FeedbackOptions
 from training.feedback.gate import Probe
@@ -101,7 +101,7 @@ class Case:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class World:
+class Simulation:
     """What is simulated with.
 
     Attributes:
@@ -114,7 +114,7 @@ class World:
 
     model: Cacara
     split: Benchmark
-    heard: Heard
+    heard: TowerOutputs
     vectors: np.ndarray
     base: np.ndarray
 
@@ -176,7 +176,7 @@ def cases(options: StudyOptions) -> list[Case]:
     return found
 
 
-def make_world(options: StudyOptions, base: str, benchmark_path: Path) -> World:
+def make_world(options: StudyOptions, base: str, benchmark_path: Path) -> Simulation:
     """Return what is simulated with; the frozen towers' work is cached."""
     model = checkpoint.load(base, "cpu")
     keys = {*sound_benchmark.required_sources(benchmark_path, "dev"), *options.packages}
@@ -188,17 +188,17 @@ def make_world(options: StudyOptions, base: str, benchmark_path: Path) -> World:
     parts = [
         finetune_feedback_data.hear(model, clips, "sound", lambda share: None) for clips in (split.clips, bystanders)
     ]
-    heard = Heard(
+    heard = TowerOutputs(
         (*parts[0].clips, *parts[1].clips),
         np.concatenate([part.features for part in parts]),
         np.concatenate([part.probabilities for part in parts]),
     )
     split = dataclasses.replace(split, clips=parts[0].clips)
     vectors = model.encode_text([query.text for query in split.queries], [query.language for query in split.queries])
-    return World(model, split, heard, vectors, finetuning.placed(model, heard, "sound"))
+    return Simulation(model, split, heard, vectors, finetuning.placed(model, heard, "sound"))
 
 
-def divide(world: World, seed: int) -> Parts:
+def divide(world: Simulation, seed: int) -> Parts:
     """Return how a seed divides the concepts of dev that have two sounds or more, and their sounds."""
     rng = np.random.default_rng([seed, 1])
     concepts = world.concepts
@@ -214,7 +214,7 @@ def divide(world: World, seed: int) -> Parts:
     return Parts(judged, tuple(shown), tuple(kept), tuple(others))
 
 
-def annotate(world: World, parts: Parts, case: Case, languages: Sequence[str]) -> Manifest:
+def annotate(world: Simulation, parts: Parts, case: Case, languages: Sequence[str]) -> Manifest:
     """Return the manifest of what simulated people say: one of them a pair, a share of the answers wrong."""
     rng = np.random.default_rng([case.seed, 2])
     asked = [
@@ -243,7 +243,7 @@ def annotate(world: World, parts: Parts, case: Case, languages: Sequence[str]) -
     return feedback_manifest.build(pairs, (), {}, "2026-01-01")
 
 
-def _pair(key: str, query: Query, world: World, place: int, person: str, fits: bool) -> Pair:
+def _pair(key: str, query: Query, world: Simulation, place: int, person: str, fits: bool) -> Pair:
     return Pair(
         pair_id=key,
         query_text=query.text,
@@ -258,7 +258,7 @@ def _pair(key: str, query: Query, world: World, place: int, person: str, fits: b
     )
 
 
-def simulate(world: World, case: Case, options: StudyOptions, folder: Path) -> dict[str, Any]:
+def simulate(world: Simulation, case: Case, options: StudyOptions, folder: Path) -> dict[str, Any]:
     """Return what one fine-tuning brought and cost, and what the gate said of it.
 
     Returns:
@@ -273,7 +273,7 @@ def simulate(world: World, case: Case, options: StudyOptions, folder: Path) -> d
         loop=dataclasses.replace(options.tuning.loop, seed=case.seed),
     )
     known = [*parts.shown, *range(len(world.split.clips), len(world.heard.clips))]
-    seen = Heard(
+    seen = TowerOutputs(
         tuple(world.heard.clips[place] for place in known),
         world.heard.features[known],
         world.heard.probabilities[known],
@@ -298,7 +298,7 @@ def simulate(world: World, case: Case, options: StudyOptions, folder: Path) -> d
     return {**hits, "passed": verdict.passed, "failed": failed, "pairs": len(pairs.grades), "told": told}
 
 
-def _probe(world: World, parts: Parts, languages: Sequence[str], judged: bool) -> Probe:
+def _probe(world: Simulation, parts: Parts, languages: Sequence[str], judged: bool) -> Probe:
     """Return set (a) or (b) by the true labels, ranked among the sounds that nobody was shown."""
     queries = world.split.queries
     wanted = [

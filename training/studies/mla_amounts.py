@@ -39,7 +39,7 @@ from training.studies import mla_probe
 from training.studies import mla_ways as ways
 from training.studies.mla_probe import Embed, Row, Score
 from training.studies.mla_study import interval, read
-from training.studies.mla_ways import World
+from training.studies.mla_ways import StudyMaterial
 
 REPORT = "amounts.md"
 HEAD_RATE = 5e-4
@@ -99,7 +99,7 @@ def run(options: AmountOptions, model: str | Path, output: Path, sounds: Path, p
         ManifestError: A benchmark cannot be read, or a language has too few pairs.
         CheckpointError: ``model`` is no model.
     """
-    world = World(options.acquisition, model, sounds, pictures)
+    world = StudyMaterial(options.acquisition, model, sounds, pictures)
     acquirers = teaching.acquirers_of(world.model)
     if known := sorted(set(acquirers.languages) & set(options.acquisition.languages)):
         raise RunError(f"{world.model.name} reads {', '.join(known)} already; wanted languages that it does not")
@@ -127,7 +127,7 @@ def run(options: AmountOptions, model: str | Path, output: Path, sounds: Path, p
 class _Study:
     """Measures cells; what they share is made when it is first needed."""
 
-    def __init__(self, options: AmountOptions, world: World) -> None:
+    def __init__(self, options: AmountOptions, world: StudyMaterial) -> None:
         self.options, self.world = options, world
 
     @functools.cached_property
@@ -259,11 +259,11 @@ def _added(acquirers: Acquirers, cell: Cell, tensors: Mapping[str, Tensor]) -> I
         acquirers.remove(cell.language)
 
 
-def _by_model(world: World, texts: Sequence[str], code: str) -> NDArray[np.float32]:
+def _by_model(world: StudyMaterial, texts: Sequence[str], code: str) -> NDArray[np.float32]:
     return world.model.encode_text(texts, code, centre=True)
 
 
-def _by_head(head: nn.Linear, tower: ways.TextTower, world: World) -> Embed:
+def _by_head(head: nn.Linear, tower: ways.TextTower, world: StudyMaterial) -> Embed:
     def embed(texts: Sequence[str], code: str) -> NDArray[np.float32]:
         pooled = torch.from_numpy(text_statistics.embed(tower, texts)).to(world.centre.device)
         with torch.inference_mode():

@@ -13,7 +13,7 @@ from cacara import sources
 from training.data import translations as lexicons
 from training.data.corpora import freedict
 from training.data.translations import Translation
-from training.studies.mla_ways import Made, World
+from training.studies.mla_ways import StudyMaterial, TrainedWay
 from training.studies.uclip_study import Dictionary
 
 LONGEST_PHRASE = 4
@@ -21,7 +21,7 @@ LONGEST_PHRASE = 4
 log = logging.getLogger(__name__)
 
 
-def translated(world: World, folder: Path, words: bool) -> Made:
+def translated(world: StudyMaterial, folder: Path, words: bool) -> TrainedWay:
     """Translate by FreeDict, then search in English; what is not known stays as it is.
 
     The dictionaries know all words, also those that name what the policy keeps from the other ways.
@@ -40,7 +40,7 @@ def translated(world: World, folder: Path, words: bool) -> Made:
         ]
         return world.model.encode_text(english, "en", centre=True)
 
-    return Made(embed, 0, 0.0, "FreeDict")
+    return TrainedWay(embed, 0, 0.0, "FreeDict")
 
 
 def dictionary_pairs(languages: Sequence[str]) -> list[Translation]:

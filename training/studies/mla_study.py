@@ -21,7 +21,7 @@ from training.run_folder import RunError
 from training.studies import mla_dictionary, mla_tuning
 from training.studies import mla_probe as probe
 from training.studies import mla_ways as ways
-from training.studies.mla_ways import Way, World
+from training.studies.mla_ways import StudyMaterial, Way
 
 REPORT = "study.md"
 REFERENCE = "nlt"
@@ -110,7 +110,7 @@ def run(
         raise RunError(f"unknown variant {unknown[0]!r:.60}; wanted one of {', '.join(VARIANTS)}")
     if len(options.stages) != 2:
         raise RunError(f"{len(options.stages)} stages; wanted two: how long a first and a second stage are")
-    world = World(options, base, sounds, pictures)
+    world = StudyMaterial(options, base, sounds, pictures)
     record = world.record(options)
     output.mkdir(parents=True, exist_ok=True)
     done = {name: row for name in VARIANTS if (row := read(output / f"{name}.json", record))}
@@ -141,7 +141,7 @@ def read(path: Path, record: Mapping[str, Any]) -> dict[str, Any] | None:
     return row
 
 
-def _measured(variant: Variant, world: World, folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+def _measured(variant: Variant, world: StudyMaterial, folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     made = variant.make(world, folder)
     rows = probe.ask(made.sides or world.sides, made.embed)
     return {

@@ -23,10 +23,10 @@ from training import losses
 from training.data.features import Features
 from training.mla import exposure
 from training.mla.data import LanguageBatches
-from training.mla.exposure import Things
+from training.mla.exposure import CaptionedItems
 from training.studies import mla_probe
 from training.studies import mla_ways as ways
-from training.studies.mla_ways import Made, TrainedAcquirers, World
+from training.studies.mla_ways import StudyMaterial, TrainedAcquirers, TrainedWay
 
 ROUNDS = 2
 """It is so many times as long as a second stage: sounds and pictures take turns."""
@@ -115,7 +115,7 @@ class Tuning(nn.Module):
         return {"loss": losses.contrastive(texts, placed, same, self._temperature)}
 
 
-def tuned(world: World, folder: Path, everything: bool) -> Made:
+def tuned(world: StudyMaterial, folder: Path, everything: bool) -> TrainedWay:
     """Fine-tune after NLT.
 
     Args:
@@ -141,7 +141,7 @@ def tuned(world: World, folder: Path, everything: bool) -> Made:
     sides = mla_probe.dev_sides(with_heads(world.model, method), options.languages, world.sounds, world.pictures)
     material = f"{world.count:,} pairs, {len(data.batches):,} texts with sounds or pictures"
     parameters = ways.learning(method.heads) + trained.parameters
-    return Made(ways.reader(trained, world), parameters, seconds, material, sides)
+    return TrainedWay(ways.reader(trained, world), parameters, seconds, material, sides)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -152,7 +152,9 @@ class Material:
     batches: TurnBatches
 
 
-def batches(world: World, trained: TrainedAcquirers, things: Things, languages: Sequence[str]) -> Material:
+def batches(
+    world: StudyMaterial, trained: TrainedAcquirers, things: CaptionedItems, languages: Sequence[str]
+) -> Material:
     """Return a turn for each language and kind that has texts.
 
     Args:

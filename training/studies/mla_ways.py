@@ -47,7 +47,7 @@ ENCODER_RATE = 0.05
 log = logging.getLogger(__name__)
 
 
-class World:
+class StudyMaterial:
     """What all ways share; each part is made when it is first asked for."""
 
     def __init__(self, options: LanguageAcquisitionOptions, base: str | Path, sounds: Path, pictures: Path) -> None:
@@ -109,7 +109,7 @@ class World:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Made:
+class TrainedWay:
     """A way, ready to be asked.
 
     Attributes:
@@ -127,13 +127,13 @@ class Made:
     sides: Sides | None = None
 
 
-Way = Callable[[World, Path], Made]
+Way = Callable[[StudyMaterial, Path], TrainedWay]
 """Makes a way; the folder is that of all the study's trainings."""
 
 
-def native(world: World, folder: Path) -> Made:
+def native(world: StudyMaterial, folder: Path) -> TrainedWay:
     """Return the base itself: every text through the English tower, centred by its language."""
-    return Made(lambda texts, code: world.model.encode_text(texts, code, centre=True), 0, 0.0, "nothing")
+    return TrainedWay(lambda texts, code: world.model.encode_text(texts, code, centre=True), 0, 0.0, "nothing")
 
 
 class TrainedTable(NonNativeEmbedding):
@@ -185,7 +185,7 @@ class TrainedAcquirers:
 
 
 def train_acquirers(
-    world: World, folder: Path, name: str, stages: Sequence[Stage], changes: Mapping[str, Any], table: bool
+    world: StudyMaterial, folder: Path, name: str, stages: Sequence[Stage], changes: Mapping[str, Any], table: bool
 ) -> TrainedAcquirers:
     """Train language acquirers; stages that another way has trained already are taken over from it.
 
@@ -224,14 +224,16 @@ def train_acquirers(
 
 
 def acquired(
-    world: World, folder: Path, name: str, stages: Sequence[Stage], changes: Mapping[str, Any], table: bool
-) -> Made:
+    world: StudyMaterial, folder: Path, name: str, stages: Sequence[Stage], changes: Mapping[str, Any], table: bool
+) -> TrainedWay:
     """Return language acquirers as ``train_acquirers`` trains them."""
     trained = train_acquirers(world, folder, name, stages, changes, table)
-    return Made(reader(trained, world), trained.parameters, trained.seconds, _material(world, stages, trained.seen))
+    return TrainedWay(
+        reader(trained, world), trained.parameters, trained.seconds, _material(world, stages, trained.seen)
+    )
 
 
-def reader(trained: TrainedAcquirers, world: World) -> Embed:
+def reader(trained: TrainedAcquirers, world: StudyMaterial) -> Embed:
     """Return what reads texts by acquirers, centred as English is."""
     towers = {code: trained.tower(code) for code in world.options.languages}
 
@@ -244,7 +246,7 @@ def reader(trained: TrainedAcquirers, world: World) -> Embed:
     return embed
 
 
-def _material(world: World, stages: Sequence[Stage], seen: Exposure | None) -> str:
+def _material(world: StudyMaterial, stages: Sequence[Stage], seen: Exposure | None) -> str:
     pairs = [f"{world.count:,} pairs"] if {"nlt", "joint"} & set(stages) else []
     return ", ".join(pairs + ([f"{sum(seen.count().values()):,} texts with sounds or pictures"] if seen else []))
 
@@ -271,7 +273,7 @@ class Distillation(nn.Module):
     the losses of the acquirers. The head begins as the least-squares fit of English texts.
     """
 
-    def __init__(self, tower: TextTower, whole: bool, world: World) -> None:
+    def __init__(self, tower: TextTower, whole: bool, world: StudyMaterial) -> None:
         """Put the parts together.
 
         Args:
@@ -321,7 +323,7 @@ def multilingual(options: LanguageAcquisitionOptions) -> TextTower:
     return text.load(TextConfig(options.embedding, PREFIX, 4 * options.max_tokens))
 
 
-def distilled(world: World, folder: Path, whole: bool) -> Made:
+def distilled(world: StudyMaterial, folder: Path, whole: bool) -> TrainedWay:
     """Train a head behind the multilingual encoder, and the encoder's layers if ``whole``."""
     options, tower = world.options, multilingual(world.options)
     length = options.stages[0].loop
@@ -343,7 +345,7 @@ def distilled(world: World, folder: Path, whole: bool) -> Made:
             read = method.read(tokens["input_ids"].to(world.centre.device), tokens["attention_mask"])
             return functional.normalize(read - world.centre, dim=-1).cpu().numpy()
 
-    return Made(embed, learning(method), seconds, f"{world.count:,} pairs")
+    return TrainedWay(embed, learning(method), seconds, f"{world.count:,} pairs")
 
 
 def train_kept(

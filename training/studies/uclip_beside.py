@@ -38,7 +38,7 @@ MOST_NAMES = 3
 log = logging.getLogger(__name__)
 
 
-class Translated:
+class DictionaryModel:
     """An English model whose texts are looked up in a dictionary first."""
 
     def __init__(self, model: entries.SharedModel, dictionary: Dictionary) -> None:
@@ -84,7 +84,7 @@ def translate_then_search(models: Mapping[str, Cacara], base: str, dictionary: D
     asked = Benchmark(split.name, split.hash, split.split, split.clips, queries)
     heard: dict[int, Any] = {}
     systems: dict[str, Any] = {name: entries.SharedModel(model, heard) for name, model in models.items()}
-    systems[f"dictionary, then {base}"] = Translated(systems[base], dictionary)
+    systems[f"dictionary, then {base}"] = DictionaryModel(systems[base], dictionary)
     modes = [sound_retrieval.AS_THE_MODEL_HAS_IT]
     measured = sound_retrieval.measure(systems, asked, waveforms, modes=modes)
     return [_found(row.system, row.outcomes[SOUNDS], dictionary) for row in measured]

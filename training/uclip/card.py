@@ -49,7 +49,7 @@ of the other languages. The banks are small beside the paper's two million. A sc
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
+class TrainingCounts:
     """What was trained on, counted.
 
     Attributes:
@@ -69,7 +69,7 @@ def render(
     config: ModelConfig,
     options: UclipOptions,
     material: Material,
-    told: Told,
+    told: TrainingCounts,
     heads: Projectors,
 ) -> str:
     """Return the card as Markdown.
@@ -114,7 +114,7 @@ def render(
     return model_card.render(config, lines, clips)
 
 
-def _texts(options: UclipOptions, told: Told) -> str:
+def _texts(options: UclipOptions, told: TrainingCounts) -> str:
     """Return what the section on texts says."""
     rows = []
     for key in sorted({*told.sentences, *told.texts}):

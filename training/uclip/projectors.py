@@ -356,7 +356,9 @@ def train_on(material: Material, options: UclipOptions, output: Path) -> Path:
     final = output / "final"
     if accelerator.is_main_process:
         config = _config(options, material, widths)
-        told = uclip_card.Told(items.origins, texts.origins, media.origins, len({code for _, code, _ in others}))
+        told = uclip_card.TrainingCounts(
+            items.origins, texts.origins, media.origins, len({code for _, code, _ in others})
+        )
         card = uclip_card.render(config, options, material, told, method.projectors)
         own = TrainingFacts(unpaired_texts=len(items.texts) + len(others), minutes=watch.minutes())
         begun_with = training_facts.of_card((material.base / checkpoint.CARD).read_text(encoding="utf-8"))

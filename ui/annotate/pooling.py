@@ -48,7 +48,7 @@ class Query(NamedTuple):
     language: str | None
 
 
-class Pooled(NamedTuple):
+class PoolResult(NamedTuple):
     """The items made of queries, and by line why others gave none."""
 
     items: list[Item]
@@ -86,7 +86,7 @@ def make_items(
     top_k: int,
     rival: Retriever | None = None,
     targets: Sequence[str] = ("audio",),
-) -> Pooled:
+) -> PoolResult:
     """Return the items of queries: each with each of its first results, or with two models' results to compare.
 
     Model, score and rank are in the items, for what is computed later; no annotator is shown them.
@@ -101,7 +101,7 @@ def make_items(
     """
     if not isinstance(top_k, int) or isinstance(top_k, bool) or not 1 <= top_k <= MAX_TOP_K:
         raise QueryError(f"top_k: found {top_k!r:.80}, wanted a whole number from 1 to {MAX_TOP_K}")
-    made = Pooled([], [])
+    made = PoolResult([], [])
     for query in queries:
         try:
             made.items.extend(_items_of(campaign, retriever, query, top_k, rival, targets))

@@ -13,7 +13,7 @@ from cacara.errors import CacaraError, QueryError
 from cacara.words import word_lists
 from cacara.words.word_lists import Entry, WordList
 from ui.compare import rendering, telling
-from ui.compare.memory import Compared
+from ui.compare.memory import StoredComparison
 from ui.page.wording import FALLBACK, Wording, wording
 from ui.server.services import Services
 
@@ -62,7 +62,7 @@ def compare(
     from cacara.words import comparison  # brings torch, which the thread that prepared has loaded by now
 
     made = comparison.finish(comparison.compare(retriever, given.entries, names))
-    return _plain(Compared(made, retriever), given, words)
+    return _plain(StoredComparison(made, retriever), given, words)
 
 
 def show_comparison(
@@ -91,7 +91,7 @@ def show_comparison(
             try:
                 yield rendering.progress(next(steps), len(given.entries), words)
             except StopIteration as stopped:
-                compared = Compared(stopped.value, retriever)
+                compared = StoredComparison(stopped.value, retriever)
                 break
         key = services.comparisons.remember(compared)
         yield rendering.noticed(given, words) + rendering.page(key, compared, given.problems, words)
@@ -220,14 +220,14 @@ def _given(texts: object) -> WordList:
     return word_lists.check(rows)
 
 
-def _recalled(services: Services, key: str, words: Wording) -> Compared:
+def _recalled(services: Services, key: str, words: Wording) -> StoredComparison:
     compared = services.comparisons.recall(str(key))
     if compared is None:
         raise QueryError(words("compare_forgotten"))
     return compared
 
 
-def _plain(compared: Compared, given: WordList, words: Wording) -> dict[str, Any]:
+def _plain(compared: StoredComparison, given: WordList, words: Wording) -> dict[str, Any]:
     from cacara.words import comparison_tables
 
     made = compared.comparison

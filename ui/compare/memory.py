@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Compared:
+class StoredComparison:
     """A comparison, and the model and sounds it was made with."""
 
     comparison: Comparison
@@ -31,10 +31,10 @@ class ComparisonMemory:
             capacity: How many are kept, 10 MB each at most; the one longest unused is forgotten first.
         """
         self._capacity = capacity
-        self._kept: collections.OrderedDict[str, Compared] = collections.OrderedDict()
+        self._kept: collections.OrderedDict[str, StoredComparison] = collections.OrderedDict()
         self._lock = threading.Lock()
 
-    def remember(self, compared: Compared) -> str:
+    def remember(self, compared: StoredComparison) -> str:
         """Keep a comparison and return its id, 22 URL-safe characters."""
         key = secrets.token_urlsafe(16)
         with self._lock:
@@ -43,7 +43,7 @@ class ComparisonMemory:
                 self._kept.popitem(last=False)
         return key
 
-    def recall(self, key: str) -> Compared | None:
+    def recall(self, key: str) -> StoredComparison | None:
         """Return the comparison with this id, or None when it was never made here or is forgotten."""
         with self._lock:
             if key in self._kept:

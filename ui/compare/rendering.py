@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cacara.words.comparison import Comparison
     from cacara.words.diagnosis import Reading
     from cacara.words.word_lists import BadRow, WordList
-    from ui.compare.memory import Compared
+    from ui.compare.memory import StoredComparison
     from ui.page.wording import Wording
 
 RESULTS_SHOWN = 5
@@ -94,7 +94,7 @@ def noticed(given: WordList, words: Wording) -> str:
     return f'<p class="warned" role="status"{_spoken(words)}>{message}</p>'
 
 
-def page(key: str, compared: Compared, left_out: Sequence[BadRow], words: Wording) -> str:
+def page(key: str, compared: StoredComparison, left_out: Sequence[BadRow], words: Wording) -> str:
     """Return all that was found: of all concepts together, then of the first one.
 
     Args:
@@ -151,7 +151,7 @@ def page(key: str, compared: Compared, left_out: Sequence[BadRow], words: Wordin
     )
 
 
-def concept(compared: Compared, name: str, words: Wording) -> str:
+def concept(compared: StoredComparison, name: str, words: Wording) -> str:
     """Return what was found about one concept: word by word, first sounds, similarities, spellings.
 
     Raises:
@@ -240,7 +240,7 @@ def _spelling(made: Comparison, at: int) -> str:
     return f'<bdi lang="{_text(entry.language)}">{text}</bdi> <code>{_text(made.columns[at].label)}</code>'
 
 
-def _results(compared: Compared, texts: Sequence[int], name: str, words: Wording) -> str:
+def _results(compared: StoredComparison, texts: Sequence[int], name: str, words: Wording) -> str:
     made = compared.comparison
     heads = "".join(
         f'<th scope="col"><bdi lang="{_text(made.entries[at].language)}">{_text(made.entries[at].text)}</bdi> '
@@ -260,7 +260,7 @@ def _results(compared: Compared, texts: Sequence[int], name: str, words: Wording
     )
 
 
-def _found(compared: Compared, clip_id: str, score: float, wanted: Sequence[str], words: Wording) -> str:
+def _found(compared: StoredComparison, clip_id: str, score: float, wanted: Sequence[str], words: Wording) -> str:
     caption, language = described(compared.retriever.clip(clip_id), words.code)
     lang = f' lang="{_text(language)}"' if language else ""
     right = clip_id in wanted

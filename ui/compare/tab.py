@@ -71,7 +71,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, answ
     tab.select(opened, interface, [asked.concept, asked.wanted], js=SPOKEN, preprocess=False, **QUIET)
 
 
-class Asked(NamedTuple):
+class ComparisonInputs(NamedTuple):
     """The components that a comparison is asked with."""
 
     rows: gr.Textbox
@@ -83,7 +83,7 @@ class Asked(NamedTuple):
     upload: gr.UploadButton
 
 
-def _ask(services: Services, localised: Localised) -> Asked:
+def _ask(services: Services, localised: Localised) -> ComparisonInputs:
     with gr.Row(elem_id="compare-ask"):
         with gr.Column(scale=3, min_width=300):
             rows = localised.make(
@@ -127,7 +127,7 @@ def _ask(services: Services, localised: Localised) -> Asked:
                 type="filepath",
                 elem_id="compare-upload",
             )
-    return Asked(rows, run, stop, concept, codes, wanted, upload)
+    return ComparisonInputs(rows, run, stop, concept, codes, wanted, upload)
 
 
 def show_stopped(services: Services, interface: str) -> str:

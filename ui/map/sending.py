@@ -38,7 +38,7 @@ MOST_CHARACTERS = 2000
 """What the map calls a clip, and what a campaign does."""
 
 
-class Asking(NamedTuple):
+class MapQuery(NamedTuple):
     """Words that are asked for: their text, their language or None, their embedding as the map has texts."""
 
     text: str
@@ -46,7 +46,7 @@ class Asking(NamedTuple):
     embedding: np.ndarray
 
 
-class Chosen(NamedTuple):
+class NewItems(NamedTuple):
     """What is added: rows of the map by the place of their asking; and how many were there already, or wait."""
 
     rows: Mapping[int, list[int]]
@@ -166,8 +166,12 @@ def map_send(
 
 
 def choose(
-    drawn: EmbeddingMap, askings: Sequence[Asking], clips: Sequence[int], known: set[tuple[str | None, ...]], most: int
-) -> Chosen:
+    drawn: EmbeddingMap,
+    askings: Sequence[MapQuery],
+    clips: Sequence[int],
+    known: set[tuple[str | None, ...]],
+    most: int,
+) -> NewItems:
     """Return which clips each asking is put to: of each its nearest first, until there are ``most``.
 
     Sounds and pictures take turns, as a picture's score says nothing beside a sound's.
@@ -189,14 +193,14 @@ def choose(
         else:
             rows.setdefault(place, []).append(row)
             found += 1
-    return Chosen(rows, passed, len(askings) * len(clips) - found - passed)
+    return NewItems(rows, passed, len(askings) * len(clips) - found - passed)
 
 
 def make_items(
     campaign: Campaign,
     retriever: Retriever,
     drawn: EmbeddingMap,
-    askings: Sequence[Asking],
+    askings: Sequence[MapQuery],
     rows: Mapping[int, list[int]],
 ) -> list[Item]:
     """Return the questions, each with the clip's rank among all of its kind on the map; no annotator is shown it."""
@@ -242,18 +246,18 @@ def _askings(
     query: object,
     language: object,
     words: Wording,
-) -> list[Asking]:
+) -> list[MapQuery]:
     if ask == "words":
         if not isinstance(query, str) or not query.strip():
             raise QueryError(words("empty_query"))
         asked = mapping.embed_query(retriever, drawn, query, str(language))
-        return [Asking(asked.text, asked.language, asked.vector)]
+        return [MapQuery(asked.text, asked.language, asked.vector)]
     if ask != "texts":
         raise QueryError(f"ask: found {ask!r:.40}, wanted words or texts")
     if not 1 <= len(texts) <= MOST_TEXTS:
         raise QueryError(words("map_send_texts_number", count=len(texts), most=MOST_TEXTS))
     points = drawn.inputs.points
-    return [Asking(points[row].text, points[row].language, drawn.embeddings[row]) for row in texts]
+    return [MapQuery(points[row].text, points[row].language, drawn.embeddings[row]) for row in texts]
 
 
 def _open_campaign(store: Store, campaign_id: str, words: Wording) -> Campaign:
@@ -263,7 +267,7 @@ def _open_campaign(store: Store, campaign_id: str, words: Wording) -> Campaign:
     return campaign
 
 
-def _new_campaign(name: object, askings: Sequence[Asking], created_by: str, words: Wording) -> Campaign:
+def _new_campaign(name: object, askings: Sequence[MapQuery], created_by: str, words: Wording) -> Campaign:
     """Return a campaign in the languages of what is asked; in any, if the language of something is unknown."""
     if not isinstance(name, str) or not name.strip():
         raise QueryError(words("map_send_no_name"))
@@ -272,7 +276,7 @@ def _new_campaign(name: object, askings: Sequence[Asking], created_by: str, word
     return Campaign(name=" ".join(name.split()), languages=tuple(languages), created_by=created_by)
 
 
-def _within(askings: Sequence[Asking], campaign: Campaign, words: Wording) -> list[Asking]:
+def _within(askings: Sequence[MapQuery], campaign: Campaign, words: Wording) -> list[MapQuery]:
     """Return those in the campaign's languages; a campaign without any takes all."""
     wanted = {base_language(code) for code in campaign.languages}
     kept = [each for each in askings if not wanted or each.language is None or base_language(each.language) in wanted]
@@ -288,7 +292,7 @@ def _within(askings: Sequence[Asking], campaign: Campaign, words: Wording) -> li
     return kept
 
 
-def _nearest_first(drawn: EmbeddingMap, askings: Sequence[Asking], clips: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _nearest_first(drawn: EmbeddingMap, askings: Sequence[MapQuery], clips: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Yield place of the asking and row of the clip for all pairs, each asking's nearest before anybody's second."""
     import numpy as np
 

@@ -10,7 +10,7 @@ from cacara.errors import QueryError
 from cacara.recordings.export import FORMATS, Search
 from cacara.search.request import SearchRequest
 from ui.page.wording import FALLBACK, wording
-from ui.recordings.library import SEARCHES, Opened
+from ui.recordings.library import SEARCHES, OpenRecording
 from ui.recordings.routes import export_url, sound_url
 from ui.search.actions import DETECT
 from ui.server.services import Services
@@ -138,10 +138,10 @@ def find_in_file(
     request = _request(query, language)
     hearing = services.engine.retriever(words, model or None).model
     timeline = long_recordings.embed(hearing, streaming.blocks(Path(file)))
-    return _found_text(Opened(Path(file).name, Path(file), Path(file)), timeline, hearing, request, top_k)
+    return _found_text(OpenRecording(Path(file).name, Path(file), Path(file)), timeline, hearing, request, top_k)
 
 
-def _ready(services: Services, recording: str, interface: str) -> tuple[Opened, Timeline, Cacara]:
+def _ready(services: Services, recording: str, interface: str) -> tuple[OpenRecording, Timeline, Cacara]:
     words = wording(interface)
     if not recording:
         raise QueryError(words("recordings_open_first"))
@@ -156,7 +156,7 @@ def _request(query: object, language: object) -> SearchRequest:
 
 
 def _found_text(
-    opened: Opened, timeline: Timeline, model: Cacara, request: SearchRequest, top_k: int
+    opened: OpenRecording, timeline: Timeline, model: Cacara, request: SearchRequest, top_k: int
 ) -> dict[str, Any]:
     from cacara.search.embedding import embed
 
@@ -166,7 +166,7 @@ def _found_text(
 
 
 def _found(
-    opened: Opened,
+    opened: OpenRecording,
     timeline: Timeline,
     model: Cacara,
     embedding: np.ndarray,

@@ -43,7 +43,7 @@ Phase = Literal["queued", "listening", "ready", "failed", "cancelled"]
 
 
 @dataclasses.dataclass(eq=False)
-class Opened:
+class OpenRecording:
     """An opened recording.
 
     Attributes:
@@ -94,7 +94,7 @@ class Recordings:
         """
         self.local_folder = local_folder.resolve() if local_folder else None
         self._folder: Path | None = None
-        self._opened: collections.OrderedDict[str, Opened] = collections.OrderedDict()
+        self._opened: collections.OrderedDict[str, OpenRecording] = collections.OrderedDict()
         self._lock = threading.Lock()
         self._one_by_one = threading.Lock()
 
@@ -152,7 +152,7 @@ class Recordings:
         place = self.new_file(1)
         return self._add(Path(name).name, path, place.with_suffix(".wav"))
 
-    def get(self, recording: str) -> Opened:
+    def get(self, recording: str) -> OpenRecording:
         """Return an opened recording.
 
         Raises:
@@ -199,7 +199,7 @@ class Recordings:
     def _add(self, name: str, path: Path, copy: Path) -> str:
         recording = secrets.token_urlsafe(16)
         with self._lock:
-            self._opened[recording] = Opened(name, path, copy)
+            self._opened[recording] = OpenRecording(name, path, copy)
         return recording
 
     def _drop(self, recording: str) -> None:
@@ -213,7 +213,7 @@ class Recordings:
     def _stored_bytes(folder: Path) -> int:
         return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
 
-    def _listen(self, opened: Opened) -> None:
+    def _listen(self, opened: OpenRecording) -> None:
         while True:
             wanted = opened.wanted
             ended, problem = self._hear(opened, wanted)
@@ -229,7 +229,7 @@ class Recordings:
         elif opened.path.parent == self._folder:
             opened.path.unlink(missing_ok=True)  # the copy is all that is needed from here on
 
-    def _hear(self, opened: Opened, wanted: Callable[[], Cacara | None]) -> tuple[Phase, str]:
+    def _hear(self, opened: OpenRecording, wanted: Callable[[], Cacara | None]) -> tuple[Phase, str]:
         """Listen to a recording from its beginning to its end, and return how that ended and why it failed."""
         try:
             model = _wait_for(opened, wanted)
@@ -248,7 +248,7 @@ class Recordings:
         return "ready", ""
 
 
-def _wait_for(opened: Opened, wanted: Callable[[], Cacara | None]) -> Cacara:
+def _wait_for(opened: OpenRecording, wanted: Callable[[], Cacara | None]) -> Cacara:
     while True:
         _check(opened, wanted)
         if (found := wanted()) is not None:
@@ -256,12 +256,12 @@ def _wait_for(opened: Opened, wanted: Callable[[], Cacara | None]) -> Cacara:
         time.sleep(WAITING_SECONDS)
 
 
-def _check(opened: Opened, wanted: Callable[[], Cacara | None]) -> None:
+def _check(opened: OpenRecording, wanted: Callable[[], Cacara | None]) -> None:
     if opened.stopped.is_set() or opened.wanted is not wanted:
         raise _Stopped
 
 
-def _heard(opened: Opened, model: Cacara, wanted: Callable[[], Cacara | None]) -> Timeline:
+def _heard(opened: OpenRecording, model: Cacara, wanted: Callable[[], Cacara | None]) -> Timeline:
     from cacara.media import streaming
     from cacara.recordings import long_recordings
 

@@ -113,7 +113,7 @@ def with_options(search: Callable[[Services, Any, Options], dict[str, Any]]) -> 
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
+class CheckedQuery:
     """The options of a search, checked: who answers, and the language of descriptions."""
 
     retriever: Retriever
@@ -128,7 +128,7 @@ class Asked:
         return self.kind in ("", kind) and (target != "image" or self.retriever.sees)
 
 
-def ask(services: Services, options: Options, must_see: bool = False) -> Asked:
+def ask(services: Services, options: Options, must_see: bool = False) -> CheckedQuery:
     """Return the options of a search, checked.
 
     Args:
@@ -146,10 +146,10 @@ def ask(services: Services, options: Options, must_see: bool = False) -> Asked:
     if (must_see or kind == "picture") and not retriever.sees:
         raise QueryError(words("sees_nothing"))
     spoken = nearest_language(chosen_language(options.language) or words.code, retriever.gallery.languages)
-    return Asked(retriever, spoken, _count(options.top_k), kind, text("licence", options.licence))
+    return CheckedQuery(retriever, spoken, _count(options.top_k), kind, text("licence", options.licence))
 
 
-def embed(asked: Asked, lists: Mapping[str, str], **query: Any) -> QueryEmbedding:  # noqa: ANN401
+def embed(asked: CheckedQuery, lists: Mapping[str, str], **query: Any) -> QueryEmbedding:  # noqa: ANN401
     """Return a query's embedding, the one for all lists.
 
     Args:
@@ -164,7 +164,7 @@ def embed(asked: Asked, lists: Mapping[str, str], **query: Any) -> QueryEmbeddin
 
 def answer(
     services: Services,
-    asked: Asked,
+    asked: CheckedQuery,
     lists: Mapping[str, str],
     query: QueryEmbedding,
     remembered: Mapping[str, Any] | None = None,

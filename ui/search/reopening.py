@@ -15,7 +15,7 @@ MAX_QUERY = 2_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Reopened:
+class ReopenedQuery:
     """A query as it was asked before; all of it fit for the fields of the page.
 
     Attributes:
@@ -33,7 +33,7 @@ class Reopened:
     like: str
 
 
-def reopened(services: Services, asked: str, interface: str) -> Reopened:
+def reopened(services: Services, asked: str, interface: str) -> ReopenedQuery:
     """Return what is asked for; whatever of it is unknown here is left out.
 
     Args:
@@ -49,7 +49,7 @@ def reopened(services: Services, asked: str, interface: str) -> Reopened:
     known = services.engine.languages()
     nearest = nearest_language(language, known) if language else DETECT
     kind, licence = fields.get("kind", ""), fields.get("licence", "")
-    return Reopened(
+    return ReopenedQuery(
         fields.get("q", "")[:MAX_QUERY],
         nearest if nearest in known else DETECT,
         kind if kind in KINDS else "",

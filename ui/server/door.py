@@ -28,7 +28,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 
 from cacara.errors import CacaraError
-from ui.server.limits import BURST_SECONDS, HOUR, MINUTE, Allowance, Limits, Open
+from ui.server.limits import BURST_SECONDS, HOUR, MINUTE, Allowance, Limits, OpenCounter
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -155,7 +155,7 @@ class Doorkeeper:
         self._app = app
         self._door = door
         self._limits = limits
-        self._open = Open(limits.address_open)
+        self._open = OpenCounter(limits.address_open)
         burst = BURST_SECONDS / MINUTE
         self._sessions = Allowance(limits.session_per_minute, MINUTE, max(1, limits.session_per_minute * burst))
         self._addresses = Allowance(limits.address_per_minute, MINUTE, max(1, limits.address_per_minute * burst))

@@ -128,7 +128,7 @@ class Allowance:
         return min(self._burst, left + (now - before) * self._rate), now
 
 
-class Open:
+class OpenCounter:
     """Counts what is open for each key; safe for many threads."""
 
     def __init__(self, most: int) -> None:

@@ -68,12 +68,12 @@ class Workshop:
     database: Path
     gallery: Path | None = None
     given: str | None = None
-    counting: Counting = dataclasses.field(default_factory=lambda: Counting())
-    teachable: Counting = None  # type: ignore[assignment]  # set below, as it asks for the gallery
+    counting: FeedbackCounter = dataclasses.field(default_factory=lambda: FeedbackCounter())
+    teachable: FeedbackCounter = None  # type: ignore[assignment]  # set below, as it asks for the gallery
 
     def __post_init__(self) -> None:
         if self.teachable is None:
-            object.__setattr__(self, "teachable", Counting(functools.partial(_ask_teachable, self.gallery)))
+            object.__setattr__(self, "teachable", FeedbackCounter(functools.partial(_ask_teachable, self.gallery)))
 
     def models(self) -> list[Trainable]:
         """Return the models that are here: the one the app was started with, the bundled and the promoted ones.
@@ -91,7 +91,7 @@ class Workshop:
         return found
 
 
-class Counting:
+class FeedbackCounter:
     """How much feedback can be trained on, as the training itself counts it: slow, so in the background."""
 
     def __init__(self, ask: Ask | None = None) -> None:

@@ -7,7 +7,7 @@ import pytest
 from cacara.commands.coverage import texts_of
 from cacara.errors import CacaraError
 from cacara.languages import coverage
-from cacara.languages.coverage import Coverage, Found
+from cacara.languages.coverage import Coverage, MeasuredRecall
 
 
 def cut(texts):
@@ -35,7 +35,7 @@ def test_pieces_are_counted_on_a_languages_own_texts():
     assert rows["he"].unknown_share == 0.5 and (rows["he"].script, rows["he"].direction) == ("Hebr", "rtl")
     assert rows["ach"].pieces_per_text is None and rows["ach"].texts == 19, "too few texts"
     assert rows["sw"].trained_on and not rows["ach"].trained_on
-    assert rows["sw"].dev == Found(51.3, 40.0, 60.0, 16.5, 9) and rows["sw"].test is None
+    assert rows["sw"].dev == MeasuredRecall(51.3, 40.0, 60.0, 16.5, 9) and rows["sw"].test is None
 
 
 def test_rows_stand_by_name_and_no_language_twice():

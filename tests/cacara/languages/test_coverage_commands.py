@@ -50,7 +50,7 @@ def test_without_a_file_the_table_goes_to_the_screen_and_a_damaged_report_is_tol
 
 
 def test_a_language_with_figures_has_its_interval_in_the_page():
-    found = coverage.Found(51.3, 40.0, 60.0, 16.5, 9)
+    found = coverage.MeasuredRecall(51.3, 40.0, 60.0, 16.5, 9)
     row = coverage.build("m", "e", ["sw"], {}, lambda texts: []).rows[0]
     table = coverage.Coverage("m", "e", "b, hash abc", (dataclasses.replace(row, dev=found),))
     assert "| 51.3 (40.0–60.0) | – |" in coverage_commands.to_markdown(table)

@@ -20,7 +20,7 @@ from cacara.model.parts.head import ImageHead
 from cacara.model.parts.part import TextBatch, acting_on_media
 from cacara.model.parts.profile import ClassProfile
 from training.feedback import finetuning
-from training.feedback.data import Heard
+from training.feedback.data import TowerOutputs
 from training.feedback.method import FeedbackObjective, FeedbackTuning, JudgedPairs
 from training.images import alignment
 
@@ -199,7 +199,7 @@ def test_fine_tuning_sees_what_the_model_will_give(profiled, kind):
     judged = JudgedPairs(queries, features, probabilities, pairs, grades, weights, np.arange(6))
     method = FeedbackTuning(copy.deepcopy(head), judged, FeedbackObjective(), acting_on_media(profiled.parts), kind)
     clips = tuple(range(6))
-    heard = Heard(clips, features, probabilities)  # type: ignore[arg-type]
+    heard = TowerOutputs(clips, features, probabilities)  # type: ignore[arg-type]
     embedded = method.embed(torch.from_numpy(features), torch.from_numpy(probabilities)).detach().numpy()
     np.testing.assert_allclose(embedded, finetuning.placed(profiled, heard, kind), atol=1e-6)
     assert embedded.shape == (6, SHARED) and bool(embedded[:, 32:].any()) == (kind == "sound")

@@ -22,7 +22,7 @@ from cacara.model.parts.head import AudioHead
 from training.feedback import data as finetune_feedback_data
 from training.feedback import files as finetune_feedback_files
 from training.feedback import finetuning
-from training.feedback.data import Heard, HeldOut, Needed
+from training.feedback.data import HeldOutOptions, MinimumFeedback, TowerOutputs
 from training.feedback.files import Progress
 from training.feedback.finetuning import FeedbackOptions
 from training.feedback.manifest import Row
@@ -161,8 +161,8 @@ def row(query: str, clip: str, grade: float = 1.0, language: str = "de") -> Row:
 def test_too_little_feedback_is_refused_with_how_much_is_missing():
     rows = [row("hund", f"clip {number}", float(number % 2)) for number in range(10)]
     with pytest.raises(RunError, match=r"50 more pairs \(10 of 60\), 15 more positives \(5 of 20\).*9 more queries"):
-        finetune_feedback_data.refuse_too_little(rows, Needed())
-    finetune_feedback_data.refuse_too_little(rows, Needed(10, 5, 5, 1, 10))
+        finetune_feedback_data.refuse_too_little(rows, MinimumFeedback())
+    finetune_feedback_data.refuse_too_little(rows, MinimumFeedback(10, 5, 5, 1, 10))
 
 
 def test_what_is_held_out_is_the_same_each_time_and_about_as_much_as_was_asked():
@@ -181,11 +181,11 @@ def test_held_out_pairs_that_fit_meet_held_out_pairs_that_do_not(tiny_clips):
     rows = [row("hund", "c0"), row("hund", "c1"), row("katze", "c1", 0.0), row("katze", "c2"), row("hund", "c3", 0.0)]
     vectors = {f"text:{name}": np.eye(WIDTH, dtype=np.float32)[n] for n, name in enumerate(("hund", "katze"))}
     by_clip = finetune_feedback_data.held_out_contests(
-        rows, HeldOut(frozenset({"c1"}), frozenset()), tiny_clips, vectors
+        rows, HeldOutOptions(frozenset({"c1"}), frozenset()), tiny_clips, vectors
     )
     assert by_clip.fitting.tolist() == [[0, 1]]
     assert [each.tolist() for each in by_clip.rivals] == [[[1, 1]]]  # the other query of the same clip
-    asked = HeldOut(frozenset(), frozenset({"text:hund"}))
+    asked = HeldOutOptions(frozenset(), frozenset({"text:hund"}))
     by_query = finetune_feedback_data.held_out_contests(rows, asked, tiny_clips, vectors)
     assert by_query.fitting.tolist() == [[0, 0], [0, 1]]
     assert [each.tolist() for each in by_query.rivals] == [[[0, 3]], [[0, 3]]]  # the other clips of the same query
@@ -195,11 +195,11 @@ def test_held_out_pairs_that_fit_meet_held_out_pairs_that_do_not(tiny_clips):
 
 
 @pytest.fixture
-def tiny_clips(tmp_path) -> Heard:
+def tiny_clips(tmp_path) -> TowerOutputs:
     from cacara.search.manifest import Clip
 
     clips = tuple(Clip(f"c{n}", tmp_path, "0" * 64, {"en": ("A dog.",)}, "dog", "s", "CC0-1.0") for n in range(4))
-    return Heard(clips, np.zeros((4, 8), np.float32), np.zeros((4, 6), np.float32))
+    return TowerOutputs(clips, np.zeros((4, 8), np.float32), np.zeros((4, 6), np.float32))
 
 
 def test_the_written_model_differs_from_its_base_in_its_heads_name_and_card_alone(tiny_model, tmp_path):

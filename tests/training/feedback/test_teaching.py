@@ -27,7 +27,7 @@ from training.feedback import teaching as teach_feedback
 from training.feedback import teaching_gate, teaching_pairs
 from training.feedback.manifest import Manifest, Row
 from training.feedback.teaching import TeachFeedbackOptions
-from training.feedback.teaching_gate import Exam, Unchanged
+from training.feedback.teaching_gate import Exam, OtherLanguages
 from training.feedback.teaching_pairs import FeedbackPair, NeededPairs
 from training.mla import teaching as language_teaching
 from training.mla import transfer
@@ -123,7 +123,7 @@ def test_nothing_of_what_is_held_out_is_taught_neither_its_text_nor_what_it_spea
 
 def test_a_held_out_text_is_not_ranked_against_what_it_is_known_to_fit(tiny_mla):
     pairs = [FeedbackPair(f"{thing}.", "tier", thing, 1.0, 1.0, "judgement") for thing in THINGS[:2]]
-    parted = teaching_pairs.Parted((), (pairs[0],), 1)
+    parted = teaching_pairs.PairSplit((), (pairs[0],), 1)
     exam = teaching_gate.feedback_exam(tiny_mla, "fi", pairs, parted, ["rain bell", THINGS[1]])
     assert exam is not None and exam.texts == ("tier",) and exam.answers.shape == (4, 32)
     assert exam.relevant.tolist() == [[True, False, False, False]]
@@ -135,7 +135,7 @@ def split(*queries: Query) -> Benchmark:
 
 
 def test_dev_is_asked_only_for_what_was_not_taught(tiny_mla, monkeypatch):
-    heard = teaching_gate.finetune_feedback_data.Heard(split().clips, np.eye(2, 8), np.eye(2, 7))
+    heard = teaching_gate.finetune_feedback_data.TowerOutputs(split().clips, np.eye(2, 8), np.eye(2, 7))
     monkeypatch.setattr(teaching_gate.finetune_feedback_data, "hear", lambda *given: heard)
     monkeypatch.setattr(teaching_gate, "placed", lambda *given: np.eye(2, 32, dtype=np.float32))
     asked = split(
@@ -161,7 +161,7 @@ def answers(good: int, count: int = 20) -> np.ndarray:
     return np.array([100.0] * good + [0.0] * (count - good))
 
 
-SAME = Unchanged(40, 2, {})
+SAME = OtherLanguages(40, 2, {})
 
 
 def test_the_gate_passes_what_is_better_and_leaves_the_rest_to_the_bit():
@@ -177,8 +177,12 @@ def test_the_gate_passes_what_is_better_and_leaves_the_rest_to_the_bit():
     [
         ([("feedback", 5, 5)], SAME, "(a) held-out texts are not found better: +0.0 points of R@10"),
         ([("feedback", 2, 18), ("dev", 18, 2)], SAME, "(a) texts of dev are found worse: -80.0 points"),
-        ([("feedback", 2, 18)], Unchanged(40, 2, {"de": 3}), "(b) texts of other languages are no longer the same: de"),
-        ([("feedback", 2, 18)], Unchanged(0, 0, {}), "(b) there is no text of another language"),
+        (
+            [("feedback", 2, 18)],
+            OtherLanguages(40, 2, {"de": 3}),
+            "(b) texts of other languages are no longer the same: de",
+        ),
+        ([("feedback", 2, 18)], OtherLanguages(0, 0, {}), "(b) there is no text of another language"),
         ([], SAME, "(a) there are 0 held-out texts; wanted 10"),
     ],
 )
@@ -194,7 +198,7 @@ def test_a_single_bit_in_another_language_is_seen():
     after = before.copy()
     assert teaching_gate.unchanged(texts, before, after).changed == {}
     after[2, 1] = np.nextafter(np.float32(1), np.float32(2))
-    assert teaching_gate.unchanged(texts, before, after) == Unchanged(3, 2, {"de": 1})
+    assert teaching_gate.unchanged(texts, before, after) == OtherLanguages(3, 2, {"de": 1})
     after[2, 1], after[0, 0], before[0, 0] = 1.0, -0.0, 0.0
     assert teaching_gate.unchanged(texts, before, after).changed == {"en": 1}
 

@@ -23,7 +23,7 @@ from training.mla import acquisition as language_acquisition
 from training.mla import exposure as language_exposure
 from training.mla import teaching, transfer
 from training.mla.acquisition import LanguageAcquisitionOptions, StageOptions
-from training.mla.exposure import Exposure, Things
+from training.mla.exposure import CaptionedItems, Exposure
 from training.run_folder import RunError
 from training.studies import mla_amounts, mla_dictionary, mla_probe, mla_study, mla_tuning, mla_ways
 from training.studies.mla_amounts import AmountOptions, Cell
@@ -44,11 +44,11 @@ def exposure() -> Exposure:
     return Exposure(views, (0, 1), {"de": (("hund", 0), ("katze", 1)), "sv": (("bell bell", 1),)})
 
 
-def things(model) -> Things:
+def things(model) -> CaptionedItems:
     rng = np.random.default_rng(0)
     shapes = (2, 3, model.audio.features), (2, 3, model.audio.classes)
     features, probabilities = (rng.random(shape).astype(np.float32) for shape in shapes)
-    return Things(
+    return CaptionedItems(
         Features(features, probabilities, (0, 1)),
         None,
         (0, 1),
@@ -137,7 +137,7 @@ def test_every_variant_is_made_asked_and_kept_and_a_second_run_does_none_again(
 
 
 def test_with_english_alone_heads_learn_and_acquirers_do_not(base, options, material, tmp_path):
-    world = mla_ways.World(options, base, BENCHMARK, IMAGES)
+    world = mla_ways.StudyMaterial(options, base, BENCHMARK, IMAGES)
     before = {name: value.clone() for name, value in world.model.head.state_dict().items()}
     states = {}
     for everything in (False, True):

@@ -61,7 +61,7 @@ def clip(concept):
 
 def test_a_text_is_looked_up_and_stays_as_it_is_where_the_dictionary_has_none():
     model = Reads()
-    translated = uclip_beside.Translated(SharedModel(model, {}), Dictionary(PAIRS))
+    translated = uclip_beside.DictionaryModel(SharedModel(model, {}), Dictionary(PAIRS))
     found = translated.encode_text(["Kočka.", "hora"], "cs")
     assert model.asked == [("a cat", "en"), ("hora", "en")]
     assert found[0].argmax() == 0 and np.ptp(found[1]) == 0

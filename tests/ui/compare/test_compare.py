@@ -16,7 +16,7 @@ from cacara.words.lexicon import Lexicon
 from tests.cacara.words.test_lexicon import folders  # noqa: F401
 from tests.ui.server.test_services import make_services
 from ui.compare import comparing, telling
-from ui.compare.memory import Compared, ComparisonMemory
+from ui.compare.memory import ComparisonMemory, StoredComparison
 from ui.page.wording import available, wording
 
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -163,7 +163,7 @@ def test_each_finding_has_a_sentence_in_each_language(code):
 
 
 def test_the_oldest_comparison_is_forgotten():
-    memory, things = ComparisonMemory(2), [Compared(None, None) for _ in range(3)]
+    memory, things = ComparisonMemory(2), [StoredComparison(None, None) for _ in range(3)]
     keys = [memory.remember(each) for each in things[:2]]
     assert memory.recall(keys[0]) is things[0]
     third = memory.remember(things[2])

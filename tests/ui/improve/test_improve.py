@@ -16,14 +16,14 @@ from cacara.model.config import DEFAULT_MODEL
 from cacara.model.registry import Registry
 from feedback_db.records.opinions import Judgement
 from tests.ui.server.test_services import in_event_loop
-from training.feedback.data import Needed
+from training.feedback.data import MinimumFeedback
 from ui.improve import curves, improving, rendering, tab
 from ui.page.wording import available, wording
 from ui.server.jobs import Jobs
 from ui.server.permissions import Access, PermissionRefusedError
 from ui.server.services import Feedback, Services
 from ui.server.startup import Engine
-from ui.server.workshop import Counting, Trainable, Workshop
+from ui.server.workshop import FeedbackCounter, Trainable, Workshop
 from ui.teach.taught import TaughtLanguages
 
 WORDS = wording("en")
@@ -77,7 +77,7 @@ def judge(services: Services, query: str, clip: str, label: str, who: str = "ana
 def counted(database: Path) -> dict:
     """Stand for the training's own count, which is tested where it is."""
     found = {"pairs": 70, "positives": 30, "negatives": 40, "queries": 12, "clips": 4}
-    return {**found, "needed": dataclasses.asdict(Needed()), "missing": {"clips": 6}}
+    return {**found, "needed": dataclasses.asdict(MinimumFeedback()), "missing": {"clips": 6}}
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def services(tmp_path) -> Services:
     (tmp_path / "program.py").write_text(PROGRAM)
     jobs = Jobs(tmp_path / "jobs", (sys.executable, str(tmp_path / "program.py")), tmp_path)
     registry, database = Registry(tmp_path / "models"), tmp_path / "feedback.db"
-    workshop = Workshop(jobs, registry, TaughtLanguages(tmp_path), database, counting=Counting(counted))
+    workshop = Workshop(jobs, registry, TaughtLanguages(tmp_path), database, counting=FeedbackCounter(counted))
     made = Services(Engine(lambda report: None), Feedback(database), workshop=workshop)
     yield made
     if job := jobs.running():
@@ -130,11 +130,11 @@ def test_what_was_said_is_counted_by_label_language_and_person(services):
 
 def test_what_is_missing_is_what_the_training_itself_says_and_is_counted_anew_when_more_is_said(services):
     asked = []
-    counting = Counting(lambda database: asked.append(database) or counted(database))
+    counting = FeedbackCounter(lambda database: asked.append(database) or counted(database))
     made = dataclasses.replace(services, workshop=dataclasses.replace(services.workshop, counting=counting))
     found = known(made)
     assert not found["ready"]
-    assert {row["name"]: row["wanted"] for row in found["rows"]} == dataclasses.asdict(Needed())
+    assert {row["name"]: row["wanted"] for row in found["rows"]} == dataclasses.asdict(MinimumFeedback())
     known(made)
     assert len(asked) == 1
     judge(made, "Hund", "c1", "relevant")
@@ -149,7 +149,9 @@ def test_a_count_that_fails_is_told_and_not_shown_as_a_number(services):
     def fail(database):
         raise RegistryError(f"damaged {HOSTILE}")
 
-    made = dataclasses.replace(services, workshop=dataclasses.replace(services.workshop, counting=Counting(fail)))
+    made = dataclasses.replace(
+        services, workshop=dataclasses.replace(services.workshop, counting=FeedbackCounter(fail))
+    )
     assert known(made)["rows"] is None
     html = tab.look(made, "", "en").needed
     assert "damaged &lt;img" in html and "<img" not in html

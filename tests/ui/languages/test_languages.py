@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 
-from cacara.languages.coverage import Coverage, Found, Row
+from cacara.languages.coverage import Coverage, MeasuredRecall, Row
 from ui.languages import rendering
 from ui.page.wording import available, wording
 
-FOUND = Found(51.3, 40.0, 60.4, 16.5, 9)
+FOUND = MeasuredRecall(51.3, 40.0, 60.4, 16.5, 9)
 SWAHILI = Row("sw", "Swahili", "Kiswahili", "Latn", "ltr", True, 900, 1.84, 5.3, 0.0, dev=FOUND)
 OTHER = Row("chr", "<Cherokee>", "ᏣᎳᎩ", "Cher", "ltr", False, 900, None, None, 0.412)
 

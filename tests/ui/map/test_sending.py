@@ -139,18 +139,18 @@ def test_what_fits_is_the_nearest_and_sounds_and_pictures_take_turns():
 
     # Pictures lie nearer than any sound, as happens between kinds.
     made = drawn(("audio", 1.2), ("image", 0.3), ("image", 0.1), ("audio", 1.0), ("image", 0.2))
-    asking = sending.Asking("words", "en", np.array([1, 0], np.float32))
+    asking = sending.MapQuery("words", "en", np.array([1, 0], np.float32))
     chosen = sending.choose(made, [asking], [0, 1, 2, 3, 4], set(), 3)
-    assert chosen == sending.Chosen({0: [3, 2, 0]}, 0, 2)
+    assert chosen == sending.NewItems({0: [3, 2, 0]}, 0, 2)
     known = {("words", "en", "audio 1.0"), ("other", "en", "image 0.1")}
-    assert sending.choose(made, [asking], [0, 1, 2, 3, 4], known, 2) == sending.Chosen({0: [2, 0]}, 1, 2)
+    assert sending.choose(made, [asking], [0, 1, 2, 3, 4], known, 2) == sending.NewItems({0: [2, 0]}, 1, 2)
 
 
 def test_a_picture_is_a_picture_in_the_campaign_too(services, key, points):
     drawn = services.maps.recall(key, wording("en"))
     picture = MapPoint("image", "A dog.", None, "dog", "gallery", "picture:dog.png")
     seeing = dataclasses.replace(drawn, inputs=dataclasses.replace(drawn.inputs, points=(picture, *points[1:])))
-    asking = sending.Asking("dog", "en", drawn.embeddings[0])
+    asking = sending.MapQuery("dog", "en", drawn.embeddings[0])
     campaign = Campaign(name="x", created_by="x")
     (made,) = sending.make_items(campaign, services.engine.retriever(wording("en")), seeing, [asking], {0: [0]})
     assert (made.clip_id, made.clip_kind) == ("picture:dog.png", "picture")

@@ -15,7 +15,7 @@ from tests.ui.teach.test_teach import ROWS, WORDS, acquirer_file, model, service
 from ui.page.wording import available, wording
 from ui.server.permissions import Access, PermissionRefusedError
 from ui.server.services import Services
-from ui.server.workshop import Counting, Workshop
+from ui.server.workshop import FeedbackCounter, Workshop
 from ui.teach import feedback_rendering, from_feedback, tab, teaching
 
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -60,7 +60,9 @@ FOUND = {
 
 def counted(services: Services, found: dict) -> Services:  # noqa: F811
     """Services whose training counts what is given, when it has counted."""
-    made = dataclasses.replace(services, workshop=dataclasses.replace(services.workshop, teachable=Counting(count)))
+    made = dataclasses.replace(
+        services, workshop=dataclasses.replace(services.workshop, teachable=FeedbackCounter(count))
+    )
     count.found = found
     while from_feedback.teach_offers(made)["counting"]:
         time.sleep(0.01)
@@ -93,7 +95,7 @@ def test_languages_are_offered_with_what_there_is_and_what_is_missing(offered):
 def test_they_are_counted_anew_when_there_is_other_feedback(offered, services):  # noqa: F811
     asked = []
     fresh = dataclasses.replace(
-        offered.workshop, teachable=Counting(lambda database: asked.append(database) or {"languages": []})
+        offered.workshop, teachable=FeedbackCounter(lambda database: asked.append(database) or {"languages": []})
     )
     made = dataclasses.replace(offered, workshop=fresh)
     assert from_feedback.teach_offers(made)["languages"] is None or asked
