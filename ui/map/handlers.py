@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cacara.errors import QueryError
 from ui.map import mapping, rendering
 from ui.page import rendering as common
+from ui.page.templates import language_name
 from ui.page.wording import FALLBACK, wording
 from ui.search.actions import DETECT
 from ui.server.services import Services
@@ -29,7 +30,7 @@ def map_open(
     words = wording(str(interface))
     status = services.engine.status
     if status.phase in ("waiting", "preparing") and not model:
-        return {"state": "preparing", "html": rendering.waiting(words("not_ready", progress=status.progress))}
+        return {"state": "preparing", "html": rendering.waiting(words("not_ready", progress=status.progress), words)}
     retriever, inputs = mapping.find_inputs(services, languages, centred, model, words)
     drawn = services.maps.find(inputs)
     if drawn is None:
@@ -41,7 +42,7 @@ def map_open(
     return {
         "state": "ready",
         "map": mapping.columns(drawn, retriever),
-        "languages": {code: rendering.language_name(code) for code in inputs.languages},
+        "languages": {code: language_name(code) for code in inputs.languages},
         "boxes": rendering.language_boxes(counts, inputs.languages, words),
         "options": rendering.language_options(inputs.languages, words),
         "measures": rendering.measures(drawn.measures, drawn.method, _counts(drawn, None), words),

@@ -12,7 +12,7 @@ from feedback_db import Campaign, Item, Store
 from feedback_db.store.campaigns import base_language
 from ui.annotate.pooling import CLIP_KINDS, uncertainty
 from ui.annotate.work import open_campaigns
-from ui.map import mapping, sending_rendering
+from ui.map import mapping, rendering
 from ui.page import rendering as common
 from ui.page.templates import language_name
 from ui.page.wording import FALLBACK, Wording, wording
@@ -80,7 +80,7 @@ def map_campaigns(
     except PermissionRefusedError as error:
         refused = common.problem(str(error)) if admin or services.access.admin_token is None else ""
         enter = services.access.admin_token is not None
-        return {"state": "locked", "html": refused + sending_rendering.locked(enter, words)}
+        return {"state": "locked", "html": refused + rendering.sending_locked(enter, words)}
     drawn = services.maps.recall(key, words)
     texts, clips = _parts(drawn, positions)
     asked = (str(query)[:MOST_CHARACTERS], str(language)[:MOST_CHARACTERS])
@@ -88,7 +88,7 @@ def map_campaigns(
         only = drawn.inputs.points[texts[0]]
         asked = (only.text, only.language or "")
     codes = list(dict.fromkeys([*drawn.inputs.languages, *services.engine.languages()]))
-    html = sending_rendering.form(
+    html = rendering.sending_form(
         open_campaigns(services.feedback.store()), asked, codes, len(texts), len(clips), MOST_ITEMS, words
     )
     return {"state": "open", "html": html}
@@ -162,7 +162,7 @@ def map_send(
         "waiting": chosen.waiting,
         "left_out": len(askings) - len(kept),
     }
-    return told | {"html": sending_rendering.sent(told, words)}
+    return told | {"html": rendering.sent(told, words)}
 
 
 def choose(

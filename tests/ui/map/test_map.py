@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import threading
 import time
 from types import SimpleNamespace
 
+import markupsafe
 import pytest
 
 from cacara.embedding_map import store
@@ -94,7 +94,7 @@ def test_hostile_captions_are_shown_as_text(services, opened):
     ):
         assert "<b>" not in answer["html"].replace("<dd><b>", "")
         assert "<img src=x" not in answer["html"]
-    assert html.escape('A <b>cat</b> & "kitten".') in handlers.map_point(services, key, row)["html"]
+    assert markupsafe.escape('A <b>cat</b> & "kitten".') in handlers.map_point(services, key, row)["html"]
 
 
 def test_words_are_placed_near_the_text_they_equal(services, opened):
