@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
 
+VERSION = 2
+"""Raised where the same files give other samples than before, so that what is remembered of them is made anew."""
+
 SHORT_SECONDS = 0.96  # the audio encoder hears patches of this length; a shorter sound is padded
 _CUT_SLACK_SECONDS = 0.1  # the padding of a lossy encoder is no reason to tell anybody of a cut
 _GAP_SECONDS = 0.5  # a shorter one is nothing to tell anybody of

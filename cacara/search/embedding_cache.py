@@ -12,7 +12,7 @@ import numpy as np
 
 from cacara import files, sources
 from cacara.errors import AudioError, ImageError
-from cacara.media import audio, images
+from cacara.media import audio, decoding, images
 from cacara.model.model import Cacara
 from cacara.search.manifest import Clip
 from cacara.sources.clients import Progress, Report, silent
@@ -88,4 +88,5 @@ def _embed(model: Cacara, clip: Clip) -> np.ndarray:
 
 def _path(model: Cacara) -> Path:
     precision = "" if model.precision == "float32" else f"-{model.precision}"
-    return sources.cache_folder() / "embeddings" / f"{model.name}-{model.fingerprint}{precision}.npz"
+    name = f"{model.name}-{model.fingerprint}{precision}-{decoding.VERSION}.npz"
+    return sources.cache_folder() / "embeddings" / name

@@ -8,13 +8,14 @@ import soundfile
 from audio_files import encode
 
 from cacara.media import audio
-from tests.browser.test_recordings_tab import open_tab, send
+from tests.browser.test_recordings_tab import find, open_tab, send
 
 PLAYED = """async (card) => {
     const audio = card.querySelector("audio");
     audio.muted = true;
     await audio.play();
-    await new Promise((done) => setTimeout(done, 700));
+    for (let waited = 0; audio.currentTime <= 0.3 && waited < 100; waited++)
+        await new Promise((done) => setTimeout(done, 100));
     audio.pause();
     return [audio.error === null, audio.currentTime, audio.duration];
 }"""
@@ -60,6 +61,23 @@ def test_an_upload_whose_channels_cancel_is_heard_and_says_so_in_the_pages_langu
     page.wait_for_selector(".results.heard .card")
     assert "Die Kanäle löschen einander aus" in page.inner_text(".results.heard")
     assert "dog in ALAC" in page.locator(".results.heard .sounds .card").first.inner_text()
+
+
+def test_a_voice_memo_in_alac_is_searched_with_and_opened_in_recordings(open_page, foreign, bark, tmp_path):
+    memo = tmp_path / "memo.m4a"
+    memo.write_bytes(encode("ipod", "alac", audio.SAMPLE_RATE_HZ, bark))
+    page = open_page(foreign.url)
+    page.click("#sound [aria-label='Upload file']")
+    page.set_input_files("#sound input[type=file]", memo)
+    if not page.locator(".results.heard").count():
+        page.get_by_role("button", name="Search with this sound").click()
+    page.wait_for_selector(".results.heard .card")
+    open_tab(page)
+    send(page, memo)
+    find(page, "a dog")
+    page.wait_for_selector("#recordings-found .found li")
+    whole, reached, length = page.locator("#recordings-found .found").evaluate(PLAYED)
+    assert whole and reached > 0.3 and length == pytest.approx(4, abs=0.1)
 
 
 def test_a_film_whose_sound_begins_late_has_the_times_of_its_player(open_page, foreign, bark, tmp_path):
