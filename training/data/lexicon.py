@@ -65,7 +65,23 @@ VULGAR = frozenset(
     "rape retard shit shite shitty slut spastic tits turd twat wank wanker whore".split()
 )
 """English words that no sense may hold; words with an innocent meaning (cock, bitch, pussy) are not among them."""
-_UNFIT = re.compile(r"[<>{}|=_%#@\\^~*+$\d]|https?:|www\.")
+UI_WORDS = 2
+"""Longer texts of GCompris' messages are buttons and instructions."""
+_UNFIT = re.compile(r"[<>{}\[\]()|=_%#@\\^~*+$/;,!?…♭♯“”„«»\"\d]|\.\S|--")
+_UNFIT_ENGLISH = re.compile(r"[.:]")
+_VOWEL = re.compile("[aeiouy]", re.IGNORECASE)
+_ARTICLES = {
+    "br": frozenset("un ur ul ar al an".split()),
+    "de": frozenset("der die das ein eine".split()),
+    "es": frozenset("el la los las un una".split()),
+    "fr": frozenset("le la les un une des".split()),
+    "it": frozenset("il lo la i gli le un una uno".split()),
+    "nb": frozenset("en ei et".split()),
+    "nl": frozenset("de het een".split()),
+    "nn": frozenset("ein ei eit".split()),
+    "pt": frozenset("o a os as um uma".split()),
+}
+"""Those that some sources write before their words; a word is looked up without."""
 
 _Row = tuple[str, str, str, str | None, int]
 """English, text, source, part of speech, sense."""
@@ -156,6 +172,8 @@ def _entries(folders: Mapping[str, Path]) -> Iterator[Entry]:
     for key in TRANSLATED:
         if key in folders:
             for english, code, text in translations.read(key, folders[key]):
+                if key == "gcompris" and len(english.split()) > UI_WORDS:
+                    continue
                 if (language := language_of(code)) and (word := plain(text)):
                     yield Entry(english, language, word, key)
 
@@ -164,12 +182,16 @@ def _cleaned_english(text: str) -> str:
     """Return an English text as the lexicon has it; an empty one for what is not for it."""
     english, _ = plain_english(text)
     fits = _fits(english, MAX_ENGLISH_WORDS) and scripts.script_of(english) == "Latn"
+    # What has no vowel is an abbreviation ("b. fl."), and so is a letter.
+    fits = fits and len(english) > 1 and bool(_VOWEL.search(english)) and not _UNFIT_ENGLISH.search(english)
     return english if fits and not VULGAR & set(english.lower().split()) else ""
 
 
 def _placed(entry: Entry, english: str) -> tuple[str, str] | None:
     """Return language and text of an entry as the lexicon has them; None for what is not for it."""
-    if not _fits(entry.text, MAX_TEXT_WORDS) or (placed := scripts.placed(entry.language, entry.text)) is None:
+    article, _, text = entry.text.partition(" ")
+    text = text if text and article.lower() in _ARTICLES.get(entry.language, ()) else entry.text
+    if not _fits(text, MAX_TEXT_WORDS) or (placed := scripts.placed(entry.language, text)) is None:
         return None
     # English left as it was, alone or beside its translation, is no translation.
     return None if not placed[1] or f" {english.casefold()} " in f" {placed[1].casefold()} " else placed

@@ -6,6 +6,8 @@ import functools
 import re
 import unicodedata
 
+from langcodes.data_dicts import LIKELY_SUBTAGS
+
 from cacara import languages
 
 LATIN_TOO = frozenset("az ber bm crh iu kk ks ku mni ms rhg sat sr tg tk tt ug uz zgh".split())
@@ -62,6 +64,8 @@ def _script_of_character(character: str) -> str | None:
 
 @functools.lru_cache(maxsize=1 << 16)
 def _code(language: str, script: str) -> str | None:
+    if "-" not in language and language not in LIKELY_SUBTAGS:
+        return None if script in NO_SCRIPT else language  # nobody knows how it is written
     usual = languages.describe(language).script
     usual = _SAME.get(usual, usual)
     if usual in (script, NO_SCRIPT[1]) or (usual == "Jpan" and script == "Hani"):

@@ -54,6 +54,13 @@ def test_of_a_word_without_a_shared_sense_the_first_are_kept(folders):
     assert len(senses(rows, "gundi")) == lexicon.UNSHARED
 
 
+def test_abbreviations_and_buttons_are_left_out_and_articles_taken_off(tmp_path):
+    rows = "b. fl.n.01\t\tflûte\nfl.n.01\t\tflûte\nflute.n.01\t\tune flûte\nclef.n.01\t\tla clef\n"
+    write(tmp_path / "dict/F/fra.tsv", "id\tstyle\tword\n" + "".join(f"PWN:{row}\n" for row in rows.splitlines()))
+    found = lexicon.merge({"panlexia": tmp_path})
+    assert [(row.english, row.text) for row in found] == [("flute", "flûte")]  # "la clef" holds English as it was
+
+
 def test_names_keep_their_capitals_and_unfit_entries_are_left_out(folders):
     rows = list(lexicon.merge(folders))
     assert senses(rows, "kiswahili") == [("Swahili", ("panlexia",))]
@@ -78,6 +85,7 @@ def test_names_keep_their_capitals_and_unfit_entries_are_left_out(folders):
         ("uz", "ит", ("uz-Cyrl", "ит")),
         ("ru", "соба́ка", ("ru", "собака")),
         ("sw", "…", None),
+        ("sjd", "пӣннэ", ("sjd", "пӣннэ")),  # of no known script
     ],
 )
 def test_a_word_is_checked_against_the_script_of_its_language(language, text, expected):

@@ -40,7 +40,15 @@ def pairs(entries) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(
     ("code", "language"),
-    [("arb", "ar"), ("swh", "sw"), ("cmn", "zh"), ("ar-MA", "ary"), ("nb_NO", "nb-NO"), ("zh-CN", "zh-Hans")]
+    [
+        ("arb", "ar"),
+        ("swh", "sw"),
+        ("cmn", "zh"),
+        ("ar-MA", "ary"),
+        ("nb_NO", "nb"),
+        ("zh-CN", "zh"),
+        ("zh_TW", "zh-Hant"),
+    ]
     + [("eng", None), ("en_GB", None), ("mul", None), ("not a code", None), ("tl", "fil"), ("sr@latin", "sr-Latn")],
 )
 def test_codes_of_sources_become_bcp47(code, language):
@@ -186,7 +194,7 @@ def resource(files: dict[str, str]) -> bytes:
 def test_picture_words_are_joined_by_the_file_that_speaks_them(tmp_path):
     files = {"content-en.json": '{"dog.ogg": "dog", "x.ogg": "ax"}', "content-pt_BR.json": '{"dog.ogg": "cão"}'}
     (tmp_path / "lang.rcc").write_bytes(resource(files))
-    assert list(picture_words.read(tmp_path)) == [Entry("dog", "pt-BR", "cão", "gcompris-words")]
+    assert list(picture_words.read(tmp_path)) == [Entry("dog", "pt", "cão", "gcompris-words")]
 
 
 def test_presets_of_the_map_are_joined_by_key(tmp_path):

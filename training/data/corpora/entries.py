@@ -14,7 +14,7 @@ from cacara.errors import LanguageError
 PARTS_OF_SPEECH = ("noun", "verb", "adjective", "adverb")
 """Those that sources are compared by; any other is None."""
 # Collective and historic codes that files use where one language is meant.
-_MEANT = {"ar-MA": "ary", "apd-SD": "apd", "fa-AF": "prs", "ndc-ZW": "ndc", "zho": "zh"}
+_MEANT = {"ar-MA": "ary", "ja-Hira": "ja"}
 _BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|（[^（）]*）")
 _ARTICLE = re.compile(r"^(?:an?|the)\s+(?=\S)", re.IGNORECASE)
 _INFINITIVE = re.compile(r"^to\s+(?=\S)")
@@ -49,24 +49,34 @@ def language_of(code: str) -> str | None:
     """Return the BCP-47 code that a source's code stands for, None for English and for what is no language.
 
     A code of ISO 639-3 becomes that of its macrolanguage where CLDR prefers that: ``arb`` is ``ar``, ``swh`` is ``sw``.
+    Regions, variants and the usual script are left off, so that sources meet: ``es-CL`` is ``es``, and ``yue-Hant`` is
+    ``yue``.
     """
     from langcodes import Language as Tag
 
     try:
         normal = languages.normalise(code.replace("_", "-"))
         normal = languages.normalise(_MEANT.get(normal, normal))
-        normal = languages.normalise(Tag.get(normal).prefer_macrolanguage().to_tag())
+        tag = Tag.get(normal).prefer_macrolanguage()
+        usual = Tag.get(tag.language or "und").maximize().script
+        script = f"-{tag.script}" if tag.script and tag.script != usual else ""
+        normal = languages.normalise(f"{tag.language}{script}")
     except LanguageError:
         return None
     return None if normal.partition("-")[0] == "en" else normal
 
 
 def plain(text: str) -> str:
-    """Return a text of a dictionary without remarks in brackets, markup, and punctuation at its ends, in NFC."""
-    text = unicodedata.normalize("NFC", html.unescape(text))
+    """Return a text of a dictionary without remarks in brackets and punctuation at its ends, in NFC."""
+    return " ".join(without_remarks(text).split()).strip(_EDGES)
+
+
+def without_remarks(text: str) -> str:
+    """Return a text without what stands in brackets, in NFC."""
+    text = unicodedata.normalize("NFC", html.unescape(text) if "&" in text else text)
     while (shorter := _BRACKETS.sub(" ", text)) != text:
         text = shorter
-    return " ".join(text.split()).strip(_EDGES)
+    return text
 
 
 def plain_english(text: str) -> tuple[str, bool]:

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cacara.errors import SourceError
-from training.data.corpora.entries import Entry, language_of, plain
+from training.data.corpora.entries import Entry, language_of, plain, without_remarks
 
 SOURCE = "panlexia"
 _ID = re.compile(r"[A-Z]+:(?P<word>.+)\.(?P<part>[a-z]+)(?:\.(?P<number>\d+))?")
 _PARTS = {"n": "noun", "v": "verb", "a": "adjective", "s": "adjective", "r": "adverb"}
+_PART = re.compile(r"(?:^|\s)-|-\s*$")
+"""Of a stem or an ending, which is no word."""
 _GRAMMAR = re.compile(r"\b[123](?:SG|PL|DU)\b|[A-Z]{2}")
 
 
@@ -48,8 +50,8 @@ def read(folder: Path) -> Iterator[Entry]:
             if match is None or _GRAMMAR.search(match["word"]):
                 continue
             vulgar = style is not None and cells[style].startswith("vul")
-            for piece in re.split(r"[,;،/]", cells[word]):
-                if (text := plain(piece)) and not piece.strip().startswith("-"):
+            for piece in re.split(r"[,;،/]", without_remarks(cells[word])):
+                if (text := plain(piece)) and not _PART.search(piece):
                     english = match["word"].replace("_", " ")
                     yield Entry(
                         english, language, text, SOURCE, _PARTS.get(match["part"]), _sense(match["number"]), vulgar

@@ -11,7 +11,10 @@ from cacara.errors import SourceError
 from training.data.corpora.entries import Entry, language_of, plain
 
 SOURCE = "gweather"
-_NO_WEATHER = re.compile(r"[%<>{}:()“”\d]|\bunit\b|\bfailed\b|\bunknown\b|\bdefault\b|\btime\b", re.IGNORECASE)
+_NO_WEATHER = re.compile(
+    r"[%<>{}:()“”…\d]|\b(?:unit|failed|unknown|default|time|updat\w*|loading|invalid|location|format|weather|data)\b",
+    re.IGNORECASE,
+)
 
 
 def read(folder: Path) -> Iterator[Entry]:

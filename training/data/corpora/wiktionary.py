@@ -57,7 +57,8 @@ _NO_TRANSLATION = re.compile(
     r"diminutive|augmentative|romanization|gerund|alphabet|infinitive|imperative|genitive|dative|accusative|nominative|"
     r"person|clipping|contraction|comparative|superlative|causative|misspelling|ellipsis|noun) of\b|^(?:used|compound|"
     r"alternative|see|of|in|with|a kind|abstract noun|e\.g|i\.e|especially|usually|like|which|that|such)\b|"
-    r"\b(?:kind|type|sort|species|genus|variety|name|term) of\b|\betc\b|\b(?:some)?one's\b|…|\.\.\."
+    r"\b(?:kind|type|sort|species|genus|variety|name|term) of\b|\betc\b|\b(?:some)?one's\b|…|\.\.\.",
+    re.IGNORECASE,
 )
 # Languages that langcodes does not know by Wiktionary's name, or takes for another; None: no code, or several.
 _NAMES: Mapping[str, str | None] = {
