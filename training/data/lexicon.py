@@ -65,6 +65,8 @@ VULGAR = frozenset(
     "rape retard shit shite shitty slut spastic tits turd twat wank wanker whore".split()
 )
 """English words that no sense may hold; words with an innocent meaning (cock, bitch, pussy) are not among them."""
+MIN_LETTERS = 4
+"""Of an English word that another may begin with by chance."""
 UI_WORDS = 2
 """Longer texts of GCompris' messages are buttons and instructions."""
 _UNFIT = re.compile(r"[<>{}\[\]()|=_%#@\\^~*+$/;,!?…♭♯“”„«»\"\d]|\.\S|--")
@@ -193,8 +195,15 @@ def _placed(entry: Entry, english: str) -> tuple[str, str] | None:
     text = text if text and article.lower() in _ARTICLES.get(entry.language, ()) else entry.text
     if not _fits(text, MAX_TEXT_WORDS) or (placed := scripts.placed(entry.language, text)) is None:
         return None
-    # English left as it was, alone or beside its translation, is no translation.
-    return None if not placed[1] or f" {english.casefold()} " in f" {placed[1].casefold()} " else placed
+    return placed if placed[1] and not _holds(placed[1].casefold(), english.casefold()) else None
+
+
+def _holds(text: str, english: str) -> bool:
+    """Return whether English was left in a translation, alone or beside it: ``doorbell kapı zili`` for a door."""
+    if f" {english} " in f" {text} ":
+        return True
+    alone = " " in english or len(english) < MIN_LETTERS
+    return not alone and " " in text and any(word.startswith(english) for word in text.split())
 
 
 def _fits(text: str, words: int) -> bool:

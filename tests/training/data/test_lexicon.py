@@ -64,6 +64,7 @@ def test_abbreviations_and_buttons_are_left_out_and_articles_taken_off(tmp_path)
 def test_names_keep_their_capitals_and_unfit_entries_are_left_out(folders):
     rows = list(lexicon.merge(folders))
     assert senses(rows, "kiswahili") == [("Swahili", ("panlexia",))]
+    assert [lexicon._holds(text, "door") for text in ("doorbell kapı zili", "kapı", "doordash")] == [True, False, False]
     assert senses(rows, "mavi") == [] and senses(rows, "coffee ya asubuhi") == []
     assert [row.rank for row in rows if row.text == "paa"] == [0, 1]
     keys = [(row.language, row.text.casefold(), row.rank) for row in rows]
