@@ -1,42 +1,125 @@
-"""The Teach tab's HTML; everything that comes in is escaped."""
+"""The Teach tab as HTML: pairs, the languages of the feedback, and what came of a teaching; knows no Gradio."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
 
 from cacara.words.text_pairs import MAX_UNKNOWN
-from ui.page.rendering import table_reading
-from ui.page.wording import Wording
-from ui.teach import feedback_rendering
+from ui.page.rendering import gate_reasons, table_reading
+from ui.page.templates import markup, render
+from ui.teach import from_feedback
 from ui.teach.teaching import Check, lacking, swapped
+
+if TYPE_CHECKING:
+    from ui.page.wording import Wording
 
 SHOWN_FAULTS = 10
 SHOWN_PAIRS = 5
 STAGES = ("reading", "loading", "embedding", "training", "measuring")
 """The training's stages that have a name of their own here."""
+SCORES = (("teach_first", "R@1"), ("teach_ten", "R@10"), ("teach_cosine", "cosine"))
+"""The measures of what was held out, each with the key of its title."""
+PARTS = ("feedback", "dev")
+"""The parts of a gate that were measured before and after."""
 
 
 def intro(words: Wording) -> str:
     """Return what the tab is for."""
-    return f'<div class="teach-intro"><p>{_text(words("teach_intro"))}</p></div>'
+    return render("teach/intro.html", words)
 
 
 def unavailable(words: Wording) -> str:
     """Return that no model here takes languages."""
-    return f'<div class="banner" role="status"><p>{_text(words("teach_no_model"))}</p></div>'
+    return render("teach/unavailable.html", words)
 
 
-def name(language: str) -> str:
+def name(language: str, words: Wording) -> str:
     """Return a language's name."""
-    return f'<p class="named" dir="auto">{_text(language)}</p>'
+    return render("teach/name.html", words, language=language)
 
 
 def report(check: Check, words: Wording) -> str:
     """Return what was found in the rows, before anything is started."""
     name = check.name if check.autonym == check.name else f"{check.name} · {check.autonym}"
-    good = words("teach_good", count=len(check.pairs.pairs), language=name, code=check.code, model=check.model)
+    pairs, notes = check.pairs, _notes(check, words)
+    return render(
+        "teach/report.html",
+        words,
+        found=words("teach_good", count=len(pairs.pairs), language=name, code=check.code, model=check.model),
+        lacking=lacking(check, words),
+        fine=check.unknown_share is not None and not notes and not pairs.faults,
+        notes=notes,
+        reading=Markup(table_reading(pairs.preview, words)) if pairs.preview else "",
+        check=check,
+        pairs=pairs.pairs[:SHOWN_PAIRS],
+        faults=_faults(check, words),
+        faults_count=len(pairs.faults),
+    )
+
+
+def status(status: Mapping[str, Any], words: Wording) -> str:
+    """Return how far the last teaching is, or what came of it."""
+    last = status["last"]
+    if not last:
+        return ""
+    state = last["state"]
+    return render(
+        "teach/status.html",
+        words,
+        state=state,
+        language=f"{last['name']} ({last['language']})",
+        model=last["model"],
+        progress=_progress(last, words) if state == "running" else None,
+        message=last.get("message"),
+        outcome=_outcome(last, words) if state == "done" else None,
+    )
+
+
+def taught(status: Mapping[str, Any], names: Mapping[str, str], words: Wording) -> str:
+    """Return the languages that were taught here."""
+    if not status["taught"]:
+        return ""
+    languages = [(code, names[code]) for code in status["taught"]]
+    return render("teach/taught.html", words, model=status["model"], languages=languages)
+
+
+def feedback_heading(words: Wording) -> str:
+    """Return what teaching from feedback is for."""
+    return render("teach/feedback_heading.html", words)
+
+
+def offers(found: Mapping[str, Any], words: Wording) -> str:
+    """Return the languages of the feedback, with how many pairs there are and how many are missing."""
+    languages = found["languages"]
+    rows = None if languages is None else [_offer(row, words) for row in languages]
+    return render("teach/offers.html", words, problem=found["problem"], rows=rows)
+
+
+def verdict(last: Mapping[str, Any], words: Wording) -> Markup:
+    """Return what came of a teaching from feedback: the gate's verdict, its figures, its words."""
+    gate = last["gate"]
+    return markup(
+        "teach/verdict.html",
+        words,
+        passed=gate.get("passed"),
+        in_use=last["in_use"],
+        language=last["name"],
+        model=last["model"],
+        reasons=gate_reasons(gate, words),
+        rows=[
+            {"title": f"teach_from_part_{part}"} | _both(found, found, "before", "after", ".1f")
+            for part in PARTS
+            if isinstance(found := gate.get(part), Mapping)
+        ],
+        explained=_explained(gate, words),
+        lines=[str(line) for line in (*(gate.get("said") or ()), *(last.get("warnings") or ()))],
+    )
+
+
+def _notes(check: Check, words: Wording) -> list[str]:
     notes = []
     if check.unknown_share is not None and check.unknown_share > MAX_UNKNOWN:
         notes.append(words("teach_unknown", percent=round(100 * check.unknown_share)))
@@ -46,113 +129,62 @@ def report(check: Check, words: Wording) -> str:
         notes.append(swapped(check, words))
     if check.reads_already:
         notes.append(words("teach_again", model=check.model))
-    parts = [f'<p class="found" dir="auto">{_text(good)}</p>']
-    if missing := lacking(check, words):
-        parts.append(f'<p class="lacking" role="alert">{_text(missing)}</p>')
-    elif check.unknown_share is not None and not notes and not check.pairs.faults:
-        parts.append(f'<p class="fine">✓ {_text(words("teach_fine"))}</p>')
-    parts += [f'<p class="warned">{_text(note)}</p>' for note in notes]
-    read = table_reading(check.pairs.preview, words) if check.pairs.preview else ""
-    return f'<div class="teach-report">{"".join(parts)}{read}{_sample(check, words)}{_faults(check, words)}</div>'
+    return notes
 
 
-def status(status: Mapping[str, Any], words: Wording) -> str:
-    """Return how far the last teaching is, or what came of it."""
-    last = status["last"]
-    if not last:
-        return ""
-    title = words("teach_job", language=f"{last['name']} ({last['language']})", model=last["model"])
-    told = {"running": _running, "done": _done, "failed": _failed, "cancelled": _cancelled}[last["state"]]
-    return (
-        f'<section class="teach-job" data-state="{_text(last["state"])}" aria-live="polite">'
-        f'<h2 dir="auto">{_text(title)}</h2>{told(last, words)}</section>'
-    )
+def _faults(check: Check, words: Wording) -> list[str]:
+    faults = check.pairs.faults
+    lines = [words("teach_line", line=each.line, reason=words(each.key, **each.values)) for each in faults]
+    more = len(faults) - SHOWN_FAULTS
+    return lines[:SHOWN_FAULTS] + ([words("teach_more_lines", count=more)] if more > 0 else [])
 
 
-def taught(status: Mapping[str, Any], names: Mapping[str, str], words: Wording) -> str:
-    """Return the languages that were taught here."""
-    if not status["taught"]:
-        return ""
-    each = "".join(f"<li><bdi>{_text(names[code])}</bdi> <code>{_text(code)}</code></li>" for code in status["taught"])
-    return (
-        f'<div class="teach-taught"><h3>{_text(words("teach_taught", model=status["model"]))}</h3><ul>{each}</ul></div>'
-    )
+def _progress(last: Mapping[str, Any], words: Wording) -> dict[str, str]:
+    known = last["stage"] in STAGES
+    stage = words(f"teach_stage_{last['stage']}" if known else "teach_stage_starting")
+    percent, seconds = round(100 * last["fraction"]), round(last["seconds"])
+    return {
+        "stage": stage,
+        "told": words("teach_progress", stage=stage, percent=percent, seconds=seconds),
+        "value": f"{last['fraction']:.3f}" if known else "",
+    }
 
 
-def _sample(check: Check, words: Wording) -> str:
-    rows = "".join(
-        f'<tr><td dir="ltr" lang="en">{_text(english)}</td>'
-        f'<td dir="{_text(check.direction)}" lang="{_text(check.code)}">{_text(other)}</td></tr>'
-        for english, other in check.pairs.pairs[:SHOWN_PAIRS]
-    )
-    if not rows:
-        return ""
-    english = _text(words("teach_english_column"))
-    head = f'<th scope="col">{english}</th><th scope="col" dir="auto">{_text(check.autonym)}</th>'
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _faults(check: Check, words: Wording) -> str:
-    if not check.pairs.faults:
-        return ""
-    lines = [
-        words("teach_line", line=each.line, reason=words(each.key, **each.values))
-        for each in check.pairs.faults[:SHOWN_FAULTS]
-    ]
-    if more := len(check.pairs.faults) - SHOWN_FAULTS:
-        lines += [words("teach_more_lines", count=more)] if more > 0 else []
-    title = words("teach_left_out", count=len(check.pairs.faults))
-    return f'<div class="left-out"><p>{_text(title)}</p><ul>{_items(lines)}</ul></div>'
-
-
-def _running(last: Mapping[str, Any], words: Wording) -> str:
-    stage = words(f"teach_stage_{last['stage']}" if last["stage"] in STAGES else "teach_stage_starting")
-    said = words("teach_progress", stage=stage, percent=round(100 * last["fraction"]), seconds=round(last["seconds"]))
-    value = f' value="{last["fraction"]:.3f}"' if last["stage"] in STAGES else ""
-    return (
-        f'<div class="preparation" role="status"><progress max="1"{value} aria-label="{_text(stage)}"></progress>'
-        f'<p class="step">{_text(said)}</p></div>'
-    )
-
-
-def _done(last: Mapping[str, Any], words: Wording) -> str:
+def _outcome(last: Mapping[str, Any], words: Wording) -> Markup:
     if last["source"] == "feedback":
-        return feedback_rendering.verdict(last, words)
+        return verdict(last, words)
     before, after = last.get("before") or {}, last.get("after") or {}
-    rows = "".join(
-        f'<tr><th scope="row">{_text(words(key))}</th><td>{_number(before.get(name))}</td>'
-        f'<td class="after">{_number(after.get(name))}</td></tr>'
-        for key, name in (("teach_first", "R@1"), ("teach_ten", "R@10"), ("teach_cosine", "cosine"))
-    )
-    head = "".join(f'<th scope="col">{_text(words(key))}</th>' for key in ("teach_before", "teach_after"))
-    explained = words("teach_held_out", pairs=after.get("pairs", "–"), candidates=after.get("candidates", "–"))
-    better = float(after.get("R@10") or 0) > float(before.get("R@10") or 0)
-    verdict = words("teach_usable" if better else "teach_not_better", language=last["name"], model=last["model"])
-    warnings = [str(each) for each in last.get("warnings") or ()]
-    more = f'<div class="left-out"><ul>{_items(warnings)}</ul></div>' if warnings else ""
-    return (
-        f'<p class="{"fine" if better else "warned"}" dir="auto">{_text(verdict)}</p>'
-        f'<table class="scores"><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>'
-        f'<p class="explained">{_text(explained)}</p>{more}'
+    return markup(
+        "teach/outcome.html",
+        words,
+        better=float(after.get("R@10") or 0) > float(before.get("R@10") or 0),
+        language=last["name"],
+        model=last["model"],
+        rows=[{"title": title} | _both(before, after, measure, measure, "g") for title, measure in SCORES],
+        pairs=after.get("pairs", "–"),
+        candidates=after.get("candidates", "–"),
+        warnings=[str(each) for each in last.get("warnings") or ()],
     )
 
 
-def _failed(last: Mapping[str, Any], words: Wording) -> str:
-    said = words("teach_failed", reason=last["message"])
-    return f'<div class="problem" role="alert"><p dir="auto">{_text(said)}</p></div>'
+def _offer(row: Mapping[str, Any], words: Wording) -> dict[str, Any]:
+    return {**row, "lacking": from_feedback.lacking(row["missing"], words) if row["missing"] else ""}
 
 
-def _cancelled(last: Mapping[str, Any], words: Wording) -> str:
-    return f'<div class="banner"><p>{_text(words("teach_cancelled"))}</p></div>'
+def _explained(gate: Mapping[str, Any], words: Wording) -> list[str]:
+    lines = []
+    if isinstance(pairs := gate.get("pairs"), Mapping):
+        counts = {name: pairs.get(name, "–") for name in ("taught", "taught_from_feedback", "held_out")}
+        lines.append(words("teach_from_learnt", **counts))
+    others = gate.get("others")
+    if isinstance(others, Mapping) and others.get("texts") and not others.get("changed"):
+        lines.append(words("teach_from_others", texts=others["texts"], languages=others.get("languages", "–")))
+    return lines
 
 
-def _items(lines: Sequence[str]) -> str:
-    return "".join(f'<li dir="auto">{_text(line)}</li>' for line in lines)
+def _both(before: Mapping[str, Any], after: Mapping[str, Any], first: str, second: str, form: str) -> dict[str, str]:
+    return {"before": _figure(before.get(first), form), "after": _figure(after.get(second), form)}
 
 
-def _number(value: object) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else "–"
-
-
-def _text(value: object) -> str:
-    return html.escape(str(value))
+def _figure(value: object, form: str) -> str:
+    return format(value, form) if isinstance(value, int | float) else "–"

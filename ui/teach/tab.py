@@ -17,7 +17,7 @@ from ui.page.wording import wording
 from ui.search.tab import language_choices
 from ui.server.bind import bind
 from ui.server.services import Services
-from ui.teach import feedback_rendering, from_feedback, rendering, teaching
+from ui.teach import from_feedback, rendering, teaching
 from ui.teach import pairs as pair_lists
 
 POLLING_SECONDS = 1.0
@@ -88,7 +88,7 @@ def look(services: Services, interface: str, problem: str = "") -> View:
         [(name, code) for code, name in names.items()],
         bool(status["model"]),
         language_choices(services, words, status["taught"]),
-        feedback_rendering.offers(offers, words),
+        rendering.offers(offers, words),
         [(f"{row['name']} ({row['language']})", row["language"]) for row in offers["languages"] or ()],
         offers["counting"],
         from_feedback.usable(status),
@@ -167,7 +167,7 @@ def forget(services: Services, code: str | None, token: str, interface: str) -> 
 def name_of(services: Services, code: str, interface: str) -> str:
     """Return the name of the language whose code is being typed, as HTML; nothing while it is none."""
     try:
-        return rendering.name(_name(code.strip())) if code and code.strip() else ""
+        return rendering.name(_name(code.strip()), wording(interface)) if code and code.strip() else ""
     except CacaraError:
         return ""
 
@@ -259,7 +259,7 @@ def _ask(localised: Localised) -> tuple[gr.Textbox, gr.Textbox, gr.HTML, gr.File
 
 def _offer(localised: Localised) -> tuple[gr.HTML, gr.Column, gr.Dropdown, gr.Button, gr.Checkbox]:
     """Return what shows the languages of the feedback, what holds the choice, the choice, its button, its checkbox."""
-    localised.make(gr.HTML, {"value": feedback_rendering.heading}, elem_id="teach-from-intro")
+    localised.make(gr.HTML, {"value": rendering.feedback_heading}, elem_id="teach-from-intro")
     offers = gr.HTML(elem_id="teach-offers")
     with gr.Column(elem_id="teach-from", visible=False) as offering:
         with gr.Row(elem_id="teach-from-row"):

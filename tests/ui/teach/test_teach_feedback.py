@@ -16,7 +16,7 @@ from ui.page.wording import available, wording
 from ui.server.permissions import Access, PermissionRefusedError
 from ui.server.services import Services
 from ui.server.workshop import FeedbackCounter, Workshop
-from ui.teach import feedback_rendering, from_feedback, tab, teaching
+from ui.teach import from_feedback, rendering, tab, teaching
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 PROGRAM = """
@@ -185,8 +185,8 @@ def test_what_cannot_be_started_is_told(offered, monkeypatch):
 def test_hostile_counts_and_words_of_the_gate_are_text_in_every_language(offered, code):
     words = wording(code)
     found = {"counting": False, "problem": "", "languages": [FOUND["languages"][1] | {"name": HOSTILE}]}
-    assert "<img" not in feedback_rendering.offers(found, words)
-    assert "<img" not in feedback_rendering.offers({**found, "problem": HOSTILE}, words)
+    assert "<img" not in rendering.offers(found, words)
+    assert "<img" not in rendering.offers({**found, "problem": HOSTILE}, words)
     gate = {
         "passed": False,
         "failed": [HOSTILE],
@@ -195,7 +195,7 @@ def test_hostile_counts_and_words_of_the_gate_are_text_in_every_language(offered
         "dev": {"before": HOSTILE},
     }
     last = {"gate": gate, "name": HOSTILE, "model": HOSTILE, "in_use": False, "warnings": [HOSTILE]}
-    html = feedback_rendering.verdict(last, words)
+    html = rendering.verdict(last, words)
     assert "<img" not in html and html.count("&lt;img") >= 4
 
 
