@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlite_utils import Database
 
-from feedback_db.errors import FeedbackError
+from feedback_db.errors import FeedbackError, StaleAnswerError
 from feedback_db.records import fields
 from feedback_db.records.opinions import (
     LABELS,
@@ -84,6 +84,19 @@ _COUNT_ALL = """
 """
 
 
+_SAME = ("annotator", "query_text", "recording_sha256", "clip_id")
+"""What two judgements of one person have in common when the later one takes the place of the earlier."""
+
+_ABOUT_JUDGEMENT = f"select {', '.join(_SAME)} from judgements join events using (event_id) where event_id = ?"
+_STANDING = """
+    select events.event_id as event_id, label from judgements join events using (event_id)
+    where annotator = :annotator and clip_id = :clip_id and query_text is :query_text
+        and recording_sha256 is :recording_sha256
+        and not exists (select 1 from undos where undone_event_id = events.event_id)
+    order by seq desc limit 1
+"""
+
+
 class EventStore:
     """The part of ``Store`` that writes and reads opinions."""
 
@@ -94,13 +107,39 @@ class EventStore:
         self._connection = Connection(path, busy_timeout_seconds, read_only)
         self._listener = listener
 
-    def add_judgement(self, judgement: Judgement) -> str:
+    def add_judgement(self, judgement: Judgement, *, seen: str | None = None) -> str:
         """Store one judgement and return its id; if it answers an item, the item's lease ends.
 
+        Args:
+            judgement: What somebody said of a query and a clip.
+            seen: The id of what the same person had said of them before as far as they knew, empty for nothing; another
+                judgement that stands now is not overwritten. None overwrites whatever stands.
+
         Raises:
+            StaleAnswerError: Another judgement of this person stands than the one they knew of.
             FeedbackError: It could not be stored, or its id is there already; nothing is then stored.
         """
-        return self._add(judgement)
+        if seen is None:
+            return self._add(judgement)
+        fields.check_visible("annotator", judgement.annotator)
+        with self._connection.writing() as database:
+            about = {name: getattr(judgement, name) for name in _SAME}
+            refuse_stale(_first(database, _STANDING, about), seen)
+            insert(database, judgement)
+        self._told([judgement])
+        return judgement.judgement_id
+
+    def standing_judgement(self, judgement_id: str) -> tuple[str, str]:
+        """Return the id and the label of what counts now of all that the author of a judgement said of the same.
+
+        Both are empty where nothing counts any more.
+
+        Raises:
+            FeedbackError: The database cannot be read.
+        """
+        with self._connection.reading() as database:
+            about = next(database.query(_ABOUT_JUDGEMENT, [judgement_id]), None)
+            return ("", "") if about is None else _first(database, _STANDING, about)
 
     def add_caption(self, caption: Caption) -> str:
         """Store a better caption and return its id.
@@ -212,6 +251,30 @@ class EventStore:
         with self._connection.reading() as database:
             query = f"select * from current_{_TABLES[record].table} {where} order by seq"
             return [_opinion(record, row) for row in database.query(query, {"campaign_id": campaign_id})]
+
+
+def _first(database: Database, query: str, values: dict[str, Any]) -> tuple[str, str]:
+    row = next(database.query(query, values), None)
+    return ("", "") if row is None else (str(row["event_id"]), str(row["label"]))
+
+
+def refuse_stale(standing: tuple[str, str], seen: str) -> None:
+    """Refuse an answer whose author did not know of what they have said meanwhile.
+
+    Args:
+        standing: Id and label of their answer that counts now; empty for none.
+        seen: The id of the one that they knew of.
+
+    Raises:
+        StaleAnswerError: They are not the same.
+    """
+    found, said = standing
+    if found != seen:
+        raise StaleAnswerError(
+            f"your answer has changed meanwhile: found {said or 'nothing'!r}, which stands; nothing was stored, "
+            "wanted an answer that knows of it",
+            found,
+        )
 
 
 def event_id(event: Event) -> str:

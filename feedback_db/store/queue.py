@@ -11,13 +11,13 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from feedback_db.errors import FeedbackError, StaleAnswerError
+from feedback_db.errors import FeedbackError
 from feedback_db.records import fields
 from feedback_db.records.campaigns import MAX_LEASE_SECONDS, Campaign, Item, Lease, left_side
 from feedback_db.records.opinions import Caption, Judgement, Preference, check_annotator
 from feedback_db.records.people import Skip
 from feedback_db.store.campaigns import CampaignStore, base_language, find_campaign, find_item, item_of
-from feedback_db.store.events import insert
+from feedback_db.store.events import insert, refuse_stale
 
 GALLERY_SAMPLES = 20
 """Clips by which it is told whether a campaign's gallery is at hand."""
@@ -214,7 +214,8 @@ class QueueStore(CampaignStore):
             item = find_item(database, item_id)
             if item.clip_id is None:
                 raise FeedbackError(f"item {item_id} is a comparison: found a label, wanted a preference")
-            _refuse_stale(database, item_id, annotator, seen)
+            if seen is not None:
+                refuse_stale(_standing(database, item_id, annotator), seen)
             judgement = Judgement(
                 **_about(item),
                 **_clip_of(item),
@@ -256,7 +257,8 @@ class QueueStore(CampaignStore):
             item = find_item(database, item_id)
             if item.first is None or item.second is None:
                 raise FeedbackError(f"item {item_id} is no comparison: found a preference, wanted a label")
-            _refuse_stale(database, item_id, annotator, seen)
+            if seen is not None:
+                refuse_stale(_standing(database, item_id, annotator), seen)
             preference = Preference(
                 **_about(item),
                 annotator=annotator,
@@ -352,19 +354,6 @@ def _count_mine(database: Database, campaign_id: str, annotator: str) -> int:
 def _standing(database: Database, item_id: str, annotator: str) -> tuple[str, str]:
     row = next(database.query(_STANDING, [item_id, annotator]), None)
     return ("", "") if row is None else (str(row["event_id"]), str(row["label"]))
-
-
-def _refuse_stale(database: Database, item_id: str, annotator: str, seen: str | None) -> None:
-    """Refuse an answer to an item about which this person has said something else meanwhile, inside a transaction."""
-    if seen is None:
-        return
-    standing, said = _standing(database, item_id, annotator)
-    if standing != seen:
-        raise StaleAnswerError(
-            f"your answer to this question has changed meanwhile: found {said or 'nothing'!r}, which stands; nothing "
-            "was stored, wanted an answer that knows of it",
-            standing,
-        )
 
 
 def _about(item: Item) -> dict[str, Any]:

@@ -149,8 +149,8 @@ def lexicon_choices(services: Services, interface: str = FALLBACK) -> list[tuple
     for concept in lexicon().concepts:
         name = spoken.get(concept.key) or concept.name
         silent = concept.name.casefold() not in sounding
-        named.append((silent, name.casefold(), _lexicon_name(concept, name) + ("" if silent else " ♪"), concept.key))
-    return [(label, key) for _, _, label, key in sorted(named)]
+        named.append((silent, name.casefold(), concept.key, _lexicon_name(concept, name) + ("" if silent else " ♪")))
+    return [(label, key) for _, _, key, label in sorted(named)]
 
 
 def _lexicon_name(concept: Concept, name: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cacara.errors import QueryError
-from feedback_db.records.opinions import FeedbackError, Judgement
+from feedback_db.errors import FeedbackError, StaleAnswerError
+from feedback_db.records.opinions import Judgement
 from feedback_db.store.recordings import hash_file, save_recording
 from ui.page.wording import FALLBACK, Wording, wording
 from ui.search.searches import ShownSearch
@@ -18,6 +19,7 @@ def flag(
     annotator: str,
     keep_recording: bool = False,
     interface: str = FALLBACK,
+    seen: str | None = None,
 ) -> dict[str, str]:
     """Store whether a shown result matches its query; rank, score and model are this server's own record.
 
@@ -30,10 +32,14 @@ def flag(
         keep_recording: The person agrees that their recording is kept with the judgement; needed when
             the query was a recording.
         interface: Language in which an error is told.
+        seen: The id of your judgement of this that you know of, empty for none: another that stands by now is then
+            not overwritten, and an error says so. Null overwrites it.
 
     Returns:
         ``judgement_id``, which ``/undo`` takes, and ``label``.
     """
+    if seen is not None and not isinstance(seen, str):
+        raise QueryError(f"seen: found {seen!r:.80}, wanted the id of a judgement, an empty text or null")
     words = wording(str(interface))
     search = services.searches.recall(search_id) if isinstance(search_id, str) else None
     if search is None:
@@ -59,22 +65,55 @@ def flag(
     if search.recording is not None:
         # Before the row: a kept recording without a judgement is harmless, the reverse is a broken link.
         _keep(services, search)
-    return {"judgement_id": store.add_judgement(judgement), "label": judgement.label}
+    return {"judgement_id": store.add_judgement(judgement, seen=seen), "label": judgement.label}
 
 
-def undo(services: Services, judgement_id: str, annotator: str) -> dict[str, str]:
+def judge_card(
+    services: Services,
+    search_id: str,
+    clip_id: str,
+    label: str,
+    annotator: str,
+    keep_recording: bool = False,
+    interface: str = FALLBACK,
+    seen: str = "",
+) -> dict[str, str]:
+    """Do as ``flag`` for the page: where another judgement stands than was seen, return it with a question.
+
+    Returns:
+        ``judgement_id`` and ``label`` of what stands, and ``stale``, the question whether to replace it, if that is not
+        what was given.
+    """
+    try:
+        return flag(services, search_id, clip_id, label, annotator, keep_recording, interface, seen)
+    except StaleAnswerError as error:
+        words = wording(str(interface))
+        if not error.standing:
+            return {"judgement_id": "", "label": "", "stale": words("stale_none")}
+        found, said = services.feedback.store().standing_judgement(error.standing)
+        told = words("stale", answer=words(said)) if said in words.table else words("stale", answer=said)
+        return {"judgement_id": found, "label": said, "stale": told}
+
+
+def undo(services: Services, judgement_id: str, annotator: str, interface: str = FALLBACK) -> dict[str, str]:
     """Take back a judgement; what the same person had said before about that result counts again.
 
     Args:
         services: What the handlers work with.
         judgement_id: What ``/flag`` returned.
         annotator: The same name or token that was sent with the flag.
+        interface: Language in which is told what counts now.
 
     Returns:
-        ``judgement_id`` of the judgement that no longer counts.
+        ``judgement_id`` of the judgement that no longer counts; ``stands`` and ``label`` of the one that counts now,
+        empty for none; and ``told``, the same in words.
     """
-    services.feedback.store().undo(judgement_id, annotator)
-    return {"judgement_id": judgement_id}
+    store, words = services.feedback.store(), wording(str(interface))
+    store.undo(judgement_id, annotator)
+    stands, label = store.standing_judgement(judgement_id)
+    answer = words(label) if label in words.table else label
+    told = words("undone_stands", answer=answer) if stands else words("undone")
+    return {"judgement_id": judgement_id, "stands": stands, "label": label, "told": told}
 
 
 def _consent(search: ShownSearch, keep_recording: bool, words: Wording) -> bool:

@@ -16,7 +16,7 @@ const annotator = () => {
   return token;
 };
 
-// What this page has judged of each card, latest last: undoing shows the one before, as the database does.
+// What counts of each card as far as this page knows, latest last; undoing shows what the database says counts then.
 const judged = new WeakMap();
 
 const show = (card, text, isProblem = false) => {
@@ -41,24 +41,30 @@ const call = async (card, work, done) => {
   else done(answer, page);
 };
 
-const judge = (card, label) => call(card, (page) => server.flag({
+const judge = (card, label) => call(card, (page) => server.judge_card({
   search_id: card.closest("[data-search]").dataset.search,
   clip_id: card.dataset.clip,
   label,
   annotator: annotator(),
   keep_recording: Boolean(document.querySelector("#consent input")?.checked),
   interface: page.interface,
+  seen: judged.get(card)?.at(-1)?.id || "",
 }), (answer, page) => {
+  if (answer.stale) { // a second tab has judged it: what stands is shown, and choosing once more replaces it
+    judged.set(card, answer.judgement_id ? [{ id: answer.judgement_id, label: answer.label }] : []);
+    return show(card, answer.stale, true);
+  }
   judged.set(card, [...(judged.get(card) || []), { id: answer.judgement_id, label }]);
   show(card, page.saved);
 });
 
-const undo = (card) => call(card, () => server.undo({
+const undo = (card) => call(card, (page) => server.undo({
   judgement_id: judged.get(card).at(-1).id,
   annotator: annotator(),
-}), (answer, page) => {
-  judged.set(card, judged.get(card).slice(0, -1));
-  show(card, page.undone);
+  interface: page.interface,
+}), (answer) => {
+  judged.set(card, answer.stands ? [{ id: answer.stands, label: answer.label }] : []);
+  show(card, answer.told);
   const pressed = card.querySelector("[aria-pressed=true]") || card.querySelector("[data-label]");
   pressed.focus(); // the undo button that had the focus is gone
 });

@@ -19,7 +19,7 @@ from ui.search import live as live_tab
 from ui.search import rendering
 from ui.search.actions import search_audio, search_image, search_like, search_text, search_video
 from ui.search.answers import DETECT, Options, Search
-from ui.search.judging import flag, undo
+from ui.search.judging import judge_card, undo
 from ui.search.picture_input import PictureInput
 from ui.search.reopening import known_licences, reopened
 from ui.search.writing_down import write_down
@@ -153,7 +153,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, mode
     results = gr.HTML(
         elem_id="results",
         js_on_load=_script("results.js"),
-        server_functions=[bind(each, services, message=True, show=_as_problem) for each in (flag, undo)],
+        server_functions=[bind(each, services, message=True, show=_as_problem) for each in (judge_card, undo)],
     )
     # What a script asks with: it cannot be put into a component of the page without being seen there.
     carried = gr.Textbox(visible=False)

@@ -18,7 +18,7 @@ from ui.search import rendering
 from ui.search import tab as search_tab
 from ui.search.actions import search_audio, search_like, search_text, search_video
 from ui.search.answers import described, nearest_language
-from ui.search.judging import flag, undo
+from ui.search.judging import flag, judge_card, undo
 from ui.server.services import Feedback, Services
 from ui.server.startup import Engine
 
@@ -157,8 +157,30 @@ def test_a_flag_stores_what_the_server_had_shown(services):
     assert (row.query_text, row.language, row.clip_id, row.rank) == ("hund", "de", hit["clip_id"], 2)
     assert row.score == pytest.approx(hit["score"], abs=1e-6)
     assert (row.model, row.model_version, row.gallery, row.consent) == ("tiny", "1", "gallery", False)
-    undo(services, answer["judgement_id"], ME)
+    assert undo(services, answer["judgement_id"], ME)["told"] == "Taken back."
     assert current(services) == []
+
+
+def test_a_second_tab_says_what_stands_and_asks_and_undoing_says_what_counts(services):
+    found = search_text(services, "hund", "de")
+    shown = (found["search_id"], found["hits"][1]["clip_id"])
+    first = judge_card(services, *shown, "relevant", ME)
+    stale = judge_card(services, *shown, "unsure", ME, interface="de")
+    assert (stale["judgement_id"], stale["label"]) == (first["judgement_id"], "relevant")
+    assert stale["stale"].startswith("In einem anderen Tab haben Sie das schon beurteilt: Passt. Das gilt.")
+    assert [row.label for row in current(services)] == ["relevant"]
+    with pytest.raises(FeedbackError, match="found 'relevant', which stands"):
+        flag(services, *shown, "unsure", ME, seen="")
+    second = judge_card(services, *shown, "unsure", ME, seen=first["judgement_id"])
+    undone = undo(services, second["judgement_id"], ME)
+    assert (undone["stands"], undone["told"]) == (first["judgement_id"], "Taken back. Counts again: Relevant.")
+    undo(services, first["judgement_id"], ME)
+    assert judge_card(services, *shown, "unsure", ME, seen=first["judgement_id"])["stale"].startswith("Your judgement")
+    assert current(services) == []
+    assert flag(services, *shown, "unsure", ME)["label"] == "unsure", (
+        "programs that do not say what they know overwrite"
+    )
+    undo(services, current(services)[0].judgement_id, ME)
 
 
 @pytest.mark.parametrize(
