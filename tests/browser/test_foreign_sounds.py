@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from audio_files import encode
 
-from cacara.media import audio
+from cacara.media import audio, formats
 from tests.browser.test_recordings_tab import find, open_tab, send
 
 PLAYED = """async (card) => {
@@ -63,14 +63,36 @@ def test_an_upload_whose_channels_cancel_is_heard_and_says_so_in_the_pages_langu
     assert "dog in ALAC" in page.locator(".results.heard .sounds .card").first.inner_text()
 
 
+def upload(page, path):
+    """Choose a file to search with, as the browser's own dialogue offers it."""
+    page.click("#sound [aria-label='Upload file']")
+    with page.expect_file_chooser() as chosen:
+        page.click("#sound .upload-container, #sound button:has(input[type=file])")
+    assert chosen.value.element.get_attribute("accept").split(",") == ["audio/*", "video/*", *formats.SOUNDS]
+    chosen.value.set_files(path)
+
+
+@pytest.mark.parametrize("name", ["memo.amr", "camera.mts", "film.mkv", "bark.wv"])
+def test_a_phones_a_cameras_and_a_recorders_files_are_searched_with(open_page, foreign, bark, tmp_path, name):
+    container, codec, rate_hz = {
+        "memo.amr": ("amr", "libopencore_amrnb", 8000),
+        "camera.mts": ("mpegts", "ac3", 48000),
+        "film.mkv": ("matroska", "aac", 16000),
+        "bark.wv": ("wv", "wavpack", 16000),
+    }[name]
+    samples = np.interp(np.arange(4 * rate_hz) / rate_hz, np.arange(bark.size) / 16000, bark).astype(np.float32)
+    (tmp_path / name).write_bytes(encode(container, codec, rate_hz, samples, film=name.endswith(("mts", "mkv"))))
+    page = open_page(foreign.url)
+    upload(page, tmp_path / name)
+    page.wait_for_selector(".results.heard .card")
+    assert "dog in A" in page.locator(".results.heard .sounds .card").first.inner_text()
+
+
 def test_a_voice_memo_in_alac_is_searched_with_and_opened_in_recordings(open_page, foreign, bark, tmp_path):
     memo = tmp_path / "memo.m4a"
     memo.write_bytes(encode("ipod", "alac", audio.SAMPLE_RATE_HZ, bark))
     page = open_page(foreign.url)
-    page.click("#sound [aria-label='Upload file']")
-    page.set_input_files("#sound input[type=file]", memo)
-    if not page.locator(".results.heard").count():
-        page.get_by_role("button", name="Search with this sound").click()
+    upload(page, memo)
     page.wait_for_selector(".results.heard .card")
     open_tab(page)
     send(page, memo)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cacara.media import formats
 from ui.page.templates import render
 from ui.page.wording import FALLBACK, wording
 
@@ -68,4 +69,4 @@ def preparation(status: Status, words: Wording) -> str:
 
 def heading(words: Wording) -> str:
     """Return the name of the app and, in one sentence, what one can do with it."""
-    return render("page/heading.html", words)
+    return render("page/heading.html", words, sounds=formats.accept("sound", "film"))
