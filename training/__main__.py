@@ -31,6 +31,8 @@ from training.studies.mla_commands import mla_amounts, mla_study
 from training.studies.uclip_commands import uclip_ablations, uclip_beside, uclip_latency
 from training.texts.alignment import TextAlignmentOptions
 from training.texts.alignment import train as train_text_alignment
+from training.texts.memory import LexicalMemoryOptions
+from training.texts.memory import give as give_memory
 from training.uclip.projectors import UclipOptions
 from training.uclip.projectors import train as train_uclip
 
@@ -197,6 +199,17 @@ def lexicon(output: Path = LEXICON, sounds: Path = BENCHMARK, pictures: Path = I
     sys.stdout.write(f"{output}\n")
 
 
+def lexical_memory(options: LexicalMemoryOptions, base: str, output: Path) -> None:
+    """Give a model a lexical memory: words that a lexicon knows are mixed into texts by what they mean in English.
+
+    Args:
+        options: The memory; ``--recipe`` sets it.
+        base: A bundled model's name or a model folder; its weights stay as they are.
+        output: The run's folder; the model is in its ``final``.
+    """
+    sys.stdout.write(f"{give_memory(base, output, options)}\n")
+
+
 def image_benchmark(output: Path = IMAGE_BENCHMARK, sounds: Path = BENCHMARK) -> None:
     """Build the frozen benchmark of pictures anew from the stamps; the same inputs give the same bytes.
 
@@ -331,6 +344,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "image_alignment": image_alignment,
     "dev_benchmark": dev_benchmark,
     "image_benchmark": image_benchmark,
+    "lexical_memory": lexical_memory,
     "lexicon": lexicon,
     "dry_run": dry_run,
     "finetune_feedback": finetune_feedback,

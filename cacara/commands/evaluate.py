@@ -54,7 +54,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         nargs="+",
         metavar="MODEL",
         help="compare these models on the same queries, each [LABEL=]NAME_OR_FOLDER[:VARIANT], VARIANT being "
-        "untrained, anchor, projection, unprofiled or native; models that share a name are seeds of one",
+        "untrained, anchor, projection, unprofiled, unlexical or native; models that share a name are seeds of one",
     )
     parser.add_argument(
         "--output",

@@ -91,12 +91,9 @@ class LexiconTable:
             return self
         return dataclasses.replace(self, weights=_read_only(np.where(self.strict, self.weights, np.uint8(0))))
 
-    @functools.cached_property
-    def entries_by_language(self) -> Mapping[str, int]:
-        """How many words and phrases each language has that this table's weights let be seen."""
-        seen = self.entry_languages[self.weights.any(axis=1)]
-        counts = np.bincount(seen, minlength=len(self.languages))
-        return dict(zip(self.languages, counts.tolist(), strict=True))
+    def words(self, policy: str) -> Mapping[str, int]:
+        """Return how many words and phrases of each language a policy lets a model see; empty where nobody counted."""
+        return self.facts.get("words" if policy == "studio" else "words_strict", {})
 
 
 def fingerprint(key: str) -> int:
@@ -140,6 +137,21 @@ def write(folder: Path, table: LexiconTable) -> None:
                 (partial / name).write_bytes(content)
     except OSError as error:
         raise LexiconError(f"the lexicon {folder} cannot be written: {error}") from error
+
+
+def count_words(folder: Path = BUNDLED, policy: str = "studio") -> Mapping[str, int]:
+    """Return how many words and phrases of each language a lexicon has, without reading it; empty where there is none.
+
+    Raises:
+        LexiconError: Its header is damaged.
+    """
+    if not (folder / HEADER).is_file():
+        return {}
+    try:
+        facts = json.loads((folder / HEADER).read_text(encoding="utf-8"))["facts"]
+        return dict(facts["words" if policy == "studio" else "words_strict"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise LexiconError(f"the lexicon {folder} cannot be read: {error}") from error
 
 
 @functools.lru_cache(maxsize=2)

@@ -237,7 +237,8 @@ def _refuse_other_parts(
     wanted = table.parts_of(config)
     if more := [kind.title for kind in given if kind not in wanted]:
         raise CheckpointError(f"{folder} is to have {', '.join(more)}, which its config does not have; wanted both")
-    if missing := [kind.title for kind in wanted if not any(name.startswith(kind.prefix) for name in tensors)]:
+    with_tensors = [kind for kind in wanted if not kind.stored_elsewhere]
+    if missing := [kind.title for kind in with_tensors if not any(name.startswith(kind.prefix) for name in tensors)]:
         raise CheckpointError(f"{folder} is to have a config with {', '.join(missing)}, but none are given")
 
 

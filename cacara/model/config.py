@@ -196,6 +196,7 @@ class ModelConfig:
         acquirers: How other languages than the text tower's are read; None for a model without, and then absent.
         projectors: What uCLIP's heads bring together, if they lie behind the towers; else None, and then absent.
         profile: The class profiles beside the text space; None for a model without, and then absent.
+        memory: The words that a lexicon remembers; None for a model without, and then absent.
 
     A part of a model is a field here, and mostly a dataclass above; ``cacara.model.parts.table`` lists the parts.
     """
@@ -213,6 +214,7 @@ class ModelConfig:
     acquirers: AcquirerConfig | None = None
     projectors: ProjectorsConfig | None = None
     profile: ProfileConfig | None = None
+    memory: LexicalMemoryConfig | None = None
 
     @property
     def text_width(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import itertools
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,12 +16,15 @@ import torch
 from cacara import devices
 from cacara import languages as language_codes
 from cacara.errors import QueryError
+from cacara.languages import Detection
 from cacara.model.config import ModelConfig
 from cacara.model.parts import table
 from cacara.model.parts.centring import LanguageCentring
 from cacara.model.parts.head import AnchoredHead, AudioHead, ImageHead
+from cacara.model.parts.lexical_memory import Found, LexicalMemory
 from cacara.model.parts.part import Part, TextBatch, behind_head
 from cacara.model.towers import Towers
+from cacara.sources.clients import Report, silent
 
 TEXTS_AT_ONCE = 64
 CLIPS_AT_ONCE = 16
@@ -154,7 +158,8 @@ class Cacara:
         Args:
             texts: Any number of non-empty texts.
             languages: One BCP-47 code for all, one a text, or None: then each text's language is detected,
-                and where the detector abstains the mean of all languages is used.
+                and where no language is certain enough the mean of all languages is used, and what its words mean in
+                the probable ones is weighed.
             centre: Whether to centre by language; None does what the checkpoint says.
             space: ``shared`` with sounds and pictures; or the ``text`` space, without the parts that lead out of it,
                 such as class profiles.
@@ -175,7 +180,8 @@ class Cacara:
         raw = self._read(texts, known)
         with torch.inference_mode():
             embeddings = torch.from_numpy(raw).to(self.device)
-            batch = TextBatch(embeddings, texts, known, self.config.centring if centre is None else centre)
+            english = functools.partial(self.encode_text, languages="en", centre=centre, space="text")
+            batch = TextBatch(embeddings, texts, known, self.config.centring if centre is None else centre, english)
             for part in self.parts:
                 if space == "shared" or not part.leaves_text_space:
                     batch = part.texts(batch)
@@ -371,9 +377,34 @@ class Cacara:
         made.fingerprint = f"{self.fingerprint}-{name}"
         return made
 
+    def detect(self, text: str) -> Detection:
+        """Return the language of a text, or none: by its letters, and by its words where the model remembers some."""
+        memory = self.part(LexicalMemory)
+        return language_codes.detect(text) if memory is None else memory.detect(text)
+
+    def look_up(self, text: str, language: str | None) -> tuple[Found, ...]:
+        """Return which words of a text the model's lexical memory knows and as what; none of English, or without one.
+
+        Args:
+            text: Any text.
+            language: BCP-47 code, or None where it is not known: then the surest reading counts.
+        """
+        memory = self.part(LexicalMemory)
+        return () if memory is None else memory.look_up(text, language)
+
+    def prepare(self, report: Report = silent) -> None:
+        """Make what parts would otherwise make query by query, once, and keep it between runs.
+
+        Args:
+            report: Told of the progress.
+        """
+        for part in self.parts:
+            part.make_ready(functools.partial(self.encode_text, languages="en", space="text"), report)
+
     def _languages_of(self, texts: Sequence[str], given: str | Sequence[str | None] | None) -> list[str | None]:
         if given is None:
-            return [language_codes.detect(text).language for text in texts]
+            memory = self.part(LexicalMemory)
+            return [language_codes.detect(text).language if memory is None else memory.assume(text) for text in texts]
         known = [given] * len(texts) if isinstance(given, str) else list(given)
         if len(known) != len(texts):
             raise QueryError(f"{len(known)} languages for {len(texts)} texts; wanted as many, or one for all")

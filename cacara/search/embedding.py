@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from cacara import languages
 from cacara.errors import QueryError
 from cacara.media import audio
 from cacara.search import sights
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cacara.model.model import Cacara
+    from cacara.model.parts.lexical_memory import Found
     from cacara.search.request import SearchRequest
 
 
@@ -28,6 +28,7 @@ class QueryEmbedding:
             queries that of the descriptions.
         language_source: ``chosen``, ``detected``, ``unknown`` (the detector abstained), ``audio`` or ``image``.
         classes: Of a sound float32 [classes], the mean probability of each class of the audio tower; else None.
+        looked_up: Of a text the words that the model's lexical memory knows, and as what.
     """
 
     request: SearchRequest
@@ -35,6 +36,7 @@ class QueryEmbedding:
     language: str | None
     language_source: str
     classes: np.ndarray | None = None
+    looked_up: tuple[Found, ...] = ()
 
     @property
     def text(self) -> str:
@@ -56,10 +58,13 @@ def embed(model: Cacara, request: SearchRequest) -> QueryEmbedding:
     """
     described = request.language or "en"
     if request.text is not None:
-        found = request.language or languages.detect(request.text).language
+        found = request.language or model.detect(request.text).language
         how = "chosen" if request.language else "detected" if found else "unknown"
         centre = None if request.centred else False
-        return QueryEmbedding(request, model.encode_text([request.text], [found], centre=centre)[0], found, how)
+        # A language that is only probable is shown, while the model weighs it against others.
+        given = None if request.language is None else [found]
+        vector = model.encode_text([request.text], given, centre=centre)[0]
+        return QueryEmbedding(request, vector, found, how, looked_up=model.look_up(request.text, found))
     if request.sound is not None:
         vector, classes = model.encode_sound(request.sound)  # tells what is no sound from what is silent
         audio.check_audible(request.sound)

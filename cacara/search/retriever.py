@@ -51,7 +51,7 @@ class Retriever:
     def __init__(
         self, model: Cacara, gallery: Gallery, report: Report = silent, index: SearchIndex | None = None
     ) -> None:
-        """Embed the gallery, or read its embeddings when this model embedded these sounds before.
+        """Embed the gallery and prepare the model, or read what this model made before.
 
         Args:
             model: The model.
@@ -80,6 +80,7 @@ class Retriever:
                 len(gallery.clips),
                 gallery.name,
             )
+        model.prepare(report)
         self.gallery = dataclasses.replace(gallery, clips=clips, pictures=pictures)
         self._clips = {clip.clip_id: clip for clip in (*clips, *pictures)}
         self._sounds = _ClipIndex(_exact(clips, embeddings) if index is None else index, clips)

@@ -12,14 +12,16 @@ from pathlib import Path
 import numpy as np
 import snowballstemmer
 
+from cacara.benchmark import benchmark_file
 from cacara.lexicon import table as lexicon_table
 from cacara.lexicon import word_forms
 from cacara.lexicon.table import MAX_WEIGHT, SENSES, LexiconTable
 from cacara.sources import fetching
 from cacara.sources.clients import Report, silent
+from cacara.sources.texts import text_hash
 from training.data import held_out, lexicon
 
-VOCABULARY = 32_768
+VOCABULARY = 20_000
 """English senses that are kept: those that most languages have a word for."""
 SENSE_WORDS = 3
 MIN_ENTRIES = 50
@@ -104,13 +106,15 @@ def build_from_sources(folder: Path, sounds: Path, pictures: Path, report: Repor
     """
     fetched = fetching.fetch_all((*lexicon.SOURCES, "tuxpaint"), report)
     kept_out = held_out.read(sounds, pictures, fetched["tuxpaint"])
-    senses, sources = [], Counter[str]()
+    asked = {row.sha256_16 for row in benchmark_file.read(sounds).texts}
+    senses, sources, known = [], Counter[str](), set[str]()
     for row in lexicon.merge(fetched):
         if kept_out.allows(row.english, row.text, "studio"):
             strict = kept_out.allows(row.english, row.text, "strict")
             senses.append(Sense(row.english, row.language, row.text, agreement(row.sources), strict))
             sources.update(row.sources)
-    table = build(senses, {"sources": dict(sorted(sources.items()))})
+            known |= {digest for digest in (text_hash(row.text),) if digest in asked}
+    table = build(senses, {"sources": dict(sorted(sources.items())), "benchmark_texts": sorted(known)})
     lexicon_table.write(folder, table)
     return table
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -20,15 +20,23 @@ _COLUMNS = (
     ("pieces_per_word", "number"),
     ("unknown", "number"),
     ("found", "number"),
+    ("lexicon", "number"),
 )
 
 
-def table(coverage: Coverage, words: Wording) -> str:
+def table(coverage: Coverage, words: Wording, remembered: Mapping[str, int] | None = None) -> str:
     """Return the table with a filter above it and, for the chosen language, what its figures mean.
 
     ``languages.js`` filters and sorts it and shows a row's sentences when its language is pressed.
+
+    Args:
+        coverage: The languages.
+        words: The interface's language.
+        remembered: Base language to how many of its words and phrases the lexicon has.
     """
     count = len(coverage.rows)
+    known = remembered or {}
+    rows = "".join(_row(row, words, known.get(row.code.partition("-")[0], 0)) for row in coverage.rows)
     head = "".join(
         f'<th scope="col" data-kind="{kind}"><button type="button">{_text(words(f"languages_{name}"))}</button></th>'
         for name, kind in _COLUMNS
@@ -40,13 +48,15 @@ def table(coverage: Coverage, words: Wording) -> str:
         f'<p class="shown" role="status" data-count="{_text(words("languages_shown", count=count))}"></p>'
         f'<p class="told" aria-live="polite">{_text(words("languages_choose"))}</p>'
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(_row(row, words) for row in coverage.rows)}</tbody></table></div></div>"
+        f"<tbody>{rows}</tbody></table></div></div>"
     )
 
 
-def sentences(row: Row, words: Wording) -> Iterator[str]:
+def sentences(row: Row, words: Wording, remembered: int = 0) -> Iterator[str]:
     """Yield in plain words what the figures of a language mean, as plain text."""
     yield words("languages_told_trained" if row.trained_on else "languages_told_not_trained")
+    if remembered:
+        yield words("languages_told_lexicon", count=f"{remembered:,}")
     if row.pieces_per_word is not None:
         yield words("languages_told_pieces", pieces=f"{row.pieces_per_word:.1f}")
     if row.unknown_share is not None:
@@ -61,10 +71,10 @@ def sentences(row: Row, words: Wording) -> Iterator[str]:
     yield words("languages_told_found", **values)
 
 
-def _row(row: Row, words: Wording) -> str:
+def _row(row: Row, words: Wording, remembered: int) -> str:
     found = row.test or row.dev
     find = " ".join((row.code, row.name, row.autonym, row.script)).lower()
-    told = " ".join(sentences(row, words))
+    told = " ".join(sentences(row, words, remembered))
     pieces = ("", "–") if row.pieces_per_word is None else (f"{row.pieces_per_word}", f"{row.pieces_per_word:.1f}")
     share = row.unknown_share
     unknown = ("", "–") if share is None else (f"{share}", f"{100 * share:.1f} %")
@@ -76,6 +86,7 @@ def _row(row: Row, words: Wording) -> str:
         pieces,
         unknown,
         recall,
+        (str(remembered), f"{remembered:,}") if remembered else ("", "–"),
     )
     return (
         f'<tr data-find="{_text(find)}" data-told="{_text(told)}"><th scope="row" data-value="{_text(row.name)}">'

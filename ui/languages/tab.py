@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from cacara.languages import coverage
+from cacara.lexicon import table as lexicon_table
 from ui.languages import rendering as languages_rendering
 from ui.page import rendering
 from ui.page.localised import SPOKEN, Localised
@@ -21,7 +22,7 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private",
 
 def show_languages(services: Services, interface: str) -> str:
     """Return the table of languages, as HTML."""
-    return languages_rendering.table(coverage.load(), wording(interface))
+    return languages_rendering.table(coverage.load(), wording(interface), lexicon_table.count_words())
 
 
 def build(services: Services, localised: Localised, interface: gr.Dropdown) -> None:

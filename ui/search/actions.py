@@ -8,7 +8,19 @@ from typing import Any
 from cacara.errors import QueryError
 from cacara.search.request import clean_query
 from feedback_db.store.recordings import hash_file
-from ui.search.answers import DETECT, TOP_K, Options, answer, ask, chosen_language, described, embed, text, with_options
+from ui.search.answers import (
+    DETECT,
+    TOP_K,
+    Options,
+    answer,
+    ask,
+    chosen_language,
+    described,
+    embed,
+    looked_up,
+    text,
+    with_options,
+)
 from ui.server.services import Services
 
 __all__ = ["DETECT", "TOP_K", "search_audio", "search_image", "search_like", "search_text", "search_video"]
@@ -33,7 +45,8 @@ def search_text(services: Services, query: str, options: Options) -> dict[str, A
         ``licence``, ``sound``, ``waveform`` and ``picture`` (addresses relative to the app's), and ``notes``, e.g. that
         only its beginning is searched; ``pictures``, where the model knows pictures, with a ``search_id`` and ``hits``
         of its own, else null. ``kind`` and ``licence`` are given back; without sounds ``hits`` is empty and
-        ``search_id`` null.
+        ``search_id`` null. ``looked_up`` lists the words that the model's lexical memory knows: ``word`` as it is
+        listed, ``language`` and ``senses``, English, the surest first.
     """
     words = options.words
     if not text("query", query).strip():
@@ -44,7 +57,7 @@ def search_text(services: Services, query: str, options: Options) -> dict[str, A
     remembered = {"query_text": cleaned, "language": embedding.language}
     found = answer(services, asked, lists, embedding, remembered)
     sounds = found.pop("sounds") or {"search_id": None, "hits": []}
-    return {"query": cleaned, **found, **sounds}
+    return {"query": cleaned, **found, **sounds, "looked_up": looked_up(embedding)}
 
 
 @with_options

@@ -203,6 +203,14 @@ def answer(
     }
 
 
+def looked_up(query: QueryEmbedding) -> list[dict[str, Any]]:
+    """Return the words of a text that the model knows by heart: ``word``, ``language``, ``senses`` in English."""
+    return [
+        {"word": found.surface, "language": found.language, "senses": [english for english, _ in found.senses]}
+        for found in query.looked_up
+    ]
+
+
 def _hit(hit: Hit, clip: Clip, language: str) -> dict[str, Any]:
     from cacara.media import audio
 

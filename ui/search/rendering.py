@@ -13,6 +13,8 @@ from ui.page.templates import render
 if TYPE_CHECKING:
     from ui.page.wording import Wording
 
+WORDS_SHOWN = 8
+"""Of a query, with what they mean."""
 LABELS = (("relevant", "✓"), ("not_relevant", "✕"), ("unsure", "?"))
 """The judgements of a result, each with a sign, so that no colour is needed to tell them apart."""
 
@@ -33,6 +35,7 @@ def text_results(result: Mapping[str, Any], names: Mapping[str, str], words: Wor
         notes=result["notes"],
         sentence=_language_sentence(result, names, words),
         language=True,
+        looked_up=_looked_up(result["looked_up"], words),
         lists=[
             *([_list("sounds", "sounds", result, result["licence"])] if listens else []),
             *_media(result, pictures="pictures"),
@@ -155,6 +158,7 @@ def _results(
     sentence: str = "",
     language: bool = False,
     reopen: Mapping[str, str] | None = None,
+    looked_up: Markup | None = None,
 ) -> str:
     titles = {each["kind"]: each["title"] for each in lists}
     return render(
@@ -167,6 +171,7 @@ def _results(
         sentence=sentence,
         language=language,
         reopen=reopen,
+        looked_up=looked_up,
         labels=LABELS,
     )
 
@@ -179,6 +184,18 @@ def _media(result: Mapping[str, Any], **titles: str) -> list[Mapping[str, Any]]:
 
 def _list(kind: str, title: str, found: Mapping[str, Any], licence: str = "") -> dict[str, Any]:
     return {"kind": kind, "title": title, "hits": found["hits"], "search_id": found["search_id"], "licence": licence}
+
+
+def _looked_up(found: Sequence[Mapping[str, Any]], words: Wording) -> Markup | None:
+    """Return which words of a query the model knows by heart and as what; None where it knows none."""
+    shown = Markup(" · ").join(
+        Markup('<bdi dir="ltr"><bdi lang="{}">{}</bdi> → <span lang="en">{}</span></bdi>').format(
+            each["language"], each["word"], ", ".join(each["senses"])
+        )
+        for each in found[:WORDS_SHOWN]
+    )
+    # The words are put in after escaping, as they are markup.
+    return Markup(str(escape(words("looked_up", words="\0"))).replace("\0", shown)) if found else None
 
 
 def _language_sentence(result: Mapping[str, Any], names: Mapping[str, str], words: Wording) -> str:

@@ -19,6 +19,8 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -26,11 +28,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from cacara.languages import Detection
 from cacara.languages.encoder_languages import TRAINED_ON
 from cacara.lexicon import LexiconReader, LexiconTable, Reading, WordReading
+from cacara.lexicon import table as lexicon_table
 from cacara.lexicon.language_evidence import ENGLISH, LanguageEvidence
 from cacara.model.config import LexicalMemoryConfig
-from cacara.model.parts.sense_embeddings import English, SenseEmbeddings
+from cacara.model.parts.part import English, Part, TextBatch
+from cacara.model.parts.sense_embeddings import SenseEmbeddings
+from cacara.sources.clients import Report, silent
+
+if TYPE_CHECKING:
+    from cacara.model.config import ModelConfig
+    from cacara.model.towers import Towers
 
 FUNCTION_WORDS = frozenset(
     "a about after all also am an and any are as at be because been before but by can could did do does down for from "
@@ -39,10 +49,14 @@ FUNCTION_WORDS = frozenset(
     "to too under up upon us very was we were what when where which while who whom whose why will with would yes you "
     "your".split()
 )
+BUNDLED = "bundled"
+"""The config's name for the lexicon that ships with the package."""
 FUNCTION_WEIGHT = 0.1
 """Weight of a word that means a function word, beside 1 of any other."""
+ANSWER_FROM = 0.6
+"""Probability from which a language is answered: on dev-2 nine of ten such answers are right."""
 CERTAIN = 0.9
-"""Probability from which a language is answered rather than weighed."""
+"""Probability from which other languages' readings are not weighed."""
 READINGS_REMEMBERED = 4096
 
 
@@ -61,8 +75,16 @@ class Found:
     senses: tuple[tuple[str, float], ...]
 
 
-class LexicalMemory:
-    """Mixes what a text's words mean into its embedding."""
+class LexicalMemory(Part):
+    """Mixes what a text's words mean into its embedding.
+
+    It has no tensors: the lexicon's table lies beside the models that share it, and what its senses' embeddings are
+    the model's own text side tells.
+    """
+
+    field, prefix, title = "memory", "memory.", "lexical memories"
+    variants = ("unlexical",)
+    stored_elsewhere = True
 
     def __init__(self, config: LexicalMemoryConfig, table: LexiconTable, senses: SenseEmbeddings | None = None) -> None:
         """Remember a lexicon.
@@ -72,6 +94,7 @@ class LexicalMemory:
             table: The whole table; the config's policy narrows it.
             senses: Embeddings of the vocabulary; None begins with none.
         """
+        super().__init__()
         self.config = config
         self.table = table.under(config.policy)
         self.reader = LexiconReader(self.table)
@@ -79,14 +102,49 @@ class LexicalMemory:
         self.senses = senses or SenseEmbeddings(table.vocabulary)
         weights = [FUNCTION_WEIGHT if english in FUNCTION_WORDS else 1.0 for english in table.vocabulary]
         self._importance = np.array(weights, np.float32)
-        self.read = functools.lru_cache(READINGS_REMEMBERED)(self.reader.read)
+        self._uncentred = SenseEmbeddings(table.vocabulary, kept=False)
+        self._reading = functools.lru_cache(READINGS_REMEMBERED)(self.reader.read)
         self.languages_of = functools.lru_cache(READINGS_REMEMBERED)(self.evidence.of)
 
-    def detect(self, text: str) -> tuple[str | None, float]:
+    @classmethod
+    def build(cls, config: ModelConfig, towers: Towers, report: Report = silent) -> Self:
+        """Return the memory of a config's lexicon, see ``Part.build``.
+
+        Raises:
+            LexiconError: The lexicon is missing or damaged.
+        """
+        assert config.memory is not None
+        place = config.memory.lexicon
+        return cls(config.memory, lexicon_table.read(lexicon_table.BUNDLED if place == BUNDLED else Path(place)))
+
+    def make_ready(self, english: English, report: Report = silent) -> None:
+        """Embed all senses, once a vocabulary and text side; without it each is embedded when it is first needed."""
+        self.senses.prepare(english, report)
+
+    def texts(self, batch: TextBatch) -> TextBatch:
+        """Return texts with what their words mean mixed in."""
+        # Where texts are not centred the senses are not either; only evaluations ask for that.
+        senses = self.senses if batch.centre else self._uncentred
+        mixed = self.mix(batch.embeddings, batch.texts, batch.languages, batch.english, senses)
+        return dataclasses.replace(batch, embeddings=mixed)
+
+    def variant(self, name: str) -> Part | None:
+        """Return the memory, or none in the variant ``unlexical``."""
+        return None if name == "unlexical" else self
+
+    def detect(self, text: str) -> Detection:
         """Return the language of a text, None when no single one is certain enough, and the best one's probability."""
         for language, probability in self.languages_of(text).items():
-            return (language if probability >= CERTAIN else None), probability
-        return None, 0.0
+            return Detection(language if probability >= ANSWER_FROM else None, probability)
+        return Detection(None, 0.0)
+
+    def assume(self, text: str) -> str | None:
+        """Return the language in which alone a text of unknown language is read; None where readings are weighed.
+
+        English is assumed as soon as it is answered, so that its texts stay as they are.
+        """
+        found = self.detect(text)
+        return found.language if found.confidence >= CERTAIN or found.language == ENGLISH else None
 
     def look_up(self, text: str, language: str | None) -> tuple[Found, ...]:
         """Return which words of a text are known and as what, of the surest reading where its language is not known."""
@@ -95,11 +153,16 @@ class LexicalMemory:
         if language.partition("-")[0] == ENGLISH:
             return ()
         return tuple(
-            Found(word.surface, word.language, self.reader.senses(word)) for word in self.read(text, language).words
+            Found(word.surface, word.language, self.reader.senses(word)) for word in self._reading(text, language).words
         )
 
     def mix(
-        self, embeddings: Tensor, texts: Sequence[str], languages: Sequence[str | None], english: English
+        self,
+        embeddings: Tensor,
+        texts: Sequence[str],
+        languages: Sequence[str | None],
+        english: English,
+        senses: SenseEmbeddings | None = None,
     ) -> Tensor:
         """Return texts with what their words mean mixed in.
 
@@ -108,6 +171,7 @@ class LexicalMemory:
             texts: The texts.
             languages: A BCP-47 code a text, or None where it is not known.
             english: The model's text side, for the senses that are not embedded yet.
+            senses: Embeddings of the vocabulary; None takes the memory's.
 
         Returns:
             float32 [texts, width], L2-normalised; rows of English texts, and of texts without a known word, as they
@@ -118,7 +182,7 @@ class LexicalMemory:
         if not needed:
             return embeddings
         places = {sense: place for place, sense in enumerate(needed)}
-        vectors = self.senses.of(needed, english)
+        vectors = (senses or self.senses).of(needed, english)
         mixed = embeddings.clone()
         for position, weighed in enumerate(readings):
             shift = np.zeros(vectors.shape[1], np.float32)
@@ -136,7 +200,7 @@ class LexicalMemory:
         """Return the readings of a text in its probable languages with their probabilities; none of English ones."""
         languages = {language: 1.0} if language is not None else self.languages_of(text)
         found = [
-            (self.read(text, code), probability)
+            (self._reading(text, code), probability)
             for code, probability in languages.items()
             if code.partition("-")[0] != ENGLISH
         ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cacara.model import compact_weights
@@ -16,6 +17,15 @@ from cacara.sources.clients import Report, silent
 if TYPE_CHECKING:
     from cacara.model.config import ModelConfig
     from cacara.model.towers import Towers
+
+
+English = Callable[[Sequence[str]], NDArray[np.float32]]
+"""Embeds English texts into the text space: float32 [texts, width], L2-normalised."""
+
+
+def without_text_side(texts: Sequence[str]) -> NDArray[np.float32]:
+    """Refuse to embed, for batches that no part asks for more."""
+    raise RuntimeError(f"{len(texts)} English texts are to be embedded, but the batch came without a text side")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,12 +37,14 @@ class TextBatch:
         texts: The texts themselves.
         languages: A BCP-47 code a text, or None where it is not known; ``en`` for those that a part has read.
         centre: Whether they are to be centred by language.
+        english: The model's own text side for English texts: float32 [texts, width], L2-normalised, in the text space.
     """
 
     embeddings: Tensor
     texts: Sequence[str]
     languages: Sequence[str | None]
     centre: bool
+    english: English = without_text_side
 
 
 class Part(nn.Module):
@@ -46,6 +58,7 @@ class Part(nn.Module):
         prefix: What the names of its tensors begin with in a model's file.
         title: What it is called in messages, in the plural.
         folder: The folder of its own files in a model's folder; empty for none.
+        stored_elsewhere: Whether nothing of it lies in a model's folder but its config.
         variants: Names of variants that only a model with this part has.
         halves: Whether it is stored in half precision.
         leaves_text_space: Whether embeddings behind it lie in another space than the one the heads are trained into.
@@ -58,6 +71,7 @@ class Part(nn.Module):
     prefix: ClassVar[str]
     title: ClassVar[str]
     folder: ClassVar[str] = ""
+    stored_elsewhere: ClassVar[bool] = False
     variants: ClassVar[tuple[str, ...]] = ()
     halves: ClassVar[bool] = False
     leaves_text_space: ClassVar[bool] = False
@@ -124,6 +138,14 @@ class Part(nn.Module):
     def reads(self) -> tuple[str, ...]:
         """The languages that ``read`` takes, BCP-47."""
         return ()
+
+    def make_ready(self, english: English, report: Report = silent) -> None:
+        """Make what the part would otherwise make query by query, and keep it between runs.
+
+        Args:
+            english: The model's own text side.
+            report: Told of the progress.
+        """
 
     def texts(self, batch: TextBatch) -> TextBatch:
         """Return texts as they leave the part."""

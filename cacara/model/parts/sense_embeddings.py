@@ -12,13 +12,14 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cacara.files import replacing
+from cacara.model.parts.part import English
 from cacara.sources import fetching
 from cacara.sources.clients import Progress, Report, silent
 
@@ -28,28 +29,31 @@ NEARLY_EQUAL = 0.9995
 """Cosine of two embeddings of a sense by equal text sides, one of them stored in half precision."""
 MAX_FILES = 6
 
-English = Callable[[Sequence[str]], NDArray[np.float32]]
-"""Embeds English texts into the text space, float32 [texts, width], L2-normalised."""
-
 log = logging.getLogger(__name__)
 
 
 class SenseEmbeddings:
     """The senses' embeddings, float16 in memory; those that are missing are made when they are asked for."""
 
-    def __init__(self, vocabulary: Sequence[str], folder: Path | None = None) -> None:
+    def __init__(self, vocabulary: Sequence[str], folder: Path | None = None, *, kept: bool = True) -> None:
         """Begin with none.
 
         Args:
             vocabulary: The senses.
             folder: Where files are kept; None takes the cache's ``senses``.
+            kept: Whether files are read and written at all.
         """
         self.vocabulary = vocabulary
         self._folder = folder
         self._lock = threading.RLock()
         self._known = np.zeros(len(vocabulary), bool)
         self._embeddings: NDArray[np.float16] | None = None
-        self._restored = False
+        self._kept = kept
+        self._restored = not kept
+
+    def __deepcopy__(self, memo: dict[int, object]) -> SenseEmbeddings:
+        """Return itself: copies of a model share what their equal text sides have made."""
+        return self
 
     def of(self, numbers: Iterable[int], english: English) -> NDArray[np.float32]:
         """Return the embeddings of senses, float32 [senses, width], L2-normalised.
@@ -78,7 +82,7 @@ class SenseEmbeddings:
             for start in range(0, len(missing), AT_ONCE):
                 report(Progress("lexicon", "embed", start / len(missing)))
                 self._make(missing[start : start + AT_ONCE], english)
-            if len(missing):
+            if len(missing) and self._kept:
                 self._keep()
             report(Progress("lexicon", "ready", 1.0))
 

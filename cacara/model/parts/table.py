@@ -1,7 +1,7 @@
 """The table of a model's parts, in the order in which they act.
 
-Texts: what acquirers read in place of the text tower, then centring, the text map, the projectors and the class
-profiles. Sounds and pictures: their head, then the projectors and the class profiles.
+Texts: what acquirers read in place of the text tower, then centring, the text map, the lexical memory, the projectors
+and the class profiles. Sounds and pictures: their head, then the projectors and the class profiles.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cacara.model.parts.acquirers import Acquirers
 from cacara.model.parts.centring import LanguageCentring
 from cacara.model.parts.head import AudioHead, ImageHead
+from cacara.model.parts.lexical_memory import LexicalMemory
 from cacara.model.parts.part import Part
 from cacara.model.parts.profile import ClassProfile
 from cacara.model.parts.projectors import Projectors
@@ -20,7 +21,16 @@ from cacara.model.parts.text_map import TextMap
 if TYPE_CHECKING:
     from cacara.model.config import ModelConfig
 
-PARTS: tuple[type[Part], ...] = (Acquirers, LanguageCentring, TextMap, AudioHead, ImageHead, Projectors, ClassProfile)
+PARTS: tuple[type[Part], ...] = (
+    Acquirers,
+    LanguageCentring,
+    TextMap,
+    LexicalMemory,
+    AudioHead,
+    ImageHead,
+    Projectors,
+    ClassProfile,
+)
 FOLDERS = tuple(kind.folder for kind in PARTS if kind.folder)
 """Folders that a model's folder may hold."""
 VARIANTS = tuple(name for kind in PARTS for name in kind.variants)

@@ -68,6 +68,13 @@ def test_a_language_with_few_words_is_left_out_and_the_others_are_counted():
     assert table.facts["words"] == {"de": 3} and table.facts["words_strict"] == {"de": 3}
 
 
+def test_words_are_counted_without_reading_the_table(tmp_path):
+    assert lexicon_table.count_words(tmp_path / "none") == {}
+    lexicon_table.write(tmp_path / "lexicon", build(SENSES, least=1))
+    assert lexicon_table.count_words(tmp_path / "lexicon") == {"de": 3, "sw": 1, "uk": 1}
+    assert lexicon_table.count_words(tmp_path / "lexicon", "strict")["sw"] == 0
+
+
 def test_collisions_are_counted_and_the_surer_word_stays(monkeypatch):
     monkeypatch.setattr(lexicon_table, "fingerprint", lambda key: 7)
     table = build([Sense("dog", "sw", "mbwa", 5, True), Sense("goat", "sw", "mbuzi", 3, True)], least=1)

@@ -10,13 +10,15 @@ import pytest
 import torch
 
 from cacara import sources
+from cacara.lexicon import LexiconReader
+from cacara.lexicon import table as lexicon_table
 from cacara.model import checkpoint, seen_texts, towers, weights_file
 from cacara.model.checkpoint import CARD, FILES, OPTIONAL_FILES, WEIGHTS
 from cacara.model.parts import table
 
 REPOSITORY = Path(__file__).parents[3]
 MAX_FILE_BYTES = 10_000_000
-MAX_ALL_BYTES = 40_000_000
+MAX_ALL_BYTES = 60_000_000
 PREFIXES = (*(kind.prefix for kind in table.PARTS), *towers.PREFIXES.values())
 
 each = pytest.mark.parametrize("name", list(checkpoint.bundled()))
@@ -42,9 +44,28 @@ def test_the_default_model_sees_pictures_as_the_search_tab_offers():
 
 
 def test_all_together_are_small_enough_for_a_repository():
-    files = [path for folder in checkpoint.bundled().values() for path in folder.rglob("*") if path.is_file()]
+    folders = [*checkpoint.bundled().values(), lexicon_table.BUNDLED]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     assert max(path.stat().st_size for path in files) <= MAX_FILE_BYTES
     assert sum(path.stat().st_size for path in files) <= MAX_ALL_BYTES
+
+
+def test_the_lexicon_is_whole_and_each_model_sees_what_its_policy_allows():
+    table = lexicon_table.read(lexicon_table.BUNDLED)
+    assert len(table) > 2_000_000 and len(table.languages) > 400
+    assert min(table.words("studio").values()) >= 50
+    policies = {name: checkpoint.read_config(folder).memory for name, folder in checkpoint.bundled().items()}
+    assert {name: memory and memory.policy for name, memory in policies.items()} == {
+        "cacara": None,
+        "cacara-plus": "strict",
+        "cacara-studio": "studio",
+        "mla": None,
+        "uclip": None,
+    }
+    studio, strict = (LexiconReader(table.under(policy)) for policy in ("studio", "strict"))
+    assert [studio.senses(word)[0][0] for word in studio.read("mbwa", "sw").words] == ["dog"]
+    assert strict.read("mbwa", "sw").words == (), "dog is a concept of the benchmark"
+    assert strict.read("mwalimu", "sw").words
 
 
 @each

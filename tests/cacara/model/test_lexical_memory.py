@@ -100,9 +100,10 @@ def test_long_texts_of_the_encoders_languages_keep_more_of_their_embedding(remem
 
 def test_of_an_unknown_language_the_words_tell_and_readings_are_weighed(remember):
     memory = remember()
-    language, probability = memory.detect("mbwa paka")
-    assert language == "sw" and probability > 0.9
-    assert set(memory.languages_of("mbwa")) >= {"sw", "ln"}
+    found = memory.detect("mbwa paka")
+    assert found.language == "sw" and found.confidence > 0.9
+    assert set(memory.languages_of("mbwa")) >= {"sw", "ln"} and memory.assume("mbwa") is None
+    assert memory.assume("dog") == "en"
     given, made = mixed(memory, "mbwa", None)
     assert cosine(made, "dog") > cosine(given, "dog") + 0.3
     assert [found.senses[0][0] for found in memory.look_up("mbwa", None)] == ["dog"]

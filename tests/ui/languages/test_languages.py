@@ -41,3 +41,9 @@ def test_names_in_the_table_are_text():
     assert "&lt;Cherokee&gt;" in page and "<Cherokee>" not in page
     assert page.startswith('<div class="languages" lang="ar" dir="rtl">')
     assert page.count("<tr") == 3 and 'data-value="51.3"' in page
+
+
+@pytest.mark.parametrize("code", [code for _, code in available()])
+def test_the_words_that_the_lexicon_has_are_counted(code):
+    page = rendering.table(Coverage("m", "e", "", (OTHER, SWAHILI)), wording(code), {"sw": 12345})
+    assert 'data-value="12345"' in page and page.count("12,345") == 2

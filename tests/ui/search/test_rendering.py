@@ -63,6 +63,7 @@ def hit(**changes):
 
 def found(**changes):
     answer = {"language": "de", "language_source": "detected", "notes": [], "search_id": "s", "hits": [hit()]}
+    answer["looked_up"] = []
     return answer | {"query": "hund", "kind": "", "licence": "", "pictures": None} | changes
 
 
@@ -78,6 +79,7 @@ def test_hostile_text_in_every_field_stays_text(code):
                 licence=HOSTILE,
                 language=HOSTILE,
                 notes=[HOSTILE],
+                looked_up=[{"word": HOSTILE, "language": HOSTILE, "senses": [HOSTILE]}],
                 search_id=HOSTILE,
                 hits=[bad],
                 pictures=listed,
@@ -244,3 +246,10 @@ def test_no_style_rule_has_a_list_inside_has():
     for path in STYLES:
         lists = re.findall(r":has\((?:[^()]|\([^()]*\))*,", re.sub(r":is\([^()]*\)", "", path.read_text()))
         assert lists == [], path
+
+
+def test_the_words_that_were_looked_up_are_shown_with_what_they_mean():
+    known = [{"word": "mbwa", "language": "sw", "senses": ["dog", "hound"]}]
+    tags = Tags(rendering.text_results(found(looked_up=known), {}, wording("en")))
+    assert "Looked up: mbwa → dog, hound" in tags.text
+    assert "Looked up" not in Tags(rendering.text_results(found(), {}, wording("en"))).text
