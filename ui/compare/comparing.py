@@ -14,6 +14,7 @@ from cacara.words import word_lists
 from cacara.words.word_lists import Entry, WordList
 from ui.compare import rendering, telling
 from ui.compare.memory import StoredComparison
+from ui.page import rendering as common
 from ui.page.wording import FALLBACK, Wording, wording
 from ui.server.services import Services
 
@@ -96,7 +97,7 @@ def show_comparison(
         key = services.comparisons.remember(compared)
         yield rendering.noticed(given, words) + rendering.page(key, compared, given.problems, words)
     except CacaraError as error:
-        yield rendering.problem(str(error))
+        yield common.problem(str(error))
 
 
 def show_concept(services: Services, comparison: str, concept: str, interface: str = FALLBACK) -> dict[str, str]:

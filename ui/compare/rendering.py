@@ -1,15 +1,16 @@
-"""Comparisons as HTML; every text that is not ours is escaped here. Knows no Gradio."""
+"""Comparisons as HTML; knows no Gradio."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
 
 from cacara import languages
 from ui.compare import figures, telling
 from ui.page.rendering import table_reading
+from ui.page.templates import markup, render
 from ui.search.answers import described
 from ui.server.media import sound_url
 
@@ -24,13 +25,14 @@ RESULTS_SHOWN = 5
 COLUMNS_SHOWN = 60
 PROBLEMS_SHOWN = 20
 FIRST_SHOWN = 5
+PIECES_SHOWN = 24
 
 _WORD_MARK = "\N{LOWER ONE EIGHTH BLOCK}"
 
 
 def intro(words: Wording) -> str:
     """Return what the tab is for, in one sentence."""
-    return f"<p{_spoken(words)}>{_text(words('compare_intro'))}</p>"
+    return render("compare/intro.html", words)
 
 
 def progress(done: float, count: int, words: Wording) -> str:
@@ -42,59 +44,51 @@ def progress(done: float, count: int, words: Wording) -> str:
         words: The interface's language.
     """
     title = words("compare_progress", done=round(done * count), count=count)
-    return (
-        f'<div class="preparation"{_spoken(words)} role="status"><p>{_text(title)}</p>'
-        f'<progress value="{done:.3f}" aria-label="{_text(title)}"></progress></div>'
-    )
+    return render("compare/progress.html", words, title=title, value=f"{done:.3f}")
 
 
 def stopped(words: Wording) -> str:
     """Return what stands in the place of the results after the work was stopped."""
-    return f'<p class="note" role="status"{_spoken(words)}>{_text(words("compare_stopped"))}</p>'
+    return render("compare/stopped.html", words)
 
 
-def problem(message: str) -> str:
-    """Return a message about what went wrong, in the place of the results."""
-    return f'<div class="problem" role="alert"><p dir="auto">{_text(message)}</p></div>'
-
-
-def problems(found: Sequence[BadRow], words: Wording) -> str:
+def problems(found: Sequence[BadRow], words: Wording) -> Markup:
     """Return what was left out of a list, line by line; nothing when all was read."""
     if not found:
-        return ""
-    lines = "".join(
-        f'<li dir="auto">{_text(words("compare_line", line=bad.line, reason=bad.reason))}</li>'
-        for bad in found[:PROBLEMS_SHOWN]
-    )
-    more = f"<li>… {len(found) - PROBLEMS_SHOWN}</li>" if len(found) > PROBLEMS_SHOWN else ""
-    title = _text(words("compare_bad_rows", count=len(found)))
-    return f'<div class="left-out" role="status"{_spoken(words)}><p>{title}</p><ul>{lines}{more}</ul></div>'
+        return Markup()
+    more = max(0, len(found) - PROBLEMS_SHOWN)
+    return markup("compare/problems.html", words, count=len(found), problems=found[:PROBLEMS_SHOWN], more=more)
 
 
-def understood(given: WordList, words: Wording) -> str:
+def understood(given: WordList, words: Wording) -> Markup:
     """Return what was understood of a word list, its first entries with the names of their languages."""
-    read = table_reading(given.preview, words) if given.preview else ""
-    first = ""
-    for entry in given.entries[:FIRST_SHOWN]:
-        name = languages.describe(entry.language).english_name
-        meaning = f" · <bdi>{_text(entry.concept)}</bdi>" if entry.concept else ""
-        first += (
-            f'<li dir="auto"><code>{_text(entry.language)}</code> {_text(name)}: <bdi>{_text(entry.text)}</bdi>'
-            f"{meaning}</li>"
-        )
-    return f'{read}<ul class="first-entries">{first}</ul>{noticed(given, words)}'
+    entries = [
+        {
+            "language": entry.language,
+            "name": languages.describe(entry.language).english_name,
+            "text": entry.text,
+            "concept": entry.concept,
+        }
+        for entry in given.entries[:FIRST_SHOWN]
+    ]
+    return markup(
+        "compare/understood.html",
+        words,
+        reading=Markup(table_reading(given.preview, words)) if given.preview else "",
+        entries=entries,
+        noticed=noticed(given, words),
+    )
 
 
-def noticed(given: WordList, words: Wording) -> str:
+def noticed(given: WordList, words: Wording) -> Markup:
     """Return that texts read as English that are said to be something else, or nothing."""
     if not given.english_instead:
-        return ""
+        return Markup()
     names = ", ".join(f"{languages.describe(code).english_name} ({code})" for code in given.english_instead)
-    message = _text(words("compare_english_instead", languages=names))
-    return f'<p class="warned" role="status"{_spoken(words)}>{message}</p>'
+    return markup("compare/noticed.html", words, languages=names)
 
 
-def page(key: str, compared: StoredComparison, left_out: Sequence[BadRow], words: Wording) -> str:
+def page(key: str, compared: StoredComparison, left_out: Sequence[BadRow], words: Wording) -> Markup:
     """Return all that was found: of all concepts together, then of the first one.
 
     Args:
@@ -103,55 +97,26 @@ def page(key: str, compared: StoredComparison, left_out: Sequence[BadRow], words
         left_out: Lines of the list that were not compared.
         words: The interface's language.
     """
-    made = compared.comparison
-    places = {measure: figures.overview(made, measure, words) for measure in ("rank", "score")}
-    options = "".join(
-        f'<option value="{_text(name)}">{_text(figures.name_of(made, name, words))}</option>' for name in made.concepts
-    )
-    chooser = (
-        f'<label class="chooser">{_text(words("compare_concept"))} <select name="concept" dir="auto">{options}</select>'
-        "</label>"
-    )
-    labels = [column.label for column in made.distinct_columns]
-    agreeing = telling.agreement(made, words)
-    measure = "".join(
-        f'<option value="{name}">{_text(words(f"compare_{name}"))}</option>' for name in ("rank", "score")
-    )
-    return (
-        f'<div class="comparison" data-comparison="{_text(key)}" data-interface="{_text(words.code)}"'
-        f' data-broken="{_text(words("broken"))}"{_spoken(words)}>'
-        f"{problems(left_out, words)}"
-        f'<p class="summary" role="status">{_text(telling.summary(made, words))}</p>'
-        + _section(
-            "places",
-            words("compare_places"),
-            words("compare_places_explained"),
-            f'<label class="chooser">{_text(words("compare_show"))} <select name="measure">{measure}</select></label>'
-            + _chart("places", places, words("compare_places"))
-            + _downloads(words, ("texts", words("compare_csv_texts")), ("results", words("compare_csv_results"))),
-        )
-        + (
-            _section(
-                "agreement",
-                words("compare_agreement"),
-                agreeing,
-                _chart(
-                    "agreement",
-                    {"all": figures.agreement(made.agreement(), labels, words)},
-                    words("compare_agreement"),
-                )
-                + _downloads(words, ("agreement", "CSV")),
-            )
-            if agreeing
-            else ""
-        )
-        + f'<div class="closer">{chooser if len(made.concepts) > 1 else ""}'
-        f'<div class="concept" data-concept="{_text(made.concepts[0])}">'
-        f"{concept(compared, made.concepts[0], words)}</div></div></div>"
+    comparison = compared.comparison
+    agreeing = telling.agreement(comparison, words)
+    labels = [column.label for column in comparison.distinct_columns]
+    drawn = {"all": figures.agreement(comparison.agreement(), labels, words)} if agreeing else {}
+    first = comparison.concepts[0]
+    return markup(
+        "compare/page.html",
+        words,
+        comparison=key,
+        problems=problems(left_out, words),
+        summary=telling.summary(comparison, words),
+        places={measure: figures.overview(comparison, measure, words) for measure in ("rank", "score")},
+        agreement={"told": agreeing, "drawn": drawn} if agreeing else None,
+        concepts=[(name, figures.name_of(comparison, name, words)) for name in comparison.concepts],
+        first=first,
+        content=concept(compared, first, words),
     )
 
 
-def concept(compared: StoredComparison, name: str, words: Wording) -> str:
+def concept(compared: StoredComparison, name: str, words: Wording) -> Markup:
     """Return what was found about one concept: word by word, first sounds, similarities, spellings.
 
     Raises:
@@ -159,66 +124,65 @@ def concept(compared: StoredComparison, name: str, words: Wording) -> str:
     """
     from cacara.words import comparison_tables
 
-    made = compared.comparison
-    texts = comparison_tables.require_concept(made, name)
-    found = comparison_tables.similarity(made, compared.retriever, name)
-    shown = texts[:COLUMNS_SHOWN]
-    note = _note(words("compare_left_out", count=found.left_out)) if found.left_out else ""
-    return (
-        _section("words", words("compare_words"), "", _words_table(made, texts, words))
-        + _spellings(made, comparison_tables.spelling_pairs(made, name), words)
-        + _section("firsts", words("compare_results"), words("compare_results_explained"),
-                   note + _results(compared, shown, name, words))
-        + _section(
-            "similarity",
-            words("compare_similarity"),
-            words("compare_similarity_explained"),
-            note
-            + _chart("similarity", {"all": figures.similarity(found, words)}, words("compare_similarity"))
-            + _downloads(words, ("similarity", "CSV")),
-        )
-    )  # fmt: skip
-
-
-def _words_table(made: Comparison, texts: Sequence[int], words: Wording) -> str:
-    heads = ("word", "rank", "pieces", "script", "nearest", "told")
-    head = "".join(f'<th scope="col">{_text(words(f"compare_{each}"))}</th>' for each in heads)
-    rows = "".join(_word(made, at, words) for at in texts)
-    return f'<div class="scroll"><table class="words"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-
-
-def _word(made: Comparison, at: int, words: Wording) -> str:
-    entry, reading, place, name = made.entries[at], made.readings[at], made.places[at], made.names[at]
-    near = "".join(
-        f'<li><bdi lang="{_text(each.language)}">{_text(each.text)}</bdi> <code>{_text(each.language)}</code> '
-        f"{each.score:.2f}</li>"
-        for each in made.neighbours[at]
-    )
-    english = f'<li><bdi lang="en">{_text(name.text)}</bdi> <code>♪ en</code> {name.score:.2f}</li>' if name else ""
-    ranked = "–" if place.rank is None else f"<b>{place.rank}</b> <small>{place.score:.2f}</small>"
-    told = " ".join(telling.sentences(made.findings[at], words))
-    script = _text(reading.script) if reading.script != "Zyyy" else "–"
-    return (
-        f'<tr><th scope="row"><bdi class="word" lang="{_text(entry.language)}" dir="auto">{_text(entry.text)}</bdi> '
-        f"<code>{_text(made.columns[at].label)}</code></th><td>{ranked}</td><td>{_pieces(reading)}</td>"
-        f"<td>{script} {'←' if reading.direction == 'rtl' else '→'}</td><td><ul>{english}{near}</ul></td>"
-        f'<td class="told">{_text(told)}</td></tr>'
+    comparison = compared.comparison
+    texts = comparison_tables.require_concept(comparison, name)
+    found = comparison_tables.similarity(comparison, compared.retriever, name)
+    shown, wanted = texts[:COLUMNS_SHOWN], comparison.wanted[name]
+    firsts = [
+        [_sound(compared, *comparison.places[at].hits[rank], wanted, words) for at in shown]
+        for rank in range(min(RESULTS_SHOWN, comparison.sounds))
+    ]
+    return markup(
+        "compare/concept.html",
+        words,
+        rows=[_row(comparison, at, words) for at in texts],
+        spellings=_spellings(comparison, comparison_tables.spelling_pairs(comparison, name), words),
+        left_out=found.left_out,
+        columns=[_word(comparison, at) for at in shown],
+        firsts=firsts,
+        similarity={"all": figures.similarity(found, words)},
     )
 
 
-def _pieces(reading: Reading) -> str:
-    shown = "".join(f"<span>{_text(piece.replace(_WORD_MARK, '') or piece)}</span>" for piece in reading.pieces[:24])
-    more = " …" if len(reading.pieces) > 24 else ""
-    direction = ' dir="rtl"' if reading.direction == "rtl" else ' dir="ltr"'
-    unknown = f' <small class="unknown">? {reading.unknown}</small>' if reading.unknown else ""
-    return f'<b>{len(reading.pieces)}</b>{unknown} <span class="pieces"{direction}>{shown}{more}</span>'
+def _word(comparison: Comparison, at: int) -> dict[str, str]:
+    entry = comparison.entries[at]
+    return {"language": entry.language, "text": entry.text, "label": comparison.columns[at].label}
 
 
-def _spellings(made: Comparison, pairs: Iterable[Any], words: Wording) -> str:
-    lines = []
+def _row(comparison: Comparison, at: int, words: Wording) -> dict[str, Any]:
+    reading, place, name = comparison.readings[at], comparison.places[at], comparison.names[at]
+    script = reading.script if reading.script != "Zyyy" else "–"
+    return {
+        **_word(comparison, at),
+        "rank": place.rank,
+        "score": "" if place.rank is None else f"{place.score:.2f}",
+        "reading": _pieces(reading),
+        "script": f"{script} {'←' if reading.direction == 'rtl' else '→'}",
+        "sound": {"text": name.text, "score": f"{name.score:.2f}"} if name else None,
+        "nearest": [
+            {"text": each.text, "language": each.language, "score": f"{each.score:.2f}"}
+            for each in comparison.neighbours[at]
+        ],
+        "told": " ".join(telling.sentences(comparison.findings[at], words)),
+    }
+
+
+def _pieces(reading: Reading) -> dict[str, Any]:
+    return {
+        "count": len(reading.pieces),
+        "unknown": reading.unknown,
+        "direction": "rtl" if reading.direction == "rtl" else "ltr",
+        "pieces": [piece.replace(_WORD_MARK, "") or piece for piece in reading.pieces[:PIECES_SHOWN]],
+        "more": len(reading.pieces) > PIECES_SHOWN,
+    }
+
+
+def _spellings(comparison: Comparison, pairs: Iterable[Any], words: Wording) -> list[dict[str, Any]]:
+    found = []
     for pair in pairs:
-        ranks = [made.places[at].rank for at in (pair.first, pair.second)]
-        sentence = words(
+        ranks = [comparison.places[at].rank for at in (pair.first, pair.second)]
+        # The places of the two words stay: the template puts them in, as they are markup.
+        told = words(
             "compare_spelling_pair",
             similarity=f"{pair.similarity:.2f}",
             shared=pair.shared,
@@ -226,80 +190,18 @@ def _spellings(made: Comparison, pairs: Iterable[Any], words: Wording) -> str:
             rank_first="–" if ranks[0] is None else ranks[0],
             rank_second="–" if ranks[1] is None else ranks[1],
         )
-        # The words are put in after escaping, as they are markup.
-        marked = _text(sentence).replace("{first}", _spelling(made, pair.first), 1)
-        lines.append(f"<li>{marked.replace('{second}', _spelling(made, pair.second), 1)}</li>")
-    if not lines:
-        return ""
-    return _section("spellings", words("compare_spellings"), "", f"<ul>{''.join(lines)}</ul>")
+        found.append({"told": told, "first": _word(comparison, pair.first), "second": _word(comparison, pair.second)})
+    return found
 
 
-def _spelling(made: Comparison, at: int) -> str:
-    entry = made.entries[at]
-    text = _text(entry.text).replace("{", "&#123;")
-    return f'<bdi lang="{_text(entry.language)}">{text}</bdi> <code>{_text(made.columns[at].label)}</code>'
-
-
-def _results(compared: StoredComparison, texts: Sequence[int], name: str, words: Wording) -> str:
-    made = compared.comparison
-    heads = "".join(
-        f'<th scope="col"><bdi lang="{_text(made.entries[at].language)}">{_text(made.entries[at].text)}</bdi> '
-        f"<code>{_text(made.columns[at].label)}</code></th>"
-        for at in texts
-    )
-    depth = min(RESULTS_SHOWN, made.sounds)
-    rows = "".join(
-        f'<tr><th scope="row">{rank + 1}</th>'
-        + "".join(_found(compared, *made.places[at].hits[rank], made.wanted[name], words) for at in texts)
-        + "</tr>"
-        for rank in range(depth)
-    )
-    return (
-        f'<div class="scroll"><table class="firsts"><thead><tr><th scope="col">#</th>{heads}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _found(compared: StoredComparison, clip_id: str, score: float, wanted: Sequence[str], words: Wording) -> str:
+def _sound(
+    compared: StoredComparison, clip_id: str, score: float, wanted: Sequence[str], words: Wording
+) -> dict[str, Any]:
     caption, language = described(compared.retriever.clip(clip_id), words.code)
-    lang = f' lang="{_text(language)}"' if language else ""
-    right = clip_id in wanted
-    mark = f'<span class="wanted" title="{_text(words("compare_wanted"))}">✓</span> ' if right else ""
-    return (
-        f'<td{" class=right" if right else ""}><button type="button" data-sound="{_text(sound_url(clip_id))}" '
-        f'aria-label="{_text(words("compare_play", sound=caption))}" aria-pressed="false">▶</button> '
-        f"{mark}<bdi{lang}>{_text(caption)}</bdi> <small>{score:.2f}</small></td>"
-    )
-
-
-def _section(kind: str, title: str, explanation: str, content: str) -> str:
-    told = f"<p>{_text(explanation)}</p>" if explanation else ""
-    return f'<section class="{kind}" aria-label="{_text(title)}"><h2>{_text(title)}</h2>{told}{content}</section>'
-
-
-def _chart(kind: str, drawn: Mapping[str, Any], title: str) -> str:
-    data = json.dumps(drawn, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return (
-        f'<div class="scroll"><div class="chart" role="img" aria-label="{_text(title)}" data-kind="{kind}" '
-        f'data-figures="{_text(data)}"></div></div>'
-    )
-
-
-def _downloads(words: Wording, *tables: tuple[str, str]) -> str:
-    buttons = "".join(
-        f'<button type="button" data-csv="{_text(name)}">{_text(label)}</button>' for name, label in tables
-    )
-    picture = f'<button type="button" data-picture>{_text(words("compare_picture"))}</button>'
-    return f'<p class="downloads">{buttons}{picture}<span class="said" role="status"></span></p>'
-
-
-def _note(message: str) -> str:
-    return f'<p class="note">{_text(message)}</p>'
-
-
-def _spoken(words: Wording) -> str:
-    return f' lang="{_text(words.code)}" dir="{words.direction}"'
-
-
-def _text(value: object) -> str:
-    return escape(str(value), quote=True)
+    return {
+        "address": sound_url(clip_id),
+        "caption": caption,
+        "language": language,
+        "score": f"{score:.2f}",
+        "right": clip_id in wanted,
+    }

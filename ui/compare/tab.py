@@ -11,6 +11,7 @@ import gradio as gr
 
 from cacara.languages import coverage
 from ui.compare import comparing, rendering
+from ui.page import rendering as page
 from ui.page.localised import SPOKEN, Localised
 from ui.page.wording import wording
 from ui.server.bind import bind
@@ -163,7 +164,7 @@ def _as_problem(message: str) -> dict[str, str]:
 
 
 def _not_read(message: str) -> tuple[None, str]:
-    return None, rendering.problem(message)
+    return None, page.problem(message)
 
 
 def _filled(read: tuple[str | None, str]) -> list[Any]:

@@ -95,7 +95,7 @@ def _address(value: object) -> str:
 
 def _as_json(value: object) -> str:
     """Return a value as JSON for a ``data-`` attribute; escaping it is the template's."""
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _markdown(text: str, shift: int = 0) -> Markup:
@@ -126,7 +126,6 @@ def _unit(value: float) -> float:
 
 def _with_markup(text: str, values: Mapping[str, Markup]) -> Markup:
     """Return an escaped text with markup in its ``{places}``: a sentence of the interface around a marked-up name."""
-    made = str(escape(text))
-    for place, value in values.items():
-        made = made.replace("{" + place + "}", str(value))
-    return Markup(made)
+    # In one pass: a name that is put in may itself hold braces.
+    places = "|".join(re.escape(place) for place in values)
+    return Markup(re.sub(rf"\{{({places})\}}", lambda found: str(values[found[1]]), str(escape(text))))
