@@ -269,8 +269,13 @@ def _heard(opened: OpenRecording, model: Cacara, wanted: Callable[[], Cacara | N
         _check(opened, wanted)
         opened.share = share
 
-    if opened.timeline is None:
+    def listened(seconds: float) -> None:
+        _check(opened, wanted)
+
+    before = opened.timeline
+    if before is None:
         blocks = streaming.copied(streaming.blocks(opened.path, report=read), opened.copy)
-    else:  # another model heard it before
-        blocks = streaming.blocks(opened.copy, report=read)
-    return long_recordings.embed(model, blocks, report=lambda seconds: _check(opened, wanted))
+        return long_recordings.embed(model, blocks, report=listened)
+    # Another model heard it before; the copy knows nothing of what the file was like.
+    timeline = long_recordings.embed(model, streaming.blocks(opened.copy, report=read), report=listened)
+    return dataclasses.replace(timeline, notes=before.notes)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from audio_files import encode, tone
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -112,6 +113,23 @@ def test_listening_can_be_stopped_and_begun_again(services, client, tape):
     services.engine.status_of = ready
     finding.listen(services, recording)
     assert wait_for(services, recording)["phase"] == "ready"
+
+
+def test_times_are_the_players_and_notes_are_in_the_pages_language_whichever_model_listens(services, client, tmp_path):
+    beep = np.tile(tone(1, 48000), 3)
+    film = tmp_path / "film.mp4"
+    film.write_bytes(encode("mp4", "aac", 48000, beep, move=lambda moment: moment + 10, film=True))
+    recording = sent(client, film, "film.mp4")
+    for model in ("first", "second"):
+        finding.listen(services, recording, model)
+        told = wait_for(services, recording)
+        assert told["phase"] == "ready" and told["seconds"] == pytest.approx(13, abs=0.1)
+        (note,) = finding.progress(services, recording, "de")["notes"]
+        assert note.startswith("Der Datei fehlt vor ihrem Ende für 10.0 Sekunden der Ton.")
+        found = finding.find_text(services, recording, "a dog", "en")
+        assert found["notes"][0].startswith("the file has no sound for 10.0 seconds"), "programs get English"
+        assert note in rendering.found(found, wording("de"))
+        assert 9 <= min(hit["start_seconds"] for hit in found["hits"])
 
 
 def test_another_model_listens_to_the_copy_and_one_still_at_work_gives_way(services, client, tape, tiny_model):
