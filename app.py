@@ -42,6 +42,7 @@ class Settings:
         port: Port to listen at.
         model: A bundled model's name, a model folder, or None for the default.
         gallery: A folder of sounds, or None for the default gallery.
+        index: Where ``python -m cacara index`` has put the embeddings of that folder, or None to make them here.
         database: The SQLite file for feedback.
         models: The folder of the promoted models, see ``python -m cacara models``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -62,6 +63,7 @@ class Settings:
     database: Path
     models: Path
     device: str
+    index: str | None = None
     local_files: Path | None = None
     feedback_dataset: str | None = None
     admin_token: str | None = dataclasses.field(default=None, repr=False)
@@ -97,6 +99,11 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         help="a folder of sounds to search; or the same in CACARA_GALLERY (the default gallery)",
     )
     parser.add_argument(
+        "--index",
+        metavar="URI",
+        help="search the --gallery in this index of it, exact:FOLDER or lancedb:PLACE, see python -m cacara index",
+    )
+    parser.add_argument(
         "--database",
         type=Path,
         default=(SPACE_DISK if lasting else REPOSITORY / "data") / "feedback.db",
@@ -125,6 +132,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         parser.error(f"--local-files shows this machine's files: --host is {given['host']}, wanted 127.0.0.1")
     if given["local_files"] and not given["local_files"].is_dir():
         parser.error(f"--local-files: no folder {given['local_files']}")
+    _check_index(parser, given)
     given["models"] = given["models"] or given["database"].parent / "models"
     given["admin_token"] = environment.get("CACARA_ADMIN_TOKEN") or None
     given["framed"] = on_space
@@ -186,7 +194,7 @@ def make_services(settings: Settings) -> Services:
     from ui.teach.taught import TaughtLanguages
 
     registry, taught = Registry(settings.models), TaughtLanguages(settings.models)
-    shelf = Shelf(registry, settings.gallery, settings.device, settings.model)
+    shelf = Shelf(registry, settings.gallery, settings.device, settings.model, settings.index)
     database = settings.database.absolute()
     jobs = Jobs(database.parent / "jobs")
     recordings = Recordings(settings.local_files)
@@ -300,6 +308,21 @@ def _read_door_flags(
             given["credentials"] = doorkeeper.read_credentials(listed)
     except CacaraError as error:
         parser.error(f"{'--auth' if file else 'CACARA_AUTH'}: {error}")
+
+
+def _check_index(parser: argparse.ArgumentParser, given: dict[str, Any]) -> None:
+    from cacara.search import engines
+
+    if given["index"] is None:
+        return
+    if given["gallery"] is None:
+        parser.error("--index: found no --gallery, wanted the folder that was indexed")
+    try:
+        engines.check_uri(given["index"])
+    except CacaraError as error:
+        parser.error(f"--index: {error}")
+    if given["index"].startswith("memory:"):
+        parser.error("--index: memory: keeps nothing; wanted exact:FOLDER or lancedb:PLACE")
 
 
 def _port(text: str) -> int:

@@ -66,7 +66,7 @@ def test_help_comes_at_once_and_names_every_flag():
     answer = subprocess.run(
         [sys.executable, str(ROOT / "app.py"), "--help"], capture_output=True, text=True, timeout=10, check=True
     )
-    for flag in ("--host", "--port", "--model", "--gallery", "--database", "--device"):
+    for flag in ("--host", "--port", "--model", "--gallery", "--index", "--database", "--device"):
         assert flag in answer.stdout
 
 

@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cacara.errors import RegistryError
+from cacara.errors import QueryError, RegistryError
 from cacara.model.config import DEFAULT_MODEL
 from cacara.model.registry import Entry, Registry, bundled
 
 if TYPE_CHECKING:
+    from cacara.model.model import Cacara
+    from cacara.search.engines import SearchIndex
     from cacara.search.gallery import Gallery
     from cacara.search.retriever import Retriever
     from cacara.sources.clients import Progress
@@ -23,7 +25,14 @@ logger = logging.getLogger(__name__)
 class Shelf:
     """The bundled and the promoted models over one gallery, see ``ui.server.startup.Models``."""
 
-    def __init__(self, registry: Registry, gallery: Path | None, device: str, given: str | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        gallery: Path | None,
+        device: str,
+        given: str | None = None,
+        index: str | None = None,
+    ) -> None:
         """Remember where everything is; nothing is read yet.
 
         Args:
@@ -32,11 +41,13 @@ class Shelf:
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             given: A bundled model's name or a model folder that whoever started the app wants to answer, whatever is
                 promoted; None for the promoted one.
+            index: Where the gallery's sounds are indexed, as ``engines.open_index`` takes it; None searches in memory.
         """
         self._registry = registry
         self._gallery_folder = gallery
         self._device = device
         self._given = given
+        self._index_uri = index
         self._gallery: Gallery | None = None
         self._lock = threading.Lock()
 
@@ -75,7 +86,7 @@ class Shelf:
             report: Told of the progress.
 
         Raises:
-            CacaraError: There is no such model, or it or the gallery cannot be had.
+            CacaraError: There is no such model, or it, the gallery or the index cannot be had.
         """
         from cacara.model import checkpoint
         from cacara.search.retriever import Retriever
@@ -87,7 +98,28 @@ class Shelf:
         model = checkpoint.load(place, self._device, report=report)
         for each in beside:
             model.share_towers(each.model)
-        return Retriever(model, sounds, report)
+        return Retriever(model, sounds, report, self._index(model))
+
+    def _index(self, model: Cacara) -> SearchIndex | None:
+        """Return the gallery's index if this model made it; the sounds are embedded here for every other model.
+
+        Raises:
+            QueryError: The index cannot be opened, or does not say who made it.
+        """
+        from cacara.search import engines
+
+        if self._index_uri is None:
+            return None
+        own, maker = engines.maker_name(model), engines.read_maker(self._index_uri)
+        if maker is None:
+            raise QueryError(
+                f"{self._index_uri} is no index, or one that does not say which model made it; wanted one filled by "
+                f"python -m cacara index {self._gallery_folder} --engine {self._index_uri}"
+            )
+        if maker != own:
+            logger.warning("the index %s is by %s; %s embeds the gallery anew", self._index_uri, maker, own)
+            return None
+        return engines.open_index(self._index_uri, model.dimension)
 
     def _sounds(self, report: Callable[[Progress], None]) -> Gallery:
         from cacara.search import gallery
