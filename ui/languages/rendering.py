@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from ui.page.templates import render
 
 if TYPE_CHECKING:
     from cacara.languages.coverage import Coverage, Row
@@ -34,22 +35,9 @@ def table(coverage: Coverage, words: Wording, remembered: Mapping[str, int] | No
         words: The interface's language.
         remembered: Base language to how many of its words and phrases the lexicon has.
     """
-    count = len(coverage.rows)
     known = remembered or {}
-    rows = "".join(_row(row, words, known.get(row.code.partition("-")[0], 0)) for row in coverage.rows)
-    head = "".join(
-        f'<th scope="col" data-kind="{kind}"><button type="button">{_text(words(f"languages_{name}"))}</button></th>'
-        for name, kind in _COLUMNS
-    )
-    return (
-        f'<div class="languages" lang="{_text(words.code)}" dir="{words.direction}">'
-        f"<p>{_text(words('languages_intro', count=count))}</p>"
-        f'<label>{_text(words("languages_filter"))} <input type="search" dir="auto" autocomplete="off"></label>'
-        f'<p class="shown" role="status" data-count="{_text(words("languages_shown", count=count))}"></p>'
-        f'<p class="told" aria-live="polite">{_text(words("languages_choose"))}</p>'
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div></div>"
-    )
+    rows = [_row(row, words, known.get(row.code.partition("-")[0], 0)) for row in coverage.rows]
+    return render("languages/table.html", words, columns=_COLUMNS, rows=rows)
 
 
 def sentences(row: Row, words: Wording, remembered: int = 0) -> Iterator[str]:
@@ -71,31 +59,27 @@ def sentences(row: Row, words: Wording, remembered: int = 0) -> Iterator[str]:
     yield words("languages_told_found", **values)
 
 
-def _row(row: Row, words: Wording, remembered: int) -> str:
+def _row(row: Row, words: Wording, remembered: int) -> dict[str, Any]:
     found = row.test or row.dev
-    find = " ".join((row.code, row.name, row.autonym, row.script)).lower()
-    told = " ".join(sentences(row, words, remembered))
-    pieces = ("", "–") if row.pieces_per_word is None else (f"{row.pieces_per_word}", f"{row.pieces_per_word:.1f}")
+    recall = _cell()
+    if found is not None:
+        recall = _cell(found.recall_at_10, f"{found.recall_at_10:.0f} %", f"{found.low:.0f}–{found.high:.0f}")
     share = row.unknown_share
-    unknown = ("", "–") if share is None else (f"{share}", f"{100 * share:.1f} %")
-    interval = "" if found is None else f" <small>{found.low:.0f}–{found.high:.0f}</small>"
-    recall = ("", "–") if found is None else (f"{found.recall_at_10}", f"{found.recall_at_10:.0f} %{interval}")
-    cells = (
-        (row.script, f"{_text(row.script)} {'←' if row.direction == 'rtl' else '→'}"),
-        (str(int(row.trained_on)), _text(words("yes" if row.trained_on else "no"))),
-        pieces,
-        unknown,
-        recall,
-        (str(remembered), f"{remembered:,}") if remembered else ("", "–"),
-    )
-    return (
-        f'<tr data-find="{_text(find)}" data-told="{_text(told)}"><th scope="row" data-value="{_text(row.name)}">'
-        f'<button type="button" aria-pressed="false"><bdi lang="{_text(row.code)}">{_text(row.autonym)}</bdi> '
-        f'<small><bdi lang="en">{_text(row.name)}</bdi> <code>{_text(row.code)}</code></small></button></th>'
-        + "".join(f'<td data-value="{_text(value)}"><bdi>{shown}</bdi></td>' for value, shown in cells)
-        + "</tr>"
-    )
+    return {
+        "language": row,
+        "find": " ".join((row.code, row.name, row.autonym, row.script)).lower(),
+        "told": " ".join(sentences(row, words, remembered)),
+        "cells": [
+            _cell(row.script, f"{row.script} {'←' if row.direction == 'rtl' else '→'}"),
+            _cell(int(row.trained_on), words("yes" if row.trained_on else "no")),
+            _cell() if row.pieces_per_word is None else _cell(row.pieces_per_word, f"{row.pieces_per_word:.1f}"),
+            _cell() if share is None else _cell(share, f"{100 * share:.1f} %"),
+            recall,
+            _cell(remembered, f"{remembered:,}") if remembered else _cell(),
+        ],
+    }
 
 
-def _text(value: str) -> str:
-    return escape(value, quote=True)
+def _cell(value: object = "", text: str = "–", interval: str = "") -> dict[str, Any]:
+    """Return a cell: the value that it is sorted by, empty where there is none, and what it shows."""
+    return {"value": value, "text": text, "interval": interval}
