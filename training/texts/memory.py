@@ -18,24 +18,24 @@ from training.recipe import FINAL
 
 HEADING = "Lexical memory"
 POLICIES = {
-    "strict": "no sense that names a concept of sounds-v1, images-v1, dev-2 or ESC-50, by whatever name, and no entry "
-    "that is a string of theirs",
-    "studio": "every sense; left out are entries that are, as they stand, strings of a test split or unseen texts of "
-    "dev-2",
+    "strict": "no sense that names a concept of sounds-v1, images-v1, dev-2 or ESC-50, by whatever name,\n"
+    "and no entry that is a string of theirs",
+    "studio": "every sense; left out are entries that are, as they stand, strings of a test split or\n"
+    "unseen texts of dev-2",
 }
 _WHAT = """\
 Words of a text that a lexicon knows are mixed into its embedding by what they mean in English; English texts stay as
 they are. The lexicon is no part of this folder: models share it. Of its {words:,} words and phrases of {languages}
-languages this model sees what the policy `{policy}` allows: {told}. It holds fingerprints of words and the numbers of
-{vocabulary:,} English senses, whose embeddings the model's own text side makes when it is set up. Without it:
-`{name}:unlexical`."""
+languages this model sees what the policy `{policy}` allows: {told}.
+It holds fingerprints of words and the numbers of {vocabulary:,} English senses, whose embeddings the model's own text
+side makes when it is set up. Without it: `{name}:unlexical`."""
 _HOW = """\
 {share} of the embedding is what the words mean where all of a text is known, times the share of known words, times how
 far their senses agree; a text of more than {reach} words in a language that the encoder was trained on keeps more of
 its own. Chosen on dev and dev-2."""
 _MADE = """\
-`python -m training lexical_memory --recipe {recipe} --base {base} --output runs/{name}`; `python -m training lexicon`
-makes the lexicon, whose sources and licences stand in the project's NOTICE."""
+`python -m training lexical_memory --recipe {recipe} --base {base} --output runs/{name}`;
+`python -m training lexicon` makes the lexicon, whose sources and licences stand in the project's NOTICE."""
 
 
 @dataclasses.dataclass(frozen=True)
