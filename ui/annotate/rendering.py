@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from feedback_db import REASONS, Adjudication, Caption, Judgement, Preference, Undo
-from ui.page.templates import language_name, markup, render
+from ui.page.templates import markup, render
 from ui.server.media import picture_url, sound_url, waveform_url
 
 if TYPE_CHECKING:
@@ -204,25 +203,3 @@ def _content(event: Event, words: Wording) -> str:
     if isinstance(event, Adjudication):
         return f"{event.query_text or '♪'} → {event.label}"
     return event.judgement_id[:8] if isinstance(event, Undo) else ""
-
-
-def language(code: str) -> str:
-    """Return a language's name for itself as HTML, marked as being in that language."""
-    return f'<bdi lang="{plain(code)}">{plain(language_name(code))}</bdi>'
-
-
-def key(sign: str) -> str:
-    """Return a key as HTML, for eyes alone."""
-    return f'<kbd aria-hidden="true">{sign}</kbd>'
-
-
-def button(action: str, text: str, pressed: str = "", style: str = "") -> str:
-    """Return a button that the script answers to, with the key that does the same."""
-    looks = f' class="{style}"' if style else ""
-    told = f" {key(pressed)}" if pressed else ""
-    return f'<button type="button"{looks} data-action="{action}">{plain(text)}{told}</button>'
-
-
-def plain(value: object) -> str:
-    """Return any text as HTML that shows it as it is."""
-    return escape(str(value), quote=True)

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from markupsafe import Markup, escape
-
-from ui.page.templates import render
+from ui.page.templates import markup, render
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from ui.page.wording import Wording
 
 WORDS_SHOWN = 8
@@ -188,14 +188,7 @@ def _list(kind: str, title: str, found: Mapping[str, Any], licence: str = "") ->
 
 def _looked_up(found: Sequence[Mapping[str, Any]], words: Wording) -> Markup | None:
     """Return which words of a query the model knows by heart and as what; None where it knows none."""
-    shown = Markup(" · ").join(
-        Markup('<bdi dir="ltr"><bdi lang="{}">{}</bdi> → <span lang="en">{}</span></bdi>').format(
-            each["language"], each["word"], ", ".join(each["senses"])
-        )
-        for each in found[:WORDS_SHOWN]
-    )
-    # The words are put in after escaping, as they are markup.
-    return Markup(str(escape(words("looked_up", words="\0"))).replace("\0", shown)) if found else None
+    return markup("search/looked_up.html", words, found=found[:WORDS_SHOWN]) if found else None
 
 
 def _language_sentence(result: Mapping[str, Any], names: Mapping[str, str], words: Wording) -> str:
@@ -204,9 +197,7 @@ def _language_sentence(result: Mapping[str, Any], names: Mapping[str, str], word
     if code is None:
         return words("unknown_language")
     key = "chosen" if result["language_source"] == "chosen" else "detected"
-    name = Markup('<bdi lang="{}">{}</bdi>').format(code, names.get(code, code))
-    # The name is put in after escaping, as it is markup.
-    return Markup(str(escape(words(key, language="\0"))).replace("\0", name))
+    return markup("search/understood.html", words, key=key, code=code, name=names.get(code, code))
 
 
 def _filters(result: Mapping[str, Any]) -> dict[str, str]:
