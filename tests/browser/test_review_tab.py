@@ -64,11 +64,13 @@ def test_a_campaign_is_made_and_filled_and_told_in_the_list(open_page, app):
     page.click("#review [data-form=queries] button.primary")
     page.wait_for_selector("#review .review-bad li")
     assert page.inner_text("#review .review-bad").startswith("Line 3")
-    page.wait_for_function("document.querySelector('#review .review-told').textContent.includes('6 questions')")
+    page.wait_for_function(
+        "document.querySelector('#review .review-told').textContent.includes('12 questions')"
+    )  # 3 sounds, 3 pictures each
     page.click("#review [data-form=checks] button")
     page.wait_for_function("document.querySelector('#review .review-told').textContent.startsWith('4 ')")
     section(page, "campaigns", "tbody tr")
-    assert HOSTILE in page.inner_text("#review tbody") and "6 questions, 4 checks" in page.inner_text("#review tbody")
+    assert HOSTILE in page.inner_text("#review tbody") and "12 questions, 4 checks" in page.inner_text("#review tbody")
     with Store(app.database) as store:
         assert store.campaigns()[-1].created_by == HOSTILE
     assert not page.query_selector("#review .review-page img[src=x]")

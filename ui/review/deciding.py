@@ -138,6 +138,7 @@ def review_adjudicate(
     lead: str = "",
     token: str = "",
     interface: str = FALLBACK,
+    seen: str | None = None,
 ) -> dict[str, str]:
     """Say the last word on a query and a clip; returns ``adjudication_id``.
 
@@ -151,12 +152,17 @@ def review_adjudicate(
         lead: The name under which it is noted.
         token: The token of that name, if it has one.
         interface: Language in which an error is told.
+        seen: The label of the last word that you know of, empty for none: another that stands by now, of a second tab
+            or another lead, is then not overwritten, and an error says which it is. Null overwrites it.
     """
     require_admin(services, admin)
-    store = services.feedback.store()
+    store, words = services.feedback.store(), wording(str(interface))
     pair = next((each for each in store.pairs(campaign_id or None) if each.pair_id == pair_id), None)
     if pair is None:
         raise QueryError(f"pair_id: found {str(pair_id)[:40]!r}, wanted one of the pairs that were judged")
+    if seen is not None and seen != (pair.adjudicated or ""):
+        said = "annotate_partly" if pair.adjudicated == "partly" else pair.adjudicated
+        raise QueryError(words("review_stale", answer=words(said)) if said else words("review_stale_none"))
     note = note.strip() if isinstance(note, str) else ""
     decided = Adjudication(
         query_text=pair.query_text,

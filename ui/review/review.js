@@ -231,8 +231,9 @@ const decide = (button) => alone(async () => {
   const card = button.closest("[data-pair]");
   const told = await ask("review_adjudicate", {
     pair_id: card.dataset.pair, label: button.dataset.label, note: field("note", card).value, campaign_id: state.campaign,
+    seen: card.querySelector("[data-label][aria-pressed=true]")?.dataset.label || "",
   });
-  if (told.problem) return tell(told.problem, true);
+  if (told.problem) { await load(); return tell(told.problem, true); } // what stands by now is shown
   card.querySelectorAll("[data-label]").forEach((each) => each.setAttribute("aria-pressed", String(each === button)));
   tell(say("saved"));
 });

@@ -162,6 +162,18 @@ def test_the_widest_disagreement_comes_first_and_the_last_word_settles_it(servic
         deciding.review_adjudicate(services, pair_id="0" * 32, label="partly")
 
 
+def test_the_last_word_of_another_tab_is_said_and_not_overwritten(services):
+    for name, label in (("a", "relevant"), ("b", "not_relevant")):
+        judge(services, name, label, "dog")
+    (pair,) = deciding.review_disagreements(services)
+    deciding.review_adjudicate(services, pair_id=pair["pair_id"], label="partly", seen="")
+    with pytest.raises(QueryError, match="somebody has decided this: Partly. That stands"):
+        deciding.review_adjudicate(services, pair_id=pair["pair_id"], label="unsure", seen="")
+    assert [each.label for each in services.feedback.store().current_adjudications()] == ["partly"]
+    deciding.review_adjudicate(services, pair_id=pair["pair_id"], label="unsure", seen="partly")
+    assert [each.label for each in services.feedback.store().current_adjudications()] == ["unsure"]
+
+
 def test_the_table_is_filtered_and_turned_page_by_page(services):
     for number in range(60):
         judge(services, "Ana" if number % 2 else "Ben", "relevant" if number < 30 else "unsure", f"query {number}")
