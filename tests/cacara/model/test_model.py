@@ -121,3 +121,13 @@ def test_devices_that_are_not_here_are_told():
             devices.resolve("cuda")
     with pytest.raises(DeviceError, match="unknown precision"):
         devices.precision("int3", torch.device("cpu"))
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_a_sound_has_one_pass_for_its_embedding_and_its_classes(tiny_model, noise, monkeypatch, pooling):
+    monkeypatch.setattr(tiny_model.audio, "patch_pooling", pooling)
+    embedding, classes = tiny_model.encode_sound(noise)
+    assert np.array_equal(embedding, tiny_model.encode_audio([noise])[0])
+    with torch.inference_mode():
+        _, logits = tiny_model.audio.network(tiny_model.audio.patches(noise))
+    np.testing.assert_allclose(classes, logits.sigmoid().mean(0), atol=1e-6)  # the mean, however patches are pooled
