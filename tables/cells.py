@@ -31,6 +31,8 @@ class _Patterns(NamedTuple):
     quoted: re.Pattern[str]
     plain: re.Pattern[str]
     separator: re.Pattern[str]
+    line: re.Pattern[str] | None
+    cell: re.Pattern[str] | None
 
 
 @functools.lru_cache(maxsize=32)
@@ -39,11 +41,18 @@ def _patterns(separator: str) -> _Patterns:
     gap = "" if separator in ("\t", " ") else " *"
     body = r'"(?:[^"]|"")*+'
     plain = rf"(?:(?!{mark})[^\r\n])*+" if len(separator) > 1 else rf"[^\r\n{re.escape(separator)}]*+"
+    line = cell = None
+    if len(separator) == 1:
+        usual = rf'(?:"(?:[^"\r\n]|"")*+"|[^"\r\n{mark}]*+)'
+        line = re.compile(rf"({usual}(?:{mark}{usual})*+)\r?\n")
+        cell = re.compile(rf'(?:^|{mark})(?:"((?:[^"]|"")*+)"|([^"{mark}]*+))')
     return _Patterns(
         re.compile(f" *{body}"),
         re.compile(rf' *({body})" *(?={mark}|[\r\n]|\Z)'),
         re.compile(plain),
         re.compile(f"{mark}{gap}"),
+        line,
+        cell,
     )
 
 
@@ -61,7 +70,9 @@ def split_rows(file: TextIO, separator: str, max_characters: int, first_line: in
     """
     pending, at, line, ended = "", 0, first_line, False
     while True:
-        parsed = _row(pending, at, separator, ended, len(pending) - at > max_characters)
+        parsed = _usual_row(pending, at, separator) or _row(
+            pending, at, separator, ended, len(pending) - at > max_characters
+        )
         if parsed is None:
             if len(pending) - at > max_characters:
                 raise TableError(f"line {line} has more than {max_characters:,} characters; wanted shorter ones")
@@ -77,6 +88,24 @@ def split_rows(file: TextIO, separator: str, max_characters: int, first_line: in
             yield Row(line, tuple(cells))
         line += _line_ends(pending, at, end)
         at = end
+
+
+def _usual_row(text: str, at: int, separator: str) -> tuple[list[str], int] | None:
+    """Return what ``_row`` does for a row of one line whose quotes stand around whole cells; None for any other.
+
+    Nearly all rows are of that kind, and read by two expressions they take a third of the time.
+    """
+    patterns = _patterns(separator)
+    line = patterns.line.match(text, at) if patterns.line else None
+    if line is None or patterns.cell is None:
+        return None
+    found = patterns.cell.findall(line[1])
+    cells = [quoted.replace('""', '"') if quoted else plain for quoted, plain in found]
+    if separator not in ("\t", " ") and f"{separator} " in line[1]:
+        for place, (quoted, plain) in enumerate(found):
+            if place and not quoted and plain[:1] == " ":
+                cells[place] = plain.lstrip(" ")
+    return cells, line.end()
 
 
 def _row(text: str, at: int, separator: str, ended: bool, literal: bool) -> tuple[list[str], int] | None:

@@ -71,6 +71,14 @@ def test_what_the_csv_module_writes_is_read_as_it_was_wherever_a_read_ends(writt
     assert [list(row.cells) for row in found] == [row for row in written if any(cell.strip() for cell in row)]
 
 
+@given(st.text('ab "\n\r,;\t|', max_size=14), st.sampled_from(",;\t|"))
+def test_the_short_way_of_reading_a_usual_row_gives_what_the_long_one_does(content, separator):
+    found = list(tables.split_rows(io.StringIO(content, newline=""), separator, 1000))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cells_module, "_usual_row", lambda *_: None)
+        assert list(tables.split_rows(io.StringIO(content, newline=""), separator, 1000)) == found
+
+
 @given(
     st.lists(st.text('ab,;"#\t\r\n\u200b é', max_size=5), min_size=2, max_size=3).filter(
         lambda row: "".join(row).strip()
