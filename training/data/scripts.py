@@ -14,6 +14,8 @@ LATIN_TOO = frozenset("az ber bm crh iu kk ks ku mni ms rhg sat sr tg tk tt ug u
 """Languages whose usual script is another, but whose words in Latin letters are no mere romanisation."""
 NO_SCRIPT = ("Zyyy", "Zzzz")
 _SAME = {"Hans": "Hani", "Hant": "Hani", "Hang": "Kore", "Hira": "Jpan", "Kana": "Jpan"}
+_FOREIGN = ("Bopo", "Grek", "Hani", "Jpan", "Kore")
+"""Scripts of their own languages alone, which are written in no other."""
 _POINTS = {
     "Arab": re.compile("[\u0640\u064b-\u0652\u0670]"),  # vowels, and the stroke that stretches a word
     "Hebr": re.compile("[\u0591-\u05c7]"),
@@ -70,6 +72,11 @@ def _code(language: str, script: str) -> str | None:
     usual = _SAME.get(usual, usual)
     if usual in (script, NO_SCRIPT[1]) or (usual == "Jpan" and script == "Hani"):
         return language
-    if script in (*NO_SCRIPT, "Hani", "Bopo") or "-" in language or (script == "Latn" and language not in LATIN_TOO):
+    if (
+        script in (*NO_SCRIPT, *_FOREIGN)
+        or usual in _FOREIGN
+        or "-" in language
+        or (script == "Latn" and language not in LATIN_TOO)
+    ):
         return None
     return languages.normalise(f"{language}-{script}")

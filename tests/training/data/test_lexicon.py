@@ -81,6 +81,7 @@ def test_names_keep_their_capitals_and_unfit_entries_are_left_out(folders):
         ("ar", "كَلْب", ("ar", "كلب")),
         ("ja", "犬", ("ja", "犬")),
         ("ko", "犬", None),
+        ("zh", "π", None),
         ("zh-Hant", "狗", ("zh-Hant", "狗")),
         ("bm-Nkoo", "wulu", None),
         ("uz", "ит", ("uz-Cyrl", "ит")),

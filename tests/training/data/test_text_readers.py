@@ -116,17 +116,18 @@ def test_wordnet_joins_words_to_english_by_synset(tmp_path):
     licence = "  1 This software\n"
     empty = {f"wordnet/{kind}.{part}": licence for kind in ("data", "index") for part in ("noun", "verb", "adj", "adv")}
     write(tmp_path, empty)
-    dog = "00000010 05 n 03 dog 0 domestic_dog 0 Canis 0 001 @ 0 n 0000 | a pet\n"
+    dog = "00000010 05 n 03 dog 0 domestic_dog 0 hound 0 001 @ 0 n 0000 | a pet\n"
+    dog += "00000030 05 n 02 horse 0 Equus_caballus 0 000 | rides\n"
     data = dog + "00000020 18 n 01 Shakespeare 0 000 | a poet\n"
     index = "dog n 2 1 @ 2 1 00000099 00000010  \n"
     write(tmp_path, {"wordnet/data.noun": licence + data, "wordnet/index.noun": licence + index})
-    rows = (
-        "# Wiktionary\tswa\n00000010-n\tswa:lemma\tmbwa\n00000020-n\tswa:lemma\tsomebody\n00000077-n\tswa:lemma\tlost\n"
-    )
+    lemmas = {"00000010": "mbwa", "00000020": "somebody", "00000030": "farasi", "00000077": "lost"}
+    rows = "# Wiktionary\tswa\n" + "".join(f"{synset}-n\tswa:lemma\t{lemma}\n" for synset, lemma in lemmas.items())
     write(tmp_path, {"omw/wns/wikt/wn-wikt-swa.tab": rows, "omw/wns/wikt/wn-wikt-Xbh.tab": rows})
     assert list(wordnet.read(tmp_path / "omw", tmp_path / "wordnet")) == [
         Entry("dog", "sw", "mbwa", "omw-wikt", "noun", 1),
         Entry("domestic dog", "sw", "mbwa", "omw-wikt", "noun", 0),
+        Entry("horse", "sw", "farasi", "omw-wikt", "noun", 0),
     ]
 
 

@@ -74,6 +74,8 @@ def _synsets(folder: Path) -> dict[str, list[tuple[str, int]]]:
                 lemmas = [re.sub(r"\(.*", "", lemma) for lemma in lemmas]
                 if cells[1] == _PERSON and lemmas[0][:1].isupper():
                     continue  # Shakespeare, and the like
+                if not lemmas[0][:1].isupper():  # no scientific name beside a common one
+                    lemmas = [lemma for lemma in lemmas if not lemma[:1].isupper()]
                 found[f"{cells[0]}-{part}"] = [
                     (lemma.replace("_", " "), senses.get((lemma.lower(), cells[0]), 0)) for lemma in lemmas
                 ]
