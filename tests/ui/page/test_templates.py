@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import collections
 import dataclasses
 import html.parser
@@ -96,6 +97,19 @@ def test_no_template_marks_a_value_as_safe_or_turns_escaping_off():
     for name in templates.names():
         source = templates._environment().loader.get_source(templates._environment(), name)[0]
         assert not re.search(r"\|\s*safe|autoescape|Markup", source), name
+
+
+def test_no_python_of_the_page_writes_markup():
+    # A picture of a sound is a file of its own, and labels of Plotly are no HTML of ours.
+    others = {"server/waveforms.py", "compare/figures.py"}
+    for path in templates.UI.rglob("*.py"):
+        if path.relative_to(templates.UI).as_posix() in others:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone:
+                assert not re.search(r"(?<!\?P)</?[a-z]+[\s/>]", node.value), f"{path}:{node.lineno}"
 
 
 def test_a_name_that_is_missing_is_an_error_and_spaces_between_elements_go():
