@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cacara.media import audio
+from feedback_db import Store
 
 HOSTILE = "<script>window.hacked=1</script><img src=x onerror='window.hacked=2'> ${window.hacked=3} {{value}}"
 
@@ -31,6 +32,7 @@ def rows(database: Path, table: str) -> list[sqlite3.Row]:
 @pytest.fixture
 def judged(app):
     """What gives the opinions that stand now and did not before the test: the database is every test's."""
+    Store(app.database).close()  # the app makes it at the first judgement; this test may be the first
     before = {row["seq"] for row in rows(app.database, "current_judgements")}
 
     def since() -> list[sqlite3.Row]:
