@@ -28,6 +28,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 VOCABULARY = ["<s>", "<pad>", "</s>", "<unk>", "query:", "dog", "cat", "hund", "katze", "a", "rain", "bird", "bell"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests in one worker, as they share its fixtures, and the browser's, as they share one app."""
     for item in items:
