@@ -13,8 +13,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOG := $(VENV)/install.log
 export PYTHONUTF8 := 1
-# Two workers: a file's tests stay together, and those of the browser share one app.
-PARALLEL := -n 2 --dist loadgroup
+# Two workers; a file's tests stay together, as they share fixtures.
+PARALLEL := -n 2 --dist loadfile
 
 .PHONY: demo test check setup soak bench bundle lint clean
 

@@ -28,14 +28,6 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 VOCABULARY = ["<s>", "<pad>", "</s>", "<unk>", "query:", "dog", "cat", "hund", "katze", "a", "rain", "bird", "bell"]
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one worker, as they share its fixtures, and the browser's, as they share one app."""
-    for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder == "browser" else str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def tiny_text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A two-layer BertModel with a word tokenizer, saved as ``transformers`` saves models."""
