@@ -130,8 +130,8 @@ def test_the_searchs_endpoints_are_published_with_plain_parameters(client):
         "/search_video": ["video", *told],
         "/search_like": ["clip_id", *told],
         "/write_down": ["search_id", "language", "interface"],
-        "/flag": ["search_id", "clip_id", "label", "annotator", "keep_recording", "interface"],
-        "/undo": ["judgement_id", "annotator"],
+        "/flag": ["search_id", "clip_id", "label", "annotator", "keep_recording", "interface", "seen"],
+        "/undo": ["judgement_id", "annotator", "interface"],
     }
     assert {name: names.get(name) for name in wanted} == wanted
     assert all(info["description"] for info in endpoints.values())

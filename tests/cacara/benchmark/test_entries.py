@@ -62,7 +62,10 @@ def test_a_folder_whose_name_holds_a_colon_or_an_equals_sign_is_found(folder_of)
     ("given", "message"),
     [
         (["absent"], "no model 'absent'"),
-        (["cacara:best"], "no variant 'best'; wanted one of native, untrained, anchor, projection, unprofiled"),
+        (
+            ["cacara:best"],
+            "no variant 'best'; wanted one of native, unlexical, untrained, anchor, projection, unprofiled",
+        ),
         (["cacara", "cacara"], "'cacara' is the same model as 'cacara'"),
         (["cacara", "again=cacara"], "'again=cacara' is the same model as 'cacara'"),
         (["a|b=cacara"], "label 'a|b' is unfit"),
@@ -127,5 +130,9 @@ def test_seeds_saw_what_any_of_them_saw_and_the_untrained_nothing(folder_of):
 
 
 def test_the_module_names_the_variants_that_a_model_has(tiny_model):
-    for name in set(evaluation_models.VARIANTS) - {"native", "unprofiled"}:  # these take acquirers, and class profiles
+    for name in set(evaluation_models.VARIANTS) - {
+        "native",
+        "unlexical",
+        "unprofiled",
+    }:  # these take parts of their own
         assert tiny_model.variant(name).fingerprint == f"tiny-{name}"
