@@ -97,7 +97,15 @@ def visit(url: str, seen: Seen, until: float, sound: bytes, seed: int) -> None:
             else:
                 found = visitor.call("search_text", choose.choice(WORDS), *TOLD)
                 if isinstance(found, dict) and found["hits"]:
-                    told = (found["search_id"], found["hits"][0]["clip_id"], "relevant", visitor.name, False, "en", None)
+                    told = (
+                        found["search_id"],
+                        found["hits"][0]["clip_id"],
+                        "relevant",
+                        visitor.name,
+                        False,
+                        "en",
+                        None,
+                    )
                     flagged = visitor.call("flag", *told)
                     if isinstance(flagged, dict):
                         seen.flags.add(flagged["judgement_id"])
