@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SUFFIX = ".partial"
-"""What the names of unfinished files and folders end with; ``*.partial`` beside a target is what a kill has left."""
+"""Suffix of unfinished files and folders; a ``*.partial`` beside a target is left over from a killed process."""
 
 
 @contextlib.contextmanager

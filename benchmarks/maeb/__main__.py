@@ -34,7 +34,7 @@ FIELD = (
     "ESC50_Zeroshot",
     "UrbanSound8kZeroshot",
 )
-"""What the field reports for sounds: retrieval and zero-shot classification, both ways."""
+"""The tasks that papers report for sounds: retrieval in both directions and zero-shot classification."""
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "maeb"
 
 

@@ -51,7 +51,7 @@ SPLITS = ("test", "dev")
 OWN = "own"  # the source of sentences that are ours and so stand in the file
 ENTRY, UNSEEN = "entry", "unseen"
 KINDS = (ENTRY, UNSEEN)
-"""What a text is to a lexicon: ``entry``, it stands there as a whole; ``unseen``, it does not."""
+"""Kinds of a query: ``entry`` is a lexicon entry as a whole, ``unseen`` is in no lexicon."""
 
 
 @dataclasses.dataclass(frozen=True)

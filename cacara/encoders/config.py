@@ -1,4 +1,4 @@
-"""What a text encoder is built from."""
+"""Configuration of a text encoder."""
 
 from __future__ import annotations
 

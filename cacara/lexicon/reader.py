@@ -11,7 +11,7 @@ from cacara.lexicon.table import LexiconTable
 MAX_WORDS = 60
 """Of a text; what follows is not looked up."""
 TRUST: Mapping[str, float] = {"entry": 1.0, "stem": 0.85, "affix": 0.8, "beginning": 0.5, "compound": 0.5}
-"""How far a reading is to be believed, by kind: near the share of right ones among inflected forms of Wiktionary."""
+"""Confidence in a reading by its kind, near the share of correct ones among Wiktionary's inflected forms."""
 LETTERS_A_WORD = 2.0
 """In writing without spaces."""
 UNKNOWN_LETTER, SINGLE_LETTER = 2.0, 0.6
@@ -46,7 +46,7 @@ class WordReading:
 
     @property
     def trust(self) -> float:
-        """How far the reading is to be believed, in (0, 1]."""
+        """Confidence in the reading, in (0, 1]."""
         return TRUST[self.kind]
 
 
