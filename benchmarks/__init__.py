@@ -1,1 +1,1 @@
-"""What the project measures itself with."""
+"""Benchmarks of the project."""

@@ -1,4 +1,4 @@
-"""Where a model computes, and how precisely."""
+"""Devices and precision of computation."""
 
 from __future__ import annotations
 

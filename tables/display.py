@@ -12,7 +12,7 @@ import unicodedata
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Marks that turn round what follows them, beyond the text that they stand in."""
 _WITHIN_WORDS = frozenset("\u200c\u200d'\u2019")
-"""What belongs to a word between two of its letters: joiners, and the apostrophes of k'aq and l'eau."""
+"""Characters that belong to a word between two letters: joiners, and the apostrophes of k'aq and l'eau."""
 
 
 def shown(text: str) -> str:

@@ -37,7 +37,7 @@ PASSED_OVER = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
-    """What the columns of a kind of table may hold.
+    """Columns of a kind of table.
 
     Attributes:
         names: Field → the headings that mean it, as ``fold`` writes them; the field's own name is one of them always.
@@ -63,7 +63,7 @@ class Fields:
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """What each column of a table holds.
+    """Meaning of each column of a table.
 
     Attributes:
         headings: As they stand in the table; empty where it has none.

@@ -21,7 +21,7 @@ PREVIEW_CHARACTERS = 60
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """How large a table may be.
+    """Limits on the size of a table.
 
     Attributes:
         size: Bytes of a file, characters of a text.
@@ -36,7 +36,7 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class Preview:
-    """What was understood of a table, to be shown before it is used.
+    """Interpretation of a table, to be shown before it is used.
 
     Attributes:
         encoding: E.g. ``UTF-8``.

@@ -1,4 +1,4 @@
-"""What stands between the cells of a table, found from its first rows."""
+"""Detection of a table's separator from its first rows."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ POLICIES = {
     "studio": "All lexicons, also words for the things of the benchmark; left out are the descriptions of test stamps "
     "and every string of the test split. Its words may be known from text; its test sounds and sentences are not.",
 }
-"""Which texts a text side may have seen, by the policy of ``training.data.translations``."""
+"""Texts that a text side may have seen, by the policy of ``training.data.translations``."""
 
 _CARD = """\
 ---
@@ -61,7 +61,7 @@ The licences of the packaged towers stand in the project's NOTICE.
 
 @dataclasses.dataclass(frozen=True)
 class Lines:
-    """What a method says of a model that it made; Markdown without headings.
+    """A method's account of a model that it made; Markdown without headings.
 
     Attributes:
         about: What the model is, in a paragraph.

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class LoopOptions:
-    """How long and how fast.
+    """Length and learning rate of a training.
 
     Attributes:
         steps: Optimiser steps.

@@ -33,7 +33,7 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a model is made.
+    """Stages that make a model.
 
     Attributes:
         stages: What is trained, in order.

@@ -1,4 +1,4 @@
-"""What a run's folder says of itself, so that no run goes on in the folder of another."""
+"""Identity of a run's folder, so that no run goes on in the folder of another."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def claim(output: Path, record: Mapping[str, Any]) -> None:
 
 
 class Watch:
-    """How long a run takes; made at its beginning."""
+    """Clock of a run; made at its beginning."""
 
     def __init__(self, output: Path) -> None:
         """Start.

@@ -34,7 +34,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """How much is measured.
+    """Size of a measurement.
 
     Attributes:
         rounds: Interleaved rounds of each timing.

@@ -1,4 +1,4 @@
-"""What the commands of ``python -m cacara`` share."""
+"""Shared options and output of the commands of ``python -m cacara``."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import numpy as np
 from cacara.embedding_map.plane import KINDS, MapPoint
 
 NEIGHBOURS = 15
-"""How many neighbours count as near."""
+"""Number of neighbours that count as near."""
 
 _ROWS_AT_ONCE = 512
 

@@ -15,7 +15,7 @@ import numpy as np
 from cacara.errors import QueryError
 
 KINDS = ("text", "audio", "image")
-"""What a point may be, in the order of every list here."""
+"""Kinds of points, in the order of every list here."""
 
 PLACING_NEIGHBOURS = 15
 MAX_NEIGHBOURS = 50
@@ -46,7 +46,7 @@ class MapPoint:
 
 @dataclasses.dataclass(frozen=True)
 class MapInputs:
-    """What a map is made of; the same inputs give the same map.
+    """Inputs of a map; the same inputs give the same map.
 
     Attributes:
         model: The model's name.

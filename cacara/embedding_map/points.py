@@ -1,4 +1,4 @@
-"""What goes on a map: the gallery's sounds and pictures, and its texts in chosen languages."""
+"""Points of a map: the gallery's sounds and pictures, and its texts in chosen languages."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from cacara.search.retriever import Retriever
 
 DEFAULT_LANGUAGES = ("en", "pt-BR", "es", "fr", "de", "ar", "zh-Hans", "sw")
-"""What a map shows when nobody has chosen: many families and scripts. Those without a text are left out."""
+"""Default languages of a map: many families and scripts. Those without a text are left out."""
 
 MAX_POINTS = 12_000
 TEXTS_AT_ONCE = 64
 SUBJECT = "map"
-"""What the progress calls it."""
+"""Name of the step in progress reports."""
 
 
 class MapStopped(CacaraError):

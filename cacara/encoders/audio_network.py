@@ -1,4 +1,4 @@
-"""What every network behind an audio tower can do: cut a clip, run the pieces, name its parts."""
+"""Interface of networks behind an audio tower: cut a clip, run the pieces, name its parts."""
 
 from __future__ import annotations
 

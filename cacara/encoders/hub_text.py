@@ -42,7 +42,7 @@ WEIGHTS = (
 
 @dataclasses.dataclass(frozen=True)
 class HubText:
-    """What a text tower is made of.
+    """Components of a text tower.
 
     Attributes:
         encoder: A ``transformers`` encoder.

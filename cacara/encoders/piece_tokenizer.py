@@ -1,6 +1,6 @@
 """A tokenizer of SentencePiece's unigram pieces, called as one of ``transformers`` is.
 
-For 250,000 pieces ``transformers``' own takes 300 MB of memory and SentencePiece 60; both cut texts alike, save that
+For 250,000 pieces ``transformers``' own takes 300 MB of memory and SentencePiece 60; both cut texts alike, except that
 SentencePiece leaves out white space at the end of a text and may decide between equally good cuts otherwise.
 """
 

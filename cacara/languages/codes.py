@@ -57,7 +57,7 @@ MAX_NAME_LENGTH = 60
 
 @dataclasses.dataclass(frozen=True)
 class Language:
-    """What to show for a language.
+    """Display properties of a language.
 
     Attributes:
         code: BCP-47, as ``normalise`` returns it.

@@ -1,4 +1,4 @@
-"""What each language may expect: how the text encoder cuts it up, whether it was trained on, and what was found.
+"""Coverage of languages: tokens of the text encoder, training data, and retrieval results.
 
 The answer is one JSON file beside this module, made by ``python -m cacara coverage``; the app and ``docs/coverage.md``
 show it. Pieces are counted on the language's own names of emoji in CLDR, and where CLDR has none on Tux Paint's
@@ -34,7 +34,7 @@ Cut = Callable[[Sequence[str]], Sequence[tuple[int, int]]]
 
 @dataclasses.dataclass(frozen=True)
 class MeasuredRecall:
-    """How well sounds are found by texts of one language on one split; all in percent.
+    """Retrieval of sounds by texts of one language on one split; all in percent.
 
     Attributes:
         recall_at_10: Queries with a right sound among the first ten.

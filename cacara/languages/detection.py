@@ -1,4 +1,4 @@
-"""Which script and which language a query is written in; it abstains rather than guesses.
+"""Detection of a query's script and language; it abstains rather than guesses.
 
 A script that (nearly) one language uses decides at once, so a single ``개`` is Korean. For the shared scripts py3langid
 (naive Bayes over byte n-grams, weights in its package) ranks 139 languages; ``_confidence`` corrects it for shortness.

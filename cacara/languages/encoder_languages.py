@@ -1,4 +1,4 @@
-"""Which languages the text encoder was trained on."""
+"""Languages that the text encoder was trained on."""
 
 from __future__ import annotations
 

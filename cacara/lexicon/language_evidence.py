@@ -1,4 +1,4 @@
-"""Which languages a text may be in: the detector's ranking of its letters, joined by who knows its words."""
+"""Evidence of a text's language: the detector's ranking of its letters and the lexicon's knowledge of its words."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class WordReading:
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """What a lexicon knows of a text, taken to be in one language.
+    """Reading of a text in one language by the lexicon.
 
     Attributes:
         language: Base language.

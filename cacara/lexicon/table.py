@@ -34,7 +34,7 @@ FORMAT_VERSION = 1
 HEADER, VOCABULARY = "lexicon.json", "vocabulary.xz"
 COLUMNS = ("gaps", "languages", "counts", "senses", "weights")
 MAX_FILE_BYTES = 10_000_000
-"""What hosts of repositories take without extra tools."""
+"""Size of a file that hosts of repositories accept without extra tools, in bytes."""
 SENSES = 3
 """Senses of an entry at most."""
 MAX_WEIGHT = 15

@@ -40,7 +40,7 @@ _MAX_FRAME_SAMPLES = 1 << 18  # encoders stay below 65,536; bounds the memory of
 
 @dataclasses.dataclass(frozen=True)
 class SoundHeader:
-    """What a file's header says of its sound.
+    """Sound properties stated by a file's header.
 
     Attributes:
         media_type: What a browser is told that it is; empty where browsers do not play it.

@@ -42,7 +42,7 @@ _UNKNOWN_LENGTH_BYTES = 1 << 30  # programs that stream write a huge number wher
 
 @dataclasses.dataclass(frozen=True)
 class AudioLimits:
-    """What a sound file may cost.
+    """Limits on the cost of decoding a sound file.
 
     Attributes:
         max_bytes: A larger file is refused.
@@ -158,7 +158,7 @@ def stream(file: BinaryIO, max_seconds: float) -> Generator[npt.NDArray[np.float
 
 @dataclasses.dataclass
 class _Tally:
-    """How many packets of a file gave sound, how many failed, and whether the end of the file failed."""
+    """Counts of a file's decoded and failed packets, and whether its end failed."""
 
     decoded: int = 0
     failed: int = 0

@@ -85,7 +85,7 @@ FILM_CODECS = "h264,hevc,vp8,vp9,av1,libdav1d,mpeg4,mpeg2video,mpeg1video,mjpeg,
 """FFmpeg's decoders of moving pictures that are used."""
 
 PLAYABLE_RATES_HZ = (3_000, 192_000)
-"""What the browsers' decoders take; recorders of bats go beyond."""
+"""Sample rates that browsers decode; bat recorders exceed them."""
 
 
 def suffixes(*kinds: str) -> tuple[str, ...]:

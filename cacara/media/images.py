@@ -18,7 +18,7 @@ from cacara.errors import ImageError
 from cacara.media.formats import WANTED_PICTURE, readers
 
 FORMATS = readers("picture")
-"""What is read, as Pillow calls it; of an animation the first picture."""
+"""Formats that are read, by Pillow's names; of an animation the first picture."""
 
 LONGEST_SIDE = 512
 """Pictures are made smaller to this many pixels: more than twice what the image tower looks at."""
@@ -33,7 +33,7 @@ BRIGHT, WHITE, DARK = 215, 255, 80
 
 @dataclasses.dataclass(frozen=True)
 class ImageLimits:
-    """What a picture may cost.
+    """Limits on the cost of decoding a picture.
 
     Attributes:
         max_bytes: Of the file.

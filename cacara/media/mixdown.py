@@ -18,7 +18,7 @@ SAMPLE_RATE_HZ = 16000
 RATES_HZ = (1_000, 768_000)
 MAX_CHANNELS = 64  # FFmpeg converts no more
 OPPOSED_DB = 20.0
-"""Where the mean of the channels is weaker than the loudest by more, they cancel each other out."""
+"""Level, in decibels, below the loudest channel from which the channels' mean counts as cancelled out."""
 
 _AGREED_DB = 10.0  # until the mean is this close again the one channel stays: no change of level at every window
 _AUDIBLE = 1e-4  # -80 dBFS: below it channels differ by their noise

@@ -37,7 +37,7 @@ Blocks = Generator[npt.NDArray[np.float32], None, tuple[Note, ...]]
 
 @dataclasses.dataclass(frozen=True)
 class StreamLimits:
-    """What a long recording may cost.
+    """Limits on the cost of reading a long recording.
 
     Attributes:
         max_bytes: A larger file is refused. An hour of 16-bit stereo at 48 kHz has 659 MiB.

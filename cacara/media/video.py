@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 FRAMES = 12
-"""How many pictures stand for a video, as in MLA (arXiv 2206.11091)."""
+"""Number of pictures that represent a video, as in MLA (arXiv 2206.11091)."""
 
 SIDE = 256
 """The longest side of the pictures: more than the image tower looks at."""
@@ -39,7 +39,7 @@ _MAX_STREAMS = 16
 
 @dataclasses.dataclass(frozen=True)
 class VideoLimits:
-    """What a video may cost.
+    """Limits on the cost of decoding a video.
 
     Attributes:
         max_bytes: A larger file is refused.

@@ -1,4 +1,4 @@
-"""What an audio tower makes of a benchmark's sounds, kept between runs: minutes for thousands of clips.
+"""Cache of an audio tower's output for a benchmark's sounds, which takes minutes for thousands of clips.
 
 It is what the tower alone makes of them, before the head, so models that differ elsewhere share it. A file is named
 after all it depends on: the tower's weights and config, precision, device, torch's release, and the sounds.

@@ -30,7 +30,7 @@ FILES = (CONFIG, WEIGHTS, CARD)
 OPTIONAL_FILES = (SEEN, *table.FOLDERS)
 
 Storage = Literal["plain", "compact", "shared"]
-"""How tensors are stored: each part in its own precision; large matrices as int8; or only what a bundled base lacks."""
+"""Storage of tensors: each part in its own precision; large matrices as int8; or only what a bundled base lacks."""
 
 
 def bundled() -> dict[str, Path]:

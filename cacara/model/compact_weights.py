@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 INT8, SCALE = ":int8", ":scale"
-"""What the names of a matrix's two tensors end with."""
+"""Suffixes of the names of a matrix's two tensors."""
 LEAST = 4096
 """Smaller tensors stay as they are."""
 

@@ -1,4 +1,4 @@
-"""What a checkpoint's ``config.json`` says, as frozen dataclasses."""
+"""A checkpoint's ``config.json`` as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class ImageConfig:
 
 @dataclasses.dataclass(frozen=True)
 class AcquirerConfig:
-    """How languages that the text tower does not know are read (``cacara.model.parts.acquirers``).
+    """Settings of language acquirers (``cacara.model.parts.acquirers``).
 
     Attributes:
         embedding: The multilingual encoder whose token embeddings and tokenizer are used: a name of

@@ -33,7 +33,7 @@ TEXTS_REMEMBERED = 20_000
 """Embeddings of the last texts are kept, 30 MB at most: people ask the same things in many ways."""
 
 Space = Literal["shared", "text"]
-"""Where a text is put: beside sounds and pictures, or in the text space, into which the heads are trained."""
+"""The space of a text's embedding: that of sounds and pictures, or the text space, into which the heads are trained."""
 AnyPart = TypeVar("AnyPart", bound=Part)
 
 

@@ -1,4 +1,4 @@
-"""What a model saw of the benchmark in training: a file in its folder, so that reports can tell seen from unseen.
+"""Benchmark texts that a model saw in training: a file in its folder, by which reports separate seen from unseen.
 
 Sounds of the benchmark are never trained on. What a model may have met is words: an audio training on other
 sounds may name a benchmark concept ("a dog barks"), and a text training may hold a benchmark string verbatim.
@@ -25,7 +25,7 @@ FORMAT_VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class SeenTexts:
-    """What one model saw.
+    """Benchmark texts seen by one model.
 
     Attributes:
         benchmark: ``benchmark_hash`` of the benchmark that it was compared with.

@@ -18,7 +18,7 @@ from cacara.model.parts.part import with_prefix
 from cacara.sources.clients import Report, silent
 
 AUDIO, AUDIO_LORA, TEXT_LORA = "audio.", "audio_lora.", "text_lora."
-"""What the names of the towers' stored tensors begin with."""
+"""Prefixes of the names of the towers' stored tensors."""
 PREFIXES = {"audio": AUDIO, "audio_lora": AUDIO_LORA, "text_lora": TEXT_LORA}
 """Field of ``TowerUpdates`` → the prefix under which it is stored."""
 TRAINED_FOR = {AUDIO: "sounds", AUDIO_LORA: "sounds", TEXT_LORA: "texts"}
@@ -35,7 +35,7 @@ class Towers:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TowerUpdates:
-    """What training changed of the towers; None leaves what a base has.
+    """Changes of the towers by training; None leaves what a base has.
 
     Attributes:
         audio: Tensors of the audio tower that training changed, under its state dict's names.

@@ -1,4 +1,4 @@
-"""What a model cost to make: its trained parameters, and what its card's head says of its data and its time.
+"""Training costs of a model: its trained parameters, and its card's front matter on data and time.
 
 The head of ``README.md`` is YAML between two lines of ``---``; training writes there, for example::
 
@@ -27,7 +27,7 @@ KEY = "training"
 
 @dataclasses.dataclass(frozen=True)
 class TrainingFacts:
-    """What a model was trained on, together with the model it began with; None is not told.
+    """Training data of a model and of the base it began with; None where the card does not state it.
 
     Attributes:
         sounds: Sounds with English captions.

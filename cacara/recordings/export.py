@@ -1,4 +1,4 @@
-"""What was found in a recording, as the files that linguists work with: ELAN, Praat and CSV."""
+"""Export of passages found in a recording to ELAN, Praat and CSV."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COLUMNS = ("recording", "query", "language", "rank", "start_seconds", "end_seco
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """What was asked, and where it was found.
+    """A query and the passages found for it.
 
     Attributes:
         query: The text that was asked for, or what the sound that was asked with is called.

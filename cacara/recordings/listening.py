@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cacara.search.retriever import Hit, Retriever
 
 WINDOW_SECONDS = 3.0
-"""How much of the past each answer is about."""
+"""Length of the past that each answer covers, in seconds."""
 
 MAX_CHUNK_BYTES = 4 << 20
 RATES_HZ = (8_000, 192_000)
@@ -72,7 +72,7 @@ class RollingSound:
 
 @dataclasses.dataclass(frozen=True)
 class LiveResult:
-    """What the last seconds sound like.
+    """Answer about the last seconds.
 
     Attributes:
         quiet: There was nothing to be heard; then the rest is empty.

@@ -34,7 +34,7 @@ _WINDOW_RANGE = (0.5, 30.0)
 
 @dataclasses.dataclass(frozen=True)
 class Windowing:
-    """How a recording is cut.
+    """Windows that a recording is cut into.
 
     Attributes:
         window_seconds: Length of a window; a whole multiple of the hop.
@@ -60,7 +60,7 @@ class Windowing:
 
     @property
     def overlap(self) -> int:
-        """How many windows cover a moment."""
+        """Number of windows that cover a moment."""
         return round(self.window_seconds / self.hop_seconds)
 
 

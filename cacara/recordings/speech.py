@@ -43,7 +43,7 @@ _BESIDE = ("config.json", "tokenizer.json", "vocabulary.txt")
 
 @dataclasses.dataclass(frozen=True)
 class Transcript:
-    """What somebody said.
+    """A transcript of speech.
 
     Attributes:
         text: The words, trimmed; empty when nothing was understood.

@@ -42,7 +42,7 @@ class Piece:
 
 @dataclasses.dataclass(frozen=True)
 class PieceResult:
-    """What became of a piece.
+    """Outcome of embedding a piece.
 
     Attributes:
         ids: The files that could be read.

@@ -34,7 +34,7 @@ _WORKBOOKS = ("captions.xlsx", "captions.xls", "captions.ods")
 
 @dataclasses.dataclass(frozen=True)
 class Captions:
-    """What a table says of files.
+    """Captions, licences and authors of files, from a table.
 
     Attributes:
         texts: File → language → texts.

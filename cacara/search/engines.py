@@ -34,7 +34,7 @@ _ENGINE_NEEDED = "pip install -r requirements-engines.txt"
 
 
 class SearchIndex(Protocol):
-    """What is searched. Scores are cosines."""
+    """An index of embeddings. Scores are cosines."""
 
     @property
     def dimension(self) -> int:
@@ -71,7 +71,7 @@ class SearchIndex(Protocol):
 
 
 class VectorIndex(SearchIndex, Protocol):
-    """What every engine does; an id that is added again replaces what it had."""
+    """Interface of all engines; an id that is added again replaces its earlier embedding."""
 
     def add(self, ids: Sequence[str], embeddings: ArrayLike) -> None:
         """Add rows, or replace those of the same ids.

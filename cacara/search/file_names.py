@@ -13,7 +13,7 @@ SHOWN = 5
 
 @dataclasses.dataclass(frozen=True)
 class Unmatched:
-    """What a table and a folder do not have in common.
+    """Differences between a table and a folder.
 
     Attributes:
         rows: (line, name) of the rows that name no file.

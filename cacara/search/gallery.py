@@ -24,7 +24,7 @@ from cacara.sources.clients import Report, silent
 
 MAX_FOLDER_CLIPS = 100_000
 PICTURE = "picture:"
-"""What the ids of pictures begin with, as a sound beside a picture has its name."""
+"""Prefix of the ids of pictures, as a sound and a picture may have the same name."""
 SILENT_STAMPS = frozenset({"wombat", "iguana", "giraffe", "nandou"})
 """Tux Paint's stamps whose sound file holds silence."""
 

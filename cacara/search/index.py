@@ -18,7 +18,7 @@ _ROWS_AT_ONCE = 32_768
 _ROWS_NORMALISED_AT_ONCE = 65_536
 
 Mask: TypeAlias = Any
-"""What limits a search to some rows, in the form that the index which made it takes; None for all rows."""
+"""Restriction of a search to some rows, in the form of the index which made it; None for all rows."""
 
 
 @dataclasses.dataclass(frozen=True)

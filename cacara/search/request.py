@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 TARGETS = ("audio", "text", "image")
-"""What can be found: sounds, descriptions of sounds, pictures."""
+"""Kinds of results: sounds, descriptions of sounds, pictures."""
 
 MAX_QUERY_CHARACTERS = 2_000
 MAX_HITS = 100

@@ -175,7 +175,7 @@ def fetch_all(keys: Iterable[str], report: Report = clients.silent) -> dict[str,
 
 
 def remove_stale_partials() -> None:
-    """Delete what interrupted fetches left in the cache, save those that are under way."""
+    """Delete what interrupted fetches left in the cache, except those under way."""
     for partial in (cache_folder() / "sources").glob("*.partial"):
         lock = FileLock(f"{partial.with_suffix('')}.lock")
         try:

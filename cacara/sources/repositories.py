@@ -24,7 +24,7 @@ from cacara.errors import SourceError
 from cacara.sources import clients
 
 BATCH = 256
-"""How many files are asked for at once; an interrupted fetch repeats at most so many."""
+"""Number of files requested at once; an interrupted fetch repeats at most so many."""
 
 _REPOSITORY = "repository.git"
 _REGULAR_MODES = ("100644", "100755")  # neither links nor submodules

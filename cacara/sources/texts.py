@@ -97,7 +97,7 @@ class FrigateTexts:
 
 @dataclasses.dataclass(frozen=True)
 class LineFormat:
-    """How a source writes a text on a line.
+    """Line format of a source of texts.
 
     Attributes:
         cell: Which of the cells between tabs holds it, from 0.

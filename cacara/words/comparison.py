@@ -59,7 +59,7 @@ class Column:
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where a text's wanted sound stands among all sounds.
+    """Rank of a text's wanted sound among all sounds.
 
     Attributes:
         rank: From 1, of the best wanted sound, ties counted against it; None when no sound is wanted.
@@ -174,7 +174,7 @@ class Comparison:
 
 
 class SoundNames:
-    """What the sounds of a gallery are called, in every language."""
+    """Names of a gallery's sounds, in every language."""
 
     def __init__(self, clips: Sequence[Clip]) -> None:
         """Read the names of the clips."""

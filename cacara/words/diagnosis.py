@@ -1,4 +1,4 @@
-"""How the text encoder reads a word, and what that and its search results say of it, as codes with figures."""
+"""Diagnosis of a word: its tokens in the text encoder and its search results, as codes with figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MANY_PIECES = 3.0
 """Pieces a word from which a word counts as taken apart: trained languages stay below it on average."""
 FOUND_WITHIN = 10
 FAR_APART = 0.1
-"""How far below the other languages' similarity to one another a word's own must be to be told."""
+"""Difference between a word's similarity to other languages and theirs to one another from which it is reported."""
 
 _WORD_MARK = "\N{LOWER ONE EIGHTH BLOCK}"  # of SentencePiece: stands where a word begins
 _WORD = re.compile(r"\S*\w\S*")

@@ -20,7 +20,7 @@ MAX_UNKNOWN = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class PairFault:
-    """What is wrong with a line.
+    """A problem with a line.
 
     Attributes:
         kind: ``columns``: not two; ``empty``: a text without letters; ``long``; ``control``: control characters;

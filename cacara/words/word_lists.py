@@ -20,7 +20,7 @@ MAX_TEXT_CHARACTERS = 300
 MAX_CONCEPT_CHARACTERS = 120
 MAX_PROBLEMS = 200
 SEPARATORS = (*tables.SEPARATORS, ": ", ":")
-"""What may stand between the cells; a colon with a space first, as a colon also writes a long vowel."""
+"""Separators of cells; a colon with a space first, as a colon also writes a long vowel."""
 
 FIELDS = ("language", "text", "concept")
 HEADINGS = Fields(
@@ -67,7 +67,7 @@ class BadRow:
 
 @dataclasses.dataclass(frozen=True)
 class WordList:
-    """What a list holds.
+    """Contents of a word list.
 
     Attributes:
         entries: In the order of the lines; no two are equal.

@@ -25,7 +25,7 @@ _PATTERNS = ("journal/*.jsonl", "recordings/*/*.wav")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HubSettings:
-    """Which dataset keeps the feedback.
+    """The dataset that keeps the feedback.
 
     Attributes:
         dataset: ``owner/name``; made, private, if it is missing.

@@ -26,7 +26,7 @@ Given = TypeVar("Given")
 
 
 class ImportResult(NamedTuple):
-    """What a file held: records with their lines, and problems with theirs; the first line is 1.
+    """Contents of a file: records and problems with their lines; the first line is 1.
 
     A table has a preview of what was understood of it, too.
     """

@@ -194,7 +194,7 @@ class Lease:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LanguageProgress:
-    """How far a campaign is in one language.
+    """Progress of a campaign in one language.
 
     Attributes:
         items: Items to judge, without those that check attention.
@@ -211,7 +211,7 @@ class LanguageProgress:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Progress(LanguageProgress):
-    """How far a campaign is, over all its languages.
+    """Progress of a campaign over all its languages.
 
     Attributes:
         checks: Items that check attention.
@@ -230,7 +230,7 @@ class Progress(LanguageProgress):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AnnotatorStatistics:
-    """What one person has done, in one campaign or at all.
+    """Work of one person, in one campaign or in all.
 
     Attributes:
         annotator: Who.

@@ -1,4 +1,4 @@
-"""What each field of a record may hold, and the one-line refusals that say so."""
+"""Validation of the fields of records, with one-line refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people say about search results, as values that cannot be made wrongly."""
+"""Opinions on search results: frozen dataclasses validated on construction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from feedback_db.records import fields
 
 LABELS = ("relevant", "partly", "not_relevant", "unsure")
 GRADES: Mapping[str, float] = {"relevant": 1.0, "partly": 0.5, "not_relevant": 0.0}
-"""How relevant a label says a clip is, 0 to 1; ``unsure`` says nothing."""
+"""Relevance of a clip by label, 0 to 1; ``unsure`` has none."""
 REASONS = (
     "wrong_sound",
     "too_faint",
@@ -53,7 +53,7 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _About:
-    """What every opinion says of its query and of the person; ``Judgement`` documents the fields."""
+    """Fields that all opinions share: the query and the person; ``Judgement`` documents them."""
 
     query_text: str | None
     recording_sha256: str | None
@@ -90,7 +90,7 @@ class _About:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _AboutClip(_About):
-    """What an opinion about one clip says of it beside; ``Judgement`` documents the fields."""
+    """Fields of opinions about one clip; ``Judgement`` documents them."""
 
     clip_id: str
     clip_kind: str = "sound"
@@ -188,7 +188,7 @@ class Caption(_AboutClip):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preference(_About):
-    """Which of two models' results for one query a person found better, without knowing whose they were.
+    """A preference between two models' results for one query, made blind.
 
     Attributes:
         first_model: Name of the first model.
@@ -339,7 +339,7 @@ Event = Judgement | Caption | Preference | Undo | Adjudication | Deletion
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How much feedback there is.
+    """Counts of feedback.
 
     Attributes:
         judgements: Judgements ever made, also those changed or undone since; not those deleted.

@@ -1,4 +1,4 @@
-"""What a team lead looks at: pairs with everybody's labels, tables for agreement, rows with their state."""
+"""Records for reviewers: pairs with everybody's labels, tables for agreement, rows with their state."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Pair:
 
     @property
     def spread(self) -> float:
-        """How far apart the grades are, 0 to 1; ``unsure`` has none."""
+        """Distance between the grades, 0 to 1; ``unsure`` has none."""
         grades = [GRADES[label] for label in self.labels.values() if label in GRADES]
         return max(grades) - min(grades) if grades else 0.0
 

@@ -30,7 +30,7 @@ Opinion = TypeVar("Opinion", Judgement, Caption, Preference, Adjudication)
 
 
 class _Table(NamedTuple):
-    """Where records of a type are stored: their kind, table, name of their id, and the table's columns."""
+    """Storage of a type of records: kind, table, name of the id, and the table's columns."""
 
     kind: str
     table: str
@@ -85,7 +85,7 @@ _COUNT_ALL = """
 
 
 _SAME = ("annotator", "query_text", "recording_sha256", "clip_id")
-"""What two judgements of one person have in common when the later one takes the place of the earlier."""
+"""Fields that two judgements of one person share when the later one replaces the earlier."""
 
 _ABOUT_JUDGEMENT = f"select {', '.join(_SAME)} from judgements join events using (event_id) where event_id = ?"
 _STANDING = """

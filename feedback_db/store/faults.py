@@ -1,4 +1,4 @@
-"""What went wrong in SQLite, in one line that names the file, what was found and what to do."""
+"""SQLite errors as one line that names the file, the fault and the remedy."""
 
 from __future__ import annotations
 

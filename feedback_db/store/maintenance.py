@@ -56,7 +56,7 @@ _RECORDINGS = """
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MergeResult:
-    """What became of records from elsewhere.
+    """Outcome of importing records.
 
     Attributes:
         new: How many were stored.

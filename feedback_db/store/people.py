@@ -58,7 +58,7 @@ _INSERT_PERSON = """
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ForgetResult:
-    """What went when a person was forgotten.
+    """Counts of what was removed when a person was forgotten.
 
     Attributes:
         events: Their own events, now tombstones.
@@ -72,7 +72,7 @@ class ForgetResult:
 
 
 class _Own(NamedTuple):
-    """What is one person's: their events, others' events about their recordings, and these."""
+    """Data of one person: their events, others' events about their recordings, and the recordings."""
 
     annotator: str
     mine: tuple[str, ...]

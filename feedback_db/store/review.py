@@ -1,4 +1,4 @@
-"""What is read to review the work: agreement, disagreement, progress, and who changed what."""
+"""Queries for review: agreement, disagreement, progress, and changes by person."""
 
 from __future__ import annotations
 

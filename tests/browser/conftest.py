@@ -105,7 +105,7 @@ def dogs() -> list[Clip]:
 
 @pytest.fixture(scope="session")
 def microphone(dogs: list[Clip], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What Chromium's microphone hears, again and again: the first dog."""
+    """Sound of Chromium's microphone, in a loop: the first dog."""
     path = tmp_path_factory.mktemp("microphone") / "dog.wav"
     bark = audio.load(dogs[0].path).waveform
     pause = np.zeros(audio.SAMPLE_RATE_HZ // 4, np.float32)

@@ -28,7 +28,7 @@ CONTENT = {
     "languages": "#languages",
     "about": "#about .about",
 }
-"""What shows that a tab can be used."""
+"""Selectors that show that a tab can be used."""
 
 
 def test_the_page_is_painted_soon_and_every_tab_opens_before_the_model_is_there(start_app, chromium, tmp_path):

@@ -35,7 +35,7 @@ FRAMES = """() => {
 
 
 class Watch:
-    """What the page's main thread spends, and the frames it shows, while something is done."""
+    """Time of the page's main thread, and the frames it shows, while something is done."""
 
     def __init__(self, page) -> None:
         self._page, self._session = page, page.context.new_cdp_session(page)

@@ -12,7 +12,7 @@ from feedback_db.store.store import Store
 
 HOSTILE = '"><img src=x onerror=alert(1)><b>dog</b>'
 DRAWN_MS = 600_000
-"""Where no map is stored yet, the tab fits one: some minutes on a busy machine."""
+"""Timeout for a map: where none is stored yet, the tab fits one, which takes some minutes on a busy machine."""
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def rows(database: Path, table: str) -> list[sqlite3.Row]:
 
 @pytest.fixture
 def judged(app):
-    """What gives the opinions that stand now and did not before the test: the database is every test's."""
+    """A function that returns the opinions made since the test began: all tests share the database."""
     Store(app.database).close()  # the app makes it at the first judgement; this test may be the first
     before = {row["seq"] for row in rows(app.database, "current_judgements")}
 

@@ -1,4 +1,4 @@
-"""What a team lead reads: who differs about what, and who changed what."""
+"""Review queries: disagreement between people, and who changed what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only the page's own scripts are meant to call, called by somebody else: server functions and routes.
+"""Server functions and routes of the page's own scripts, called by somebody else.
 
 All are found in what the server itself says it has, so that a new one is tried as soon as it is there. Endpoints for
 programs say what was wrong (``test_hostile_endpoints.py``); of these it is enough that they tell nothing of the
@@ -40,7 +40,7 @@ def url(services):  # noqa: F811
 
 @pytest.fixture
 def page(url):  # noqa: F811
-    """What the server tells a browser of the page."""
+    """The page's configuration as a browser gets it."""
     return json.loads(Visitor(url).request("GET", "/config")[1])
 
 

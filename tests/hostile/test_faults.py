@@ -1,4 +1,4 @@
-"""What goes wrong on a machine while the app runs: files vanish, are cut short, or are replaced under its hands."""
+"""Faults while the app runs: files vanish, are cut short, or are replaced."""
 
 from __future__ import annotations
 

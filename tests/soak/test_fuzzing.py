@@ -72,7 +72,7 @@ def seeds(target: str, folder: Path) -> list[bytes]:
 
 
 class Fuzzed:
-    """What came of fuzzing a target; the inputs that ended it lie in the folder."""
+    """Outcome of fuzzing a target; the inputs that ended it lie in the folder."""
 
     def __init__(self, target: str, folder: Path, seconds: int) -> None:
         self._target, self._folder, self.executed, self.native = target, folder, 0, 0

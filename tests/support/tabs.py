@@ -1,4 +1,4 @@
-"""How a visitor reaches a tab: by its button, or on a narrow page through the menu of those that do not fit."""
+"""Opening a tab: by its button, or on a narrow page through the menu of those that do not fit."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class BusyError(Exception):
 
 @dataclasses.dataclass
 class Seen:
-    """What the visitors saw together."""
+    """Combined observations of the visitors."""
 
     seconds: list[float] = dataclasses.field(default_factory=list)
     flags: set[str] = dataclasses.field(default_factory=set)

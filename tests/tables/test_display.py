@@ -1,4 +1,4 @@
-"""What is shown of a stranger's name, and what of it are words."""
+"""Display of file names, and their words."""
 
 from __future__ import annotations
 

@@ -297,7 +297,7 @@ class _FrigateNames:
 
 
 class _Places:
-    """Where a source of lines holds a word of the lexicon."""
+    """Occurrence of a word of the lexicon in a source of lines."""
 
     def __init__(self, source: str, folder: Path) -> None:
         self.reader = source_texts.LineTexts(source, source_texts.LINE_FORMATS[source], folder)

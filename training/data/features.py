@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class ViewOptions:
-    """How clips are turned into views.
+    """Views that clips are turned into.
 
     Attributes:
         views: Views a clip; the first is the clip as it is, the others are augmented.

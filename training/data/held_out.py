@@ -1,4 +1,4 @@
-"""What the benchmarks keep out of words and sentences to train on: their concepts' names and their strings.
+"""Words and sentences that the benchmarks hold out of training: their concepts' names and their strings.
 
 Four benchmarks: the sounds and pictures of ``benchmarks/``, dev and test, dev-2, and ESC-50, whose classes
 ``corpora/rules/esc50.tsv`` names. The policies are those of ``training.data.translations``.
@@ -20,7 +20,7 @@ from training.data.corpora import rules
 from training.data.corpora.split import benchmarks
 
 _ENDS = ("", ".", "!", "?", "。", "।")
-"""How a benchmark may end a text that a lexicon holds without its point."""
+"""Endings of benchmark texts that a lexicon holds without them."""
 
 
 @dataclasses.dataclass(frozen=True)

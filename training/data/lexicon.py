@@ -225,7 +225,7 @@ def _names(found: Iterable[Iterable[_Row]]) -> dict[str, str]:
 
 
 class _Sense:
-    """What the sources say of one sense of a word."""
+    """Evidence of the sources for one sense of a word."""
 
     __slots__ = ("english", "first", "parts", "sources")
 
@@ -244,7 +244,7 @@ class _Sense:
 
 
 class _Word:
-    """What the sources say of one word: its spellings, which differ in capitals, and its senses."""
+    """Evidence of the sources for one word: its spellings, which differ in capitals, and its senses."""
 
     __slots__ = ("senses", "spellings")
 

@@ -2,7 +2,7 @@
 
 The folder holds ``clips.jsonl`` (sounds with English captions, ``cacara.search.manifest.Clip`` a line), one
 ``pairs-POLICY.jsonl`` and one ``lexicon-POLICY.jsonl.gz`` for each policy of ``training.data.translations``,
-``report.json``, and ``report.html`` with its charts. The same packages give the same bytes, save for the paths of the
+``report.json``, and ``report.html`` with its charts. The same packages give the same bytes, except for the paths of the
 clips.
 """
 

@@ -1,4 +1,4 @@
-"""What training data there is, in figures: clips and their hours, pairs and their languages, words and agreement."""
+"""Figures of the training data: clips and hours, pairs and languages, words and agreement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training saw of the benchmark, as the checkpoint states it (``cacara.model.seen_texts``)."""
+"""Benchmark texts seen in a training, as the checkpoint states them (``cacara.model.seen_texts``)."""
 
 from __future__ import annotations
 

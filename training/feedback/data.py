@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class MinimumFeedback:
-    """How much feedback a training wants at least.
+    """Least amount of feedback for a training.
 
     Attributes:
         pairs: Judged pairs.
@@ -78,7 +78,7 @@ def refuse_too_little(rows: Sequence[Row], needed: MinimumFeedback) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class HeldOutOptions:
-    """Which judged pairs are kept from training, for the gate.
+    """Judged pairs that are held out of training, for the gate.
 
     Attributes:
         clips: Ids of clips that no training pair holds.

@@ -1,4 +1,4 @@
-"""What the card of a fine-tuned model says, and a progress file for whoever waits."""
+"""The card of a fine-tuned model, and the progress file of a training."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def about(manifest: Manifest, base: str, kinds: Mapping[str, int]) -> str:
 
 
 class Progress:
-    """Tells how far a training is, as JSON lines in a file; without a file it tells nobody."""
+    """Writes a training's progress as JSON lines to a file; without a file it does nothing."""
 
     def __init__(self, path: Path | None) -> None:
         """Name the file; lines are appended, so that a run that goes on goes on there."""

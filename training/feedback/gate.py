@@ -1,4 +1,4 @@
-"""Whether a model fine-tuned on feedback may be promoted: better on what people judged, no worse on what they did not.
+"""Promotion gate for a model fine-tuned on feedback: better on what people judged, no worse on what they did not.
 
 Two held-out sets, of dev and of held-out feedback, never of test:
 
@@ -104,7 +104,7 @@ class Contests:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """How a model did before and after on one set.
+    """Results before and after training on one set.
 
     Attributes:
         measure: ``contests won`` or ``R@10``, in percent.
@@ -183,7 +183,7 @@ def changed(
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What the gate found.
+    """Findings of the gate.
 
     Attributes:
         held_out: The change on held-out feedback, or None when none was held out.

@@ -28,7 +28,7 @@ from training.run_folder import RunError
 
 FORMAT_VERSION = 1
 PRIOR_RIGHT, PRIOR_WRONG = 8.0, 2.0
-"""What is believed of a person before anything is known: right 8 times of 10."""
+"""Prior belief in a person's reliability: right 8 times of 10."""
 
 ROUNDS = 30
 MIN_WEIGHT = 0.1
@@ -92,7 +92,7 @@ class Manifest:
 
     @property
     def positives(self) -> int:
-        """How many pairs fit, at least partly."""
+        """Number of pairs that fit, at least partly."""
         return sum(row.grade > 0 for row in self.rows)
 
     def head(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a model's card says of its pictures."""
+"""The section of a model's card on its pictures."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class ImageViewOptions:
-    """How pictures are turned into views.
+    """Views that pictures are turned into.
 
     Attributes:
         views: Views a picture; the first is the picture as it is, the others are augmented.

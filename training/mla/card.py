@@ -1,4 +1,4 @@
-"""What a model's card says of its language acquirers."""
+"""The section of a model's card on its language acquirers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEADING = "Language acquirers"
 
 _ABOUT = """\
 Sounds and pictures in the space of a frozen English text encoder, aligned on English captions only. Other languages
-reach it by acquirers that were trained on translations (MLA, arXiv 2206.11091): the last section tells of them."""
+reach it by acquirers that were trained on translations (MLA, arXiv 2206.11091): the last section describes them."""
 _HELD = """\
 **In this folder**: the layer W_e ({shared:,} parameters) and, under `acquirers/`, one file a language ({each:,}
   parameters, half precision; of 100 training texts a language that changes no cosine with an English one by more than

@@ -1,4 +1,4 @@
-"""What language acquirers learn from, as batches of one language each, the languages in turn."""
+"""Training batches of language acquirers, of one language each, the languages in turn."""
 
 from __future__ import annotations
 

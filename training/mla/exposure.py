@@ -1,4 +1,4 @@
-"""What is heard and seen under texts of other languages: train stamps and train sounds, for language exposure."""
+"""Sounds and stamps of the training split with texts of other languages, for language exposure."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class PairsFile:
-    """What a file holds.
+    """Contents of a file of pairs.
 
     Attributes:
         pairs: English and the other language, each pair once, in the file's order.

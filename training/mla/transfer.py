@@ -1,4 +1,4 @@
-"""What Native Language Transfer starts from: the pairs, where their English is, and a first ``W_e``."""
+"""Inputs of Native Language Transfer: the pairs, their English embeddings, and a first ``W_e``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SPECIAL_WEIGHT = 50.0
-"""How many words the tokens that begin and end a text count for in the fit of ``W_e``."""
+"""Weight, in words, of the tokens that begin and end a text in the fit of ``W_e``."""
 RIDGE = 1e-3
 
 log = logging.getLogger(__name__)

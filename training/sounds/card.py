@@ -1,4 +1,4 @@
-"""What the card of a model of sounds says: how they were aligned, and on what."""
+"""The section of a model's card on the alignment of its sounds."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _OTHER_LIMITS = "Sounds unlike those it was trained on are found badly."
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """How a model was made, as its card tells it.
+    """Facts about a model's training for its card.
 
     Attributes:
         about: What it is, in a paragraph.

@@ -78,7 +78,7 @@ class LinearMapOptions:
 
     @property
     def trainable(self) -> str:
-        """What learns of the audio side."""
+        """Trainable part of the audio side."""
         return "projection"
 
 

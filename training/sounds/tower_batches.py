@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Views(Protocol):
-    """Where the patches of a clip's views come from."""
+    """Source of the patches of a clip's views."""
 
     @property
     def kept(self) -> Sequence[int]:

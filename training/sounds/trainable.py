@@ -1,4 +1,4 @@
-"""Which part of the audio tower learns, and what of it a checkpoint must keep."""
+"""Trainable parts of the audio tower, and what of them a checkpoint must keep."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Trainable = Literal["projection", "last_n", "all", "lora"]
 
 @dataclasses.dataclass(frozen=True)
 class TuningOptions:
-    """How the audio tower learns when ``trainable`` is more than ``projection``.
+    """Settings of the audio tower's training when ``trainable`` is more than ``projection``.
 
     Attributes:
         last_n: Stages that learn with ``last_n``: blocks of YAMNet, layers of AST, stages of CLAP.

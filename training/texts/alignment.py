@@ -108,7 +108,7 @@ class TextAlignmentOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Texts:
-    """What one kind of step learns from.
+    """Data of one kind of step.
 
     Attributes:
         pairs: Translations.

@@ -1,4 +1,4 @@
-"""What a model's card says of its trained text side."""
+"""The section of a model's card on its trained text side."""
 
 from __future__ import annotations
 

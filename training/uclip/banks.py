@@ -1,4 +1,4 @@
-"""What uCLIP learns from: English sentences, and two banks that nothing ties to them or to each other.
+"""Training data of uCLIP: English sentences, and two banks that nothing ties to them or to each other.
 
 A bank is embeddings of a frozen tower with a count of where they come from, and no more: neither which sentence a text
 translates nor what a sound or a picture is called goes past ``other_texts`` and ``uclip_media.bank``. The texts are out
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class BankOptions:
-    """What is in the banks.
+    """Contents of the banks.
 
     Attributes:
         policy: Which texts may be seen: ``strict`` or ``studio``, see ``training.data.translations``.

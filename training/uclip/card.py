@@ -1,4 +1,4 @@
-"""What the card of uCLIP's models says."""
+"""The card of uCLIP's models."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ of the other languages. The banks are small beside the paper's two million. A sc
 
 @dataclasses.dataclass(frozen=True)
 class TrainingCounts:
-    """What was trained on, counted.
+    """Counts of the training data.
 
     Attributes:
         sentences: Source → English sentences.

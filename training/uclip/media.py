@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class MediaOptions:
-    """Where the sounds and pictures are from.
+    """Origin of the sounds and pictures.
 
     Attributes:
         packages: Keys of ``cacara.sources`` whose sounds are used; none for no sounds.

@@ -228,7 +228,7 @@ class Uclip(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Material:
-    """What trainings on one base share: it takes minutes to find and seconds to train on.
+    """Data shared by trainings on one base, which takes minutes to compute and seconds to train on.
 
     Attributes:
         base: The dual encoder's folder.

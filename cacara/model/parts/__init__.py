@@ -1,1 +1,1 @@
-"""What stands between the encoders and the shared space, one part a file."""
+"""Model parts between the encoders and the shared space, one a file."""

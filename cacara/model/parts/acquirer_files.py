@@ -25,7 +25,7 @@ _METADATA = ("format", "language", "space", "pairs")
 
 @dataclasses.dataclass(frozen=True)
 class AcquirerFile:
-    """What a file of acquirers holds.
+    """Contents of a file of acquirers.
 
     Attributes:
         language: BCP-47 code.

@@ -52,7 +52,7 @@ _STRUCTURES: Mapping[str, tuple[str, str]] = {
     "clap_text_model": ("embeddings.word_embeddings", "encoder.layer"),
     "clip_text_model": ("embeddings.token_embedding", "encoder.layers"),
 }
-"""Where an encoder of ``transformers`` has its token embedding and its layers, by ``config.model_type``."""
+"""Paths of the token embedding and the layers in encoders of ``transformers``, by ``config.model_type``."""
 
 
 class Acquirer(nn.Module):

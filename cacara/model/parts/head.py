@@ -29,7 +29,7 @@ SHARES: Mapping[str, tuple[float, float]] = {
 
 
 class AnchoredHead(Part):
-    """What a classifier makes of something, its features and class posterior, to an embedding in the text space.
+    """Map from a classifier's features and class posterior to an embedding in the text space.
 
     The embedding is a weighted sum of two unit vectors, normalised again:
 

@@ -62,7 +62,7 @@ READINGS_REMEMBERED = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What was looked up in a text.
+    """Result of looking a text up.
 
     Attributes:
         surface: A word or phrase, as it is listed.

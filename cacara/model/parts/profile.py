@@ -1,4 +1,4 @@
-"""What a sound holds and a text names, class by class: coordinates beside the text space that keep classes apart.
+"""Class profiles: coordinates beside the text space for the classes that a sound holds or a text names.
 
 The class anchor of ``cacara.model.parts.head.AnchoredHead`` averages the embeddings of what a classifier hears, as
 ConSE does (Norouzi et al. 2014, arXiv 1312.5650); all animals lie close together there. Asking how probable the very

@@ -1,4 +1,4 @@
-"""How long a query takes: what is timed, what is forgotten before, and what is kept."""
+"""Query latency: what is timed, what is evicted before, and what is kept."""
 
 from __future__ import annotations
 

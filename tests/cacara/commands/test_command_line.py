@@ -1,4 +1,4 @@
-"""What the commands share: progress."""
+"""Progress of commands."""
 
 from __future__ import annotations
 

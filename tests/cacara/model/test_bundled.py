@@ -1,4 +1,4 @@
-"""What every checkpoint that ships with the package must be: whole, small, and honest in its card."""
+"""Requirements on every bundled checkpoint: whole, small, and honest in its card."""
 
 from __future__ import annotations
 

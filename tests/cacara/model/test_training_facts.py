@@ -1,4 +1,4 @@
-"""What a model cost: its trained parameters, and what its card's head tells."""
+"""Training costs of a model: trained parameters, and the card's front matter."""
 
 from __future__ import annotations
 

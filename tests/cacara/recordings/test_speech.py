@@ -17,7 +17,7 @@ from cacara.sources import texts as source_texts
 
 
 class StandIn:
-    """What faster-whisper's model gives, and what it was asked."""
+    """Results of faster-whisper's model, and the calls that it received."""
 
     supported_languages = ["en", "de", "no", "jw"]
 

@@ -1,4 +1,4 @@
-"""How stamps become a benchmark of pictures."""
+"""Construction of a benchmark of pictures from stamps."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ FOLDER = "Field recordings, Arusha"
 
 @pytest.fixture
 def services(tiny_model, tmp_path, monkeypatch):
-    """What the app works with when it is started over the folder; only the model is another, a tiny one."""
+    """Services of an app that is started over the folder, with a tiny model."""
     folder = tmp_path / FOLDER
     times = np.arange(8_000) / audio.SAMPLE_RATE_HZ
     for number, name in enumerate(CLIPS, 1):

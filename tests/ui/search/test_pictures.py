@@ -196,7 +196,7 @@ def test_a_list_without_a_search_id_has_no_buttons():
 
 @pytest.fixture
 def passes(seeing_model, monkeypatch):
-    """How often each tower of the model has worked."""
+    """Counts of the calls of each tower of the model."""
     counted = Counter()
 
     def count(owner, method, name):

@@ -1,4 +1,4 @@
-"""What links and earlier queries ask for, as anybody may have written it."""
+"""Queries from links and from history, as anybody may have written them."""
 
 from __future__ import annotations
 

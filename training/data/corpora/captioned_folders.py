@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class CaptionedFolder:
-    """Where one set of sounds and its English captions are.
+    """Location of a set of sounds and of its English captions.
 
     Attributes:
         name: Of the set, for clip ids and the model card: letters, digits, ``_``, ``.`` and ``-``.

@@ -35,7 +35,7 @@ _LICENCES = (
 
 @dataclasses.dataclass(frozen=True)
 class Credit:
-    """What a credit file says of a sound.
+    """Credit of a sound: author and licence.
 
     Attributes:
         licence: Its licence, as a short name: ``CC-BY-3.0``.

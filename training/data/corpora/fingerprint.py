@@ -41,7 +41,7 @@ _ONSET = 0.02  # share of the peak below which a beginning or end counts as sile
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fingerprint:
-    """What a decoded sound is like, of a long one its first seconds.
+    """Fingerprint of a decoded sound, of a long one of its first seconds.
 
     Attributes:
         level_dbfs: Root mean square, in dB below full scale; -inf for digital silence.

@@ -1,4 +1,4 @@
-"""Where each package keeps its sounds, and under which licence a single one stands."""
+"""Locations and licences of each package's sounds."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Recordings:
 
 
 class _Half:
-    """Where each value of the upper or lower 16 bits of the marks stands."""
+    """Positions of each value of the upper or lower 16 bits of the marks."""
 
     def __init__(
         self, half: int, owners: npt.NDArray[np.int64], places: npt.NDArray[np.int64], marks: npt.NDArray[np.uint32]

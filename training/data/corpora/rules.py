@@ -21,7 +21,7 @@ MAX_CAPTIONS = 4
 
 @dataclasses.dataclass(frozen=True)
 class Concept:
-    """What a listener hears.
+    """A concept and its caption.
 
     Attributes:
         name: An English noun, the same in all packages.

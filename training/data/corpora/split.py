@@ -1,4 +1,4 @@
-"""What training may hear: everything collected, less the benchmarks' sounds and the concepts that they hold out."""
+"""The training split: everything collected, less the benchmarks' sounds and the concepts that they hold out."""
 
 from __future__ import annotations
 
