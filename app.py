@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ui.server.door import Credentials, Door
     from ui.server.limits import Limits
-    from ui.server.services import Services
+    from ui.services.services import Services
 
 REPOSITORY = Path(__file__).resolve().parent
 SPACE_DISK = Path("/data")
@@ -184,14 +184,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_services(settings: Settings) -> Services:
     """Return what the handlers work with; nothing is loaded or opened yet."""
     from cacara.model.registry import Registry
-    from ui.models_menu.shelf import Shelf
-    from ui.recordings.library import Recordings
-    from ui.server.jobs import Jobs
-    from ui.server.permissions import Access
-    from ui.server.services import Feedback, Services
-    from ui.server.startup import Engine
-    from ui.server.workshop import Workshop
-    from ui.teach.taught import TaughtLanguages
+    from ui.services.engine import Engine
+    from ui.services.jobs import Jobs
+    from ui.services.models import Shelf
+    from ui.services.permissions import Access
+    from ui.services.recordings import Recordings
+    from ui.services.services import Feedback, Services
+    from ui.services.taught_languages import TaughtLanguages
+    from ui.services.workshop import Workshop
 
     registry, taught = Registry(settings.models), TaughtLanguages(settings.models)
     shelf = Shelf(registry, settings.gallery, settings.device, settings.model, settings.index)
@@ -232,10 +232,9 @@ def start_server(services: Services, host: str, port: int, door: Door | None = N
     """
     from starlette.middleware import Middleware
 
-    from ui.page.layout import ICON, STYLES, create_app
+    from ui.layout import ICON, STYLES, create_app, routes
     from ui.page.theme import make_theme
     from ui.server.door import Door, Doorkeeper
-    from ui.server.media import media_routes
 
     page = create_app(services).queue(max_size=WAITING_VISITORS, default_concurrency_limit=8)
     page.launch(
@@ -255,7 +254,7 @@ def start_server(services: Services, host: str, port: int, door: Door | None = N
         css_paths=STYLES,
         enable_monitoring=False,
         app_kwargs={
-            "routes": media_routes(services),
+            "routes": routes(services),
             "middleware": [Middleware(Doorkeeper, door=door or Door())],
         },
     )

@@ -69,7 +69,7 @@ def start_and_ask(gallery: Path | None) -> tuple[float, float]:
 
 def slowest_imports() -> list[tuple[str, float]]:
     """Return packages with the seconds their import takes, slowest first, those that they import included."""
-    code = "import ui.page.layout, ui.server.startup, cacara.model.checkpoint"
+    code = "import ui.layout, ui.services.engine, cacara.model.checkpoint"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-X", "importtime", "-c", code]
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)

@@ -18,7 +18,7 @@ from benchmarks.speed.timing import Row, Size, interleaved, milliseconds, ratio
 
 if TYPE_CHECKING:
     from cacara.search.retriever import Retriever
-    from ui.server.services import Services
+    from ui.services.services import Services
 
 TARGETS = ("text", "audio", "image")
 SECONDS = (3, 10)
@@ -31,8 +31,8 @@ def measure(size: Size) -> Iterator[Row]:
     from cacara.media import audio, isolation
     from cacara.search import setup
     from ui.page.wording import wording
-    from ui.server.services import Feedback, Services
-    from ui.server.startup import Engine
+    from ui.services.engine import Engine
+    from ui.services.services import Feedback, Services
 
     engine = Engine(lambda report: setup.prepare(device="cpu", report=report))
     engine._run()

@@ -20,7 +20,7 @@ from cacara.media import audio
 from cacara.model.registry import POINTER, VERSIONS
 from feedback_db import Campaign, Caption, Item, Judgement, Store, save_recording
 from feedback_db.records.lines import to_line
-from tests.ui.server.test_services import in_event_loop
+from tests.ui.services.test_services import in_event_loop
 
 PROBE = "\"'><img src=x onerror=window.hacked=1><svg onload=window.hacked=2>${window.hacked=3}{{hacked}}"
 """Leaves an attribute and an element, and would run in a template too. Fits where 100 characters may stand."""
@@ -60,7 +60,7 @@ class Models:
 def hostile(tiny_model, tmp_path_factory):
     from cacara.search.gallery import load_folder
     from cacara.search.retriever import Retriever
-    from ui.server.startup import Engine
+    from ui.services.engine import Engine
 
     folder = tmp_path_factory.mktemp("hostile")
     gallery, models = folder / "gallery", folder / "models"

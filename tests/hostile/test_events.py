@@ -21,9 +21,9 @@ import app as app_module
 import ui
 from tests.hostile.test_endpoints import VALUES
 from tests.hostile.test_server import TOLD, services  # noqa: F401 - a fixture, and what a search is told beside its words
+from ui.layout import routes as all_routes
 from ui.server.door import Door
 from ui.server.limits import Limits
-from ui.server.media import media_routes
 
 JSON = {"Content-Type": "application/json"}
 KINDS = {name: VALUES[name] for name in ("nothing", "object", "surrogate", "deep", "a file of this machine")}
@@ -86,7 +86,7 @@ def test_no_route_of_ours_fails_in_a_way_nobody_thought_of(url, services, kind, 
     text = json.dumps(value) if not isinstance(value, str) else value
     quoted = urllib.parse.quote(text.encode("utf-8", "surrogatepass")[:2000])
     query = "&".join(f"{name}={quoted}" for name in ("clip", "id", "sha256", "format", "kind", "campaign", "name"))
-    routes = media_routes(services)
+    routes = all_routes(services)
     assert len(routes) > 8
     for route in routes:
         path = route.path.replace("{key}", quoted[:50]).replace("{name}", quoted[:50])

@@ -27,13 +27,14 @@ from cacara.model.registry import POINTER, VERSIONS, Registry
 from cacara.search import bulk_embedding
 from cacara.search.engines import open_index
 from tests.cacara.sources.test_fetching import local_source  # noqa: F401 - a fixture
-from tests.ui.server.test_services import make_gallery, make_services
+from tests.ui.services.test_services import make_gallery, make_services
 from ui.models_menu.menu import choose
-from ui.models_menu.shelf import Shelf
 from ui.search.actions import search_text
-from ui.server import media, startup
-from ui.server.services import Feedback, Services
-from ui.server.startup import Engine
+from ui.server import media
+from ui.services import engine as engine_module
+from ui.services.engine import Engine
+from ui.services.models import Shelf
+from ui.services.services import Feedback, Services
 
 
 def wait_for(threads: str) -> None:
@@ -182,7 +183,7 @@ class Promotions:
 def promotions(tiny_model, tmp_path, monkeypatch, cache):
     yamnet = tiny_model.audio.network
     monkeypatch.setitem(audio_backbones.BACKBONES, "tiny", lambda report: copy.deepcopy(yamnet))
-    monkeypatch.setattr(startup, "POLLING_SECONDS", 3600.0)  # the tests look themselves
+    monkeypatch.setattr(engine_module, "POLLING_SECONDS", 3600.0)  # the tests look themselves
     made = Promotions(tiny_model, tmp_path)
     made.promote("1")
     made.services.engine.start()

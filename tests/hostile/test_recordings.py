@@ -14,11 +14,11 @@ from serving import served
 from visitors import Visitor
 
 from feedback_db import Campaign, Item, save_recording
-from tests.ui.server.test_services import make_services
+from tests.ui.services.test_services import make_services
 from ui.annotate import handlers
 from ui.annotate.routes import ADMIN_HEADER, CONSENTED, TOKEN_HEADER
-from ui.server.permissions import Access
-from ui.server.services import Feedback
+from ui.services.permissions import Access
+from ui.services.services import Feedback
 
 LEAD = "the lead's own token"
 

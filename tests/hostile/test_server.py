@@ -13,7 +13,7 @@ from visitors import TOLD, Visitor, crowd
 
 import app as app_module
 from cacara.media import audio
-from tests.ui.server.test_services import make_services
+from tests.ui.services.test_services import make_services
 
 WRONG = [
     None,

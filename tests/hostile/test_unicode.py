@@ -16,14 +16,14 @@ from cacara.search.gallery import load_folder
 from cacara.search.request import clean_query
 from feedback_db import FeedbackError
 from tests.ui.annotate.test_annotate import first_item, make_campaign
-from tests.ui.server.test_services import make_services
+from tests.ui.services.test_services import make_services
 from ui.annotate import handlers, work
 from ui.page.wording import wording
 from ui.recordings import rendering
-from ui.recordings.library import Recordings
 from ui.search.actions import search_text
 from ui.search.judging import flag
-from ui.server.services import Feedback
+from ui.services.recordings import Recordings
+from ui.services.services import Feedback
 
 DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 UNSEEN = DIRECTIONS + "\u00ad\u061c\u200b\u200e\u200f\u2060\ufeff\u2028\u2029\x07\x1b\U000e0041"

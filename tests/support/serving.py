@@ -9,9 +9,9 @@ import warnings
 from collections.abc import Iterator
 
 import app as app_module
-from tests.ui.server.test_services import in_event_loop
+from tests.ui.services.test_services import in_event_loop
 from ui.server.door import Door
-from ui.server.services import Services
+from ui.services.services import Services
 
 
 @contextlib.contextmanager

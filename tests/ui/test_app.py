@@ -15,7 +15,7 @@ import pytest
 
 import app as app_module
 from cacara.media import audio
-from tests.ui.server.test_services import in_event_loop, make_services
+from tests.ui.services.test_services import in_event_loop, make_services
 
 ROOT = Path(app_module.__file__).parent
 ME = "visitor-1"

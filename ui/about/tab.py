@@ -12,7 +12,7 @@ from ui.page import rendering as page
 from ui.page.localised import SPOKEN, Localised
 from ui.page.wording import wording
 from ui.server.bind import bind
-from ui.server.services import Services
+from ui.services.services import Services
 
 SCRIPT = Path(__file__).with_name("about.js")
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}

@@ -10,8 +10,8 @@ from feedback_db.errors import StaleAnswerError
 from ui.annotate import pooling, rendering, work
 from ui.page import rendering as common
 from ui.page.wording import FALLBACK, Wording, wording
-from ui.server.permissions import PermissionRefusedError, require_admin
-from ui.server.services import Services
+from ui.services.permissions import PermissionRefusedError, require_admin
+from ui.services.services import Services
 
 RECENT = 12
 MAX_KNOWN = 40

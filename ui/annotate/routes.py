@@ -13,13 +13,13 @@ from starlette.routing import Route
 from cacara import working_folders
 from cacara.errors import AudioError, CacaraError
 from feedback_db import FeedbackError, recording_path
-from ui.server.permissions import PermissionRefusedError, require_admin
 from ui.server.playable import certain_type, decoded
+from ui.services.permissions import PermissionRefusedError, require_admin
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ui.server.services import Services
+    from ui.services.services import Services
 
 MINE = "/media/mine.zip"
 CONSENTED = "/media/consented"

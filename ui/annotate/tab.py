@@ -10,7 +10,7 @@ import gradio as gr
 from ui.annotate import handlers, rendering, work
 from ui.page.localised import Localised
 from ui.server.bind import bind
-from ui.server.services import Services
+from ui.services.services import Services
 
 FOLDER = Path(__file__).parent
 TAB = "annotate"

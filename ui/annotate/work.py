@@ -15,7 +15,7 @@ from feedback_db import Campaign, Caption, Event, FeedbackError, Item, Judgement
 from feedback_db.records.campaigns import left_side
 from feedback_db.store.campaigns import base_language
 from ui.page.wording import FALLBACK, wording
-from ui.server.services import Services
+from ui.services.services import Services
 
 RESERVED = ("visitor-", "hf:")
 """How names begin that nobody may choose: random names of this page's visitors, and accounts of those who sign in."""

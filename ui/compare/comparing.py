@@ -13,10 +13,10 @@ from cacara.errors import CacaraError, QueryError
 from cacara.words import word_lists
 from cacara.words.word_lists import Entry, WordList
 from ui.compare import rendering, telling
-from ui.compare.memory import StoredComparison
 from ui.page import rendering as common
 from ui.page.wording import FALLBACK, Wording, wording
-from ui.server.services import Services
+from ui.services.comparisons import StoredComparison
+from ui.services.services import Services
 
 if TYPE_CHECKING:
     from cacara.words.comparison import Comparison

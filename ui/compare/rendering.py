@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from cacara.words.comparison import Comparison
     from cacara.words.diagnosis import Reading
     from cacara.words.word_lists import BadRow, WordList
-    from ui.compare.memory import StoredComparison
     from ui.page.wording import Wording
+    from ui.services.comparisons import StoredComparison
 
 RESULTS_SHOWN = 5
 COLUMNS_SHOWN = 60

@@ -15,7 +15,7 @@ from ui.page import rendering as page
 from ui.page.localised import SPOKEN, Localised
 from ui.page.wording import wording
 from ui.server.bind import bind
-from ui.server.services import Services
+from ui.services.services import Services
 
 FOLDER = Path(__file__).parent
 EXAMPLE = "en, dog\nde, Hund\nfr, chien\nsw, mbwa\nar, كلب\nhi, कुत्ता\nzh, 狗\nko, 개\nru, собака\nyo, ajá\n"

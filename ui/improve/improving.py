@@ -11,10 +11,10 @@ from cacara.errors import CacaraError, QueryError
 from cacara.model.config import DEFAULT_MODEL
 from feedback_db.records.opinions import LABELS
 from ui.page.wording import FALLBACK, Wording, wording
-from ui.server.jobs import Job
-from ui.server.permissions import require_admin
-from ui.server.services import Services
-from ui.server.workshop import Trainable, workshop_of
+from ui.services.jobs import Job
+from ui.services.permissions import require_admin
+from ui.services.services import Services
+from ui.services.workshop import Trainable, workshop_of
 
 KIND = "finetune_feedback"
 RECIPE = "training/recipes/feedback.yaml"

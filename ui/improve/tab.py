@@ -14,7 +14,7 @@ from ui.page import rendering as page
 from ui.page.localised import Localised
 from ui.page.wording import wording
 from ui.server.bind import bind
-from ui.server.services import Services
+from ui.services.services import Services
 
 POLLING_SECONDS = 1.5
 ACTIONS = ("start", "resume", "cancel", "promote", "rollback")

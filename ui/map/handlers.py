@@ -12,7 +12,7 @@ from ui.page import rendering as common
 from ui.page.templates import language_name
 from ui.page.wording import FALLBACK, wording
 from ui.search.actions import DETECT
-from ui.server.services import Services
+from ui.services.services import Services
 
 if TYPE_CHECKING:
     from cacara.embedding_map.plane import EmbeddingMap

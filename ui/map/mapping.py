@@ -13,8 +13,8 @@ from cacara.search.request import SearchRequest
 from ui.page.wording import FALLBACK, Wording, wording
 from ui.search import judging
 from ui.search.actions import DETECT
-from ui.search.searches import ShownSearch
-from ui.server.services import Services
+from ui.services.searches import ShownSearch
+from ui.services.services import Services
 
 if TYPE_CHECKING:
     import numpy as np

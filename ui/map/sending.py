@@ -18,8 +18,8 @@ from ui.page.templates import language_name
 from ui.page.wording import FALLBACK, Wording, wording
 from ui.review.deciding import lead_name
 from ui.search.actions import DETECT
-from ui.server.permissions import PermissionRefusedError, require_admin
-from ui.server.services import Services
+from ui.services.permissions import PermissionRefusedError, require_admin
+from ui.services.services import Services
 
 if TYPE_CHECKING:
     import numpy as np

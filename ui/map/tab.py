@@ -10,7 +10,7 @@ from ui.map import handlers, mapping, rendering, sending
 from ui.page import rendering as common
 from ui.page.localised import Localised
 from ui.server.bind import bind
-from ui.server.services import Services
+from ui.services.services import Services
 
 FOLDER = Path(__file__).parent
 CALLED = (

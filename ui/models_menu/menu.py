@@ -10,7 +10,7 @@ from ui.models_menu import rendering
 from ui.page.localised import Localised
 from ui.page.wording import FALLBACK, wording
 from ui.server.bind import bind
-from ui.server.services import Services
+from ui.services.services import Services
 
 POLLING_SECONDS = 1.0
 DEFAULT = ""

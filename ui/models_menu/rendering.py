@@ -9,7 +9,7 @@ from ui.page.wording import FALLBACK, wording
 
 if TYPE_CHECKING:
     from ui.page.wording import Wording
-    from ui.server.startup import Status
+    from ui.services.engine import Status
 
 
 def answering(model: str) -> str:

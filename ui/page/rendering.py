@@ -12,7 +12,6 @@ from ui.page.wording import FALLBACK, wording
 if TYPE_CHECKING:
     from tables import Preview
     from ui.page.wording import Wording
-    from ui.server.startup import Status
 
 
 def welcome(words: Wording) -> str:
@@ -60,11 +59,6 @@ def gate_reasons(gate: Mapping[str, Any], words: Wording) -> list[str]:
 def banner(message: str) -> str:
     """Return a line for the top of the page, or nothing for an empty message."""
     return render("page/banner.html", wording(FALLBACK), message=message) if message else ""
-
-
-def preparation(status: Status, words: Wording) -> str:
-    """Return how far the preparation is; nothing visible once it is ready."""
-    return render("page/preparation.html", words, status=status)
 
 
 def heading(words: Wording) -> str:

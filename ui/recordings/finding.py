@@ -10,10 +10,10 @@ from cacara.errors import QueryError
 from cacara.recordings.export import FORMATS, Search
 from cacara.search.request import SearchRequest
 from ui.page.wording import FALLBACK, wording
-from ui.recordings.library import SEARCHES, OpenRecording
 from ui.recordings.routes import export_url, sound_url
 from ui.search.actions import DETECT
-from ui.server.services import Services
+from ui.services.recordings import SEARCHES, OpenRecording
+from ui.services.services import Services
 
 if TYPE_CHECKING:
     import numpy as np

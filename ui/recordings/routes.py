@@ -20,7 +20,7 @@ from cacara.recordings.export import FORMATS, export
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ui.server.services import Services
+    from ui.services.services import Services
 
 OWN_HEADER = "x-cacara"
 """A page of another origin cannot send it without being allowed to, and it is not."""

@@ -12,11 +12,11 @@ from ui.page.localised import SPOKEN, Localised
 from ui.page.wording import FALLBACK, wording
 from ui.recordings import rendering
 from ui.recordings.finding import cancel, find_in_file, find_sound, find_text, forget, listen, progress
-from ui.recordings.library import MAX_BYTES
 from ui.search.actions import DETECT, TOP_K
 from ui.search.tab import ONE_AT_A_TIME, language_choices
 from ui.server.bind import bind
-from ui.server.services import Services
+from ui.services.recordings import MAX_BYTES
+from ui.services.services import Services
 
 SCRIPTS = Path(__file__).parent
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}

@@ -11,8 +11,8 @@ from feedback_db import Adjudication, Campaign, FeedbackError, Pair, Store
 from ui.annotate import pooling
 from ui.page.wording import FALLBACK, wording
 from ui.review import agreement
-from ui.server.permissions import require_admin
-from ui.server.services import Services
+from ui.services.permissions import require_admin
+from ui.services.services import Services
 
 SETTINGS = ("name", "guidelines", "languages", "wanted_judgements", "order", "check_every", "open")
 """What of a campaign a team lead sets."""

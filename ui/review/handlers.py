@@ -12,8 +12,8 @@ from feedback_db import Campaign, Event, Store
 from ui.page import rendering as common
 from ui.page.wording import FALLBACK, Wording, wording
 from ui.review import agreement, deciding, figures, rendering
-from ui.server.permissions import PermissionRefusedError, require_admin
-from ui.server.services import Services
+from ui.services.permissions import PermissionRefusedError, require_admin
+from ui.services.services import Services
 
 PAGE_ROWS = 50
 CHANGES_SHOWN = 200

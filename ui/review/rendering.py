@@ -9,7 +9,6 @@ from feedback_db import LABELS, Adjudication, Campaign, Caption, Deletion, Judge
 from feedback_db.records.campaigns import ORDERS
 from feedback_db.records.review import STATES
 from ui.page.templates import markup, render
-from ui.review.routes import FORMATS, MOST_BAD_ROWS
 from ui.server.media import picture_url, sound_url
 
 if TYPE_CHECKING:
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
 
 SECTIONS = ("campaigns", "judgements", "disagreements", "agreement", "progress", "data", "changes")
 MOST_PAIRS = 100
+FORMATS = ("csv", "jsonl", "parquet")
+"""The kinds of file that feedback is exported to and imported from."""
+MOST_BAD_ROWS = 200
 
 
 def shell(words: Wording) -> str:

@@ -18,17 +18,17 @@ from feedback_db.exchange.export import anonymised, export
 from feedback_db.exchange.importing import read_file
 from ui.annotate.routes import HEADERS, OWN_HEADER, TOKEN_HEADER
 from ui.page.wording import FALLBACK, wording
-from ui.server.permissions import require_admin
+from ui.review import rendering
+from ui.review.rendering import FORMATS, MOST_BAD_ROWS
+from ui.services.permissions import require_admin
 
 if TYPE_CHECKING:
-    from ui.server.services import Services
+    from ui.services.services import Services
 
 EXPORT = "/media/feedback-export"
 IMPORT = "/media/feedback-import"
 MAX_IMPORT_BYTES = 50 * 2**20
 MAX_ROWS = 200_000
-FORMATS = ("csv", "jsonl", "parquet")
-MOST_BAD_ROWS = 200
 
 
 def review_routes(services: Services) -> list[Route]:
@@ -109,8 +109,6 @@ def export_records(services: Services, campaign_id: str, everything: bool) -> li
 
 
 def _import(services: Services, path: Path, asked: dict[str, str]) -> Response:
-    from ui.review import rendering  # which imports ui.media, and that imports this file
-
     words = wording(asked.get("interface", FALLBACK))
     try:
         read = read_file(path)

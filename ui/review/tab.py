@@ -9,7 +9,7 @@ import gradio as gr
 from ui.page.localised import Localised
 from ui.review import deciding, handlers, rendering
 from ui.server.bind import bind
-from ui.server.services import Services
+from ui.services.services import Services
 
 FOLDER = Path(__file__).parent
 PUBLISHED = (

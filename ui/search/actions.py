@@ -21,7 +21,7 @@ from ui.search.answers import (
     text,
     with_options,
 )
-from ui.server.services import Services
+from ui.services.services import Services
 
 __all__ = ["DETECT", "TOP_K", "search_audio", "search_image", "search_like", "search_text", "search_video"]
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from cacara.errors import QueryError
 from cacara.search.request import SearchRequest
 from ui.page.wording import FALLBACK, Wording, wording
-from ui.search.searches import ShownSearch
 from ui.server.media import picture_url, sound_url, waveform_url
-from ui.server.services import Services
+from ui.services.searches import ShownSearch
+from ui.services.services import Services
 
 if TYPE_CHECKING:
     from cacara.search.embedding import QueryEmbedding

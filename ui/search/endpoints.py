@@ -14,7 +14,7 @@ from ui.search.picture_input import PictureInput
 from ui.search.tab import ONE_AT_A_TIME
 from ui.search.writing_down import write_down
 from ui.server.bind import bind
-from ui.server.services import Services
+from ui.services.services import Services
 
 
 def publish(services: Services) -> None:

@@ -7,8 +7,8 @@ from feedback_db.errors import FeedbackError, StaleAnswerError
 from feedback_db.records.opinions import Judgement
 from feedback_db.store.recordings import hash_file, save_recording
 from ui.page.wording import FALLBACK, Wording, wording
-from ui.search.searches import ShownSearch
-from ui.server.services import Services
+from ui.services.searches import ShownSearch
+from ui.services.services import Services
 
 
 def flag(

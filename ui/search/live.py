@@ -14,7 +14,7 @@ from ui.page.wording import wording
 from ui.search import rendering
 from ui.search.answers import chosen_language, described, nearest_language
 from ui.server.bind import bind
-from ui.server.services import Services
+from ui.services.services import Services
 
 if TYPE_CHECKING:
     from cacara.recordings.listening import RollingSound

@@ -8,7 +8,7 @@ import json
 from cacara.errors import QueryError
 from ui.page.wording import Wording, wording
 from ui.search.answers import DETECT, KINDS, nearest_language
-from ui.server.services import Services
+from ui.services.services import Services
 
 MAX_CHARACTERS = 4_000
 MAX_QUERY = 2_000

@@ -24,7 +24,7 @@ from ui.search.picture_input import PictureInput
 from ui.search.reopening import known_licences, reopened
 from ui.search.writing_down import write_down
 from ui.server.bind import bind
-from ui.server.services import Services
+from ui.services.services import Services
 
 EXAMPLES = (
     ("de", "der Hund bellt"),

@@ -10,7 +10,7 @@ from cacara.errors import QueryError
 from feedback_db.store.recordings import hash_file
 from ui.page.wording import FALLBACK, wording
 from ui.search.answers import DETECT, chosen_language, nearest_language, text
-from ui.server.services import Services
+from ui.services.services import Services
 
 
 def write_down(services: Services, search_id: str, language: str = DETECT, interface: str = FALLBACK) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from cacara.errors import CacaraError, QueryError
 from feedback_db.records.opinions import FeedbackError
 
 if typing.TYPE_CHECKING:
-    from ui.server.services import Services
+    from ui.services.services import Services
 
 KNOWN_ERRORS = (CacaraError, FeedbackError)
 """Errors whose text is written for the person who meets them."""

@@ -15,12 +15,7 @@ from starlette.routing import Route
 
 from cacara import sources
 from cacara.errors import CacaraError, SourceError
-from ui.annotate.routes import annotate_routes
-from ui.map.routes import plotly_route
-from ui.page.fonts.routes import font_routes
 from ui.page.wording import FALLBACK, wording
-from ui.recordings.routes import recording_routes
-from ui.review.routes import review_routes
 from ui.server import waveforms
 from ui.server.playable import PlayableCopies
 
@@ -29,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cacara.search.manifest import Clip
-    from ui.server.services import Services
+    from ui.services.services import Services
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -59,7 +54,7 @@ def waveform_url(clip_id: str) -> str:
 
 
 def media_routes(services: Services) -> list[Route]:
-    """Return the routes, those of long recordings among them, to be given to the server before Gradio's own."""
+    """Return the routes, to be given to the server before Gradio's own."""
     copies = PlayableCopies()
 
     async def sound(request: Request) -> Response:
@@ -75,11 +70,6 @@ def media_routes(services: Services) -> list[Route]:
         Route("/media/sound", sound),
         Route("/media/picture", picture),
         Route("/media/waveform", waveform),
-        plotly_route(),
-        *recording_routes(services),
-        *annotate_routes(services),
-        *review_routes(services),
-        *font_routes(),
     ]
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from cacara import languages
 from cacara.errors import QueryError
 from ui.page.wording import FALLBACK, Wording, wording
-from ui.server.jobs import Job
-from ui.server.permissions import require_admin
-from ui.server.services import Services
-from ui.server.workshop import workshop_of
+from ui.services.jobs import Job
+from ui.services.permissions import require_admin
+from ui.services.services import Services
+from ui.services.workshop import workshop_of
 from ui.teach import teaching
 from ui.teach.pairs import Pairs
 from ui.teach.pairs import read as read_pairs

@@ -16,7 +16,7 @@ from ui.page.localised import Localised
 from ui.page.wording import wording
 from ui.search.tab import language_choices
 from ui.server.bind import bind
-from ui.server.services import Services
+from ui.services.services import Services
 from ui.teach import from_feedback, rendering, teaching
 from ui.teach import pairs as pair_lists
 

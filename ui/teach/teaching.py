@@ -11,10 +11,10 @@ from cacara import languages
 from cacara.errors import LanguageError, QueryError
 from cacara.words import text_pairs
 from ui.page.wording import FALLBACK, Wording, wording
-from ui.server.jobs import Job
-from ui.server.permissions import require_admin
-from ui.server.services import Services
-from ui.server.workshop import Trainable, workshop_of
+from ui.services.jobs import Job
+from ui.services.permissions import require_admin
+from ui.services.services import Services
+from ui.services.workshop import Trainable, workshop_of
 from ui.teach import pairs as pair_lists
 from ui.teach.pairs import Pairs
 

@@ -14,7 +14,7 @@ from cacara.embedding_map.plane import MapInputs, MapPoint
 from cacara.errors import LanguageError, QueryError
 from cacara.search.gallery import load_folder
 from cacara.search.retriever import Retriever
-from tests.ui.server.test_services import make_gallery
+from tests.ui.services.test_services import make_gallery
 
 
 @pytest.fixture(scope="module")

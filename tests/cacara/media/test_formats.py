@@ -17,7 +17,7 @@ from cacara.media import audio, containers, formats, images, streaming, video
 from cacara.search import bulk_embedding, gallery
 from ui.page.wording import wording
 from ui.recordings import rendering
-from ui.recordings.library import Recordings
+from ui.services.recordings import Recordings
 
 ENCODED = {  # ending: FFmpeg's container, encoder, rate
     ".mp3": ("mp3", "mp3", 44100),

@@ -18,7 +18,7 @@ from cacara.recordings import listening
 from cacara.recordings.listening import RollingSound
 from cacara.search.gallery import load_folder
 from cacara.search.retriever import Retriever
-from tests.ui.server.test_services import make_gallery
+from tests.ui.services.test_services import make_gallery
 
 
 def ramp(first: int, count: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from cacara.errors import CacaraError, GalleryError
 from cacara.words import comparison, comparison_tables, lexicon
 from cacara.words.comparison import Column, compare, finish
 from cacara.words.word_lists import Entry
-from tests.ui.server.test_services import make_gallery
+from tests.ui.services.test_services import make_gallery
 
 DOGS = [
     Entry("en", "a dog", "dog"),

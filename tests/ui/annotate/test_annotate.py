@@ -10,11 +10,11 @@ import pytest
 from cacara.errors import CacaraError, QueryError
 from feedback_db import Campaign, FeedbackError, Item, Ranking
 from feedback_db.errors import StaleAnswerError
-from tests.ui.server.test_services import make_services
+from tests.ui.services.test_services import make_services
 from ui.annotate import handlers, pooling, rendering, work
 from ui.page.wording import available, wording
-from ui.server.permissions import Access, PermissionRefusedError, require_admin
-from ui.server.services import Feedback
+from ui.services.permissions import Access, PermissionRefusedError, require_admin
+from ui.services.services import Feedback
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 ENGLISH = wording("en")

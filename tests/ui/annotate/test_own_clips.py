@@ -14,8 +14,9 @@ import app as app_module
 from cacara.media import audio
 from cacara.model import checkpoint
 from ui.annotate import handlers, work
+from ui.layout import routes
 from ui.review import deciding
-from ui.server.media import media_routes, sound_url
+from ui.server.media import sound_url
 
 CLIPS = {
     "birds/Ndege 1.wav": [("sw", "ndege"), ("en", "A bird.")],
@@ -58,7 +59,7 @@ def test_a_campaign_asks_about_the_clips_of_ones_own_folder_which_are_heard_and_
 
     ana = work.annotator_register(services, "Ana", agreed=True)["token"]
     heard = set()
-    with TestClient(Starlette(routes=media_routes(services))) as client:
+    with TestClient(Starlette(routes=routes(services))) as client:
         for _ in items:
             page = handlers.annotate_next(services, ana, made["campaign_id"], ["sw", "fr"])["html"]
             asked = work.annotation_next(services, ana, made["campaign_id"])["item"]

@@ -15,10 +15,10 @@ from cacara.errors import CacaraError, QueryError
 from cacara.words.diagnosis import Finding
 from cacara.words.lexicon import Lexicon
 from tests.cacara.words.test_lexicon import folders  # noqa: F401
-from tests.ui.server.test_services import make_services
+from tests.ui.services.test_services import make_services
 from ui.compare import comparing, telling
-from ui.compare.memory import ComparisonMemory, StoredComparison
 from ui.page.wording import available, wording
+from ui.services.comparisons import ComparisonMemory, StoredComparison
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 LIST = f"en, dog, dog\nde, hund, dog\nde, {HOSTILE}, dog\nsw, <b>a</b> cat, cat\nbad code!, x\n"

@@ -15,16 +15,16 @@ from cacara.errors import CacaraError, QueryError, RegistryError
 from cacara.model.config import DEFAULT_MODEL
 from cacara.model.registry import Registry
 from feedback_db.records.opinions import Judgement
-from tests.ui.server.test_services import in_event_loop
+from tests.ui.services.test_services import in_event_loop
 from training.feedback.data import MinimumFeedback
 from ui.improve import curves, improving, rendering, tab
 from ui.page.wording import available, wording
-from ui.server.jobs import Jobs
-from ui.server.permissions import Access, PermissionRefusedError
-from ui.server.services import Feedback, Services
-from ui.server.startup import Engine
-from ui.server.workshop import FeedbackCounter, Trainable, Workshop
-from ui.teach.taught import TaughtLanguages
+from ui.services.engine import Engine
+from ui.services.jobs import Jobs
+from ui.services.permissions import Access, PermissionRefusedError
+from ui.services.services import Feedback, Services
+from ui.services.taught_languages import TaughtLanguages
+from ui.services.workshop import FeedbackCounter, Trainable, Workshop
 
 WORDS = wording("en")
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -275,7 +275,7 @@ def test_a_promoted_model_that_is_being_prepared_is_told():
 
 def test_both_tabs_that_train_are_on_the_page_with_named_endpoints(services):
     pytest.importorskip("gradio")
-    from ui.page.layout import create_app
+    from ui.layout import create_app
 
     page = in_event_loop(lambda: create_app(services))
     named = {function.api_name for function in page.fns.values()}

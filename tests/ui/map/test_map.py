@@ -16,11 +16,11 @@ from cacara.embedding_map.plane import KINDS
 from cacara.embedding_map.points import MapStopped
 from cacara.errors import CacaraError, QueryError
 from feedback_db.records.opinions import FeedbackError
-from tests.ui.server.test_services import make_services
+from tests.ui.services.test_services import make_services
 from ui.map import handlers, mapping, rendering
-from ui.map.desk import MapDesk
 from ui.map.rendering import question, shell
 from ui.page.wording import available, wording
+from ui.services.maps import MapDesk
 
 ME = "visitor-1"
 ENGLISH = wording("en")
@@ -239,7 +239,7 @@ def test_a_failure_is_told_in_one_line_and_the_next_wish_begins_anew(services, m
 
 
 def test_only_so_many_maps_are_wanted_at_once(services, monkeypatch):
-    monkeypatch.setattr("ui.map.desk.MOST_JOBS", 1)
+    monkeypatch.setattr("ui.services.maps.MOST_JOBS", 1)
     release = threading.Event()
 
     def waiting(*_):
@@ -250,9 +250,9 @@ def test_only_so_many_maps_are_wanted_at_once(services, monkeypatch):
     desk = MapDesk()
     first = desk.make(*mapping.find_inputs(services, ["ar"], True, "", ENGLISH), ME)
     assert first.step == "start", "there is no other map to wait for"
-    monkeypatch.setattr("ui.map.desk.MOST_JOBS", 2)
+    monkeypatch.setattr("ui.services.maps.MOST_JOBS", 2)
     assert desk.make(*mapping.find_inputs(services, ["ar", "en"], True, "", ENGLISH), ME).step == "wait"
-    monkeypatch.setattr("ui.map.desk.MOST_JOBS", 1)
+    monkeypatch.setattr("ui.services.maps.MOST_JOBS", 1)
     with pytest.raises(QueryError, match="2 maps are being drawn"):
         desk.make(*mapping.find_inputs(services, ["en"], True, "", ENGLISH), ME)
     release.set()

@@ -14,12 +14,12 @@ import pytest
 from cacara.embedding_map.plane import EmbeddingMap, MapInputs, MapPoint
 from cacara.errors import CacaraError, QueryError
 from feedback_db import Campaign, FeedbackError, Item
-from tests.ui.server.test_services import CAPTIONS, make_services
+from tests.ui.services.test_services import CAPTIONS, make_services
 from ui.annotate import work
 from ui.map import handlers, mapping, sending
 from ui.page.wording import available, wording
-from ui.server.permissions import Access, PermissionRefusedError
-from ui.server.services import Feedback
+from ui.services.permissions import Access, PermissionRefusedError
+from ui.services.services import Feedback
 
 HOSTILE = '"><img src=x onerror=alert(1)><b>dog</b>'
 TOKEN = "the-lead's-own-token"

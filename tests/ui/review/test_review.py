@@ -13,13 +13,13 @@ from starlette.testclient import TestClient
 from cacara.errors import CacaraError, QueryError
 from feedback_db import Campaign, Caption, FeedbackError, Judgement, LabelRow
 from feedback_db.records.lines import to_line
-from tests.ui.server.test_services import make_services
+from tests.ui.services.test_services import make_services
 from ui.page.wording import available, wording
 from ui.review import agreement, deciding, figures, handlers
 from ui.review.rendering import SECTIONS
 from ui.review.routes import EXPORT, IMPORT, review_routes
-from ui.server.permissions import Access
-from ui.server.services import Feedback
+from ui.services.permissions import Access
+from ui.services.services import Feedback
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 OURS = {"X-Cacara": "1"}

@@ -9,10 +9,10 @@ import pytest
 
 from cacara.recordings.listening import WINDOW_SECONDS
 from tests.cacara.recordings.test_listening import write_chunk
-from tests.ui.server.test_services import make_services
+from tests.ui.services.test_services import make_services
 from ui.search.live import hear
-from ui.server.services import Feedback, Services
-from ui.server.startup import Engine
+from ui.services.engine import Engine
+from ui.services.services import Feedback, Services
 
 RATE = 44_100
 

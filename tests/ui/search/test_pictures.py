@@ -18,8 +18,8 @@ from cacara.errors import GalleryError, ImageError, QueryError
 from cacara.media import audio
 from cacara.search.gallery import PICTURE, load_folder
 from cacara.search.retriever import Retriever
-from tests.ui.server.test_services import make_gallery
-from ui.page.layout import preparation
+from tests.ui.services.test_services import make_gallery
+from ui.layout import preparation
 from ui.page.wording import wording
 from ui.review import deciding
 from ui.search import picture_input, rendering
@@ -29,8 +29,8 @@ from ui.search.judging import flag, undo
 from ui.search.picture_input import PictureInput
 from ui.server.media import _sound
 from ui.server.playable import PlayableCopies
-from ui.server.services import Feedback, Services
-from ui.server.startup import Engine
+from ui.services.engine import Engine
+from ui.services.services import Feedback, Services
 
 ME = "visitor-1"
 

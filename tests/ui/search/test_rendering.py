@@ -7,9 +7,10 @@ import re
 import pytest
 
 from ui.page import rendering as page_rendering
+from ui.page.templates import render
 from ui.page.wording import available, wording
 from ui.search import rendering
-from ui.server.startup import Status
+from ui.services.engine import Status
 
 HOSTILE = "\"><script>alert(1)</script>'<img src=x onerror=alert(2)>&amp;${1}{{value}}"
 ALLOWED = {
@@ -119,8 +120,8 @@ def test_hostile_text_in_every_field_stays_text(code):
         rendering.live_words([(HOSTILE, HOSTILE, 0.5)], False, True, words),
         page_rendering.problem(HOSTILE),
         page_rendering.banner(HOSTILE),
-        page_rendering.preparation(Status("failed", problem=HOSTILE), words),
-        page_rendering.preparation(Status("preparing", step=HOSTILE), words),
+        render("page/preparation.html", words, status=Status("failed", problem=HOSTILE)),
+        render("page/preparation.html", words, status=Status("preparing", step=HOSTILE)),
         rendering.examples([(HOSTILE, HOSTILE)], words),
     ]
     for answer in answers:
@@ -180,9 +181,9 @@ def test_a_clip_without_a_picture_or_known_language_is_shown_all_the_same():
 
 
 def test_the_preparation_vanishes_when_it_is_ready():
-    assert Tags(page_rendering.preparation(Status("ready"), wording("en"))).text == ""
-    assert 'value="0.500"' in page_rendering.preparation(Status("preparing", "a", 0.5), wording("en"))
-    assert "value=" not in page_rendering.preparation(Status("preparing", "a"), wording("en"))
+    assert Tags(render("page/preparation.html", wording("en"), status=Status("ready"))).text == ""
+    assert 'value="0.500"' in render("page/preparation.html", wording("en"), status=Status("preparing", "a", 0.5))
+    assert "value=" not in render("page/preparation.html", wording("en"), status=Status("preparing", "a"))
 
 
 def test_arabic_is_marked_right_to_left():
@@ -241,7 +242,7 @@ def test_a_quiet_moment_shows_no_words():
 
 def test_no_style_rule_has_a_list_inside_has():
     """Gradio prefixes what follows each comma of a selector, and a prefixed part matches nothing inside ``:has``."""
-    from ui.page.layout import STYLES
+    from ui.layout import STYLES
 
     for path in STYLES:
         lists = re.findall(r":has\((?:[^()]|\([^()]*\))*,", re.sub(r":is\([^()]*\)", "", path.read_text()))

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cacara.errors import QueryError
-from tests.ui.server.test_services import make_services
+from tests.ui.services.test_services import make_services
 from ui.search import tab as search_tab
 from ui.search.reopening import MAX_CHARACTERS, reopened
 

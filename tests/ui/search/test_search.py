@@ -12,15 +12,15 @@ from cacara.media import audio
 from cacara.search.gallery import load_folder
 from cacara.search.retriever import Retriever
 from feedback_db.records.opinions import FeedbackError
-from tests.ui.server.test_services import make_gallery, make_services
+from tests.ui.services.test_services import make_gallery, make_services
 from ui.page.wording import wording
 from ui.search import rendering
 from ui.search import tab as search_tab
 from ui.search.actions import search_audio, search_like, search_text, search_video
 from ui.search.answers import described, nearest_language
 from ui.search.judging import flag, judge_card, undo
-from ui.server.services import Feedback, Services
-from ui.server.startup import Engine
+from ui.services.engine import Engine
+from ui.services.services import Feedback, Services
 
 ME = "visitor-1"
 

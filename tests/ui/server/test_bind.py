@@ -7,7 +7,7 @@ import pytest
 
 from cacara.errors import QueryError
 from feedback_db.records.opinions import FeedbackError
-from tests.ui.server.test_services import in_event_loop
+from tests.ui.services.test_services import in_event_loop
 from ui.server.bind import bind
 
 

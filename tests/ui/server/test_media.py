@@ -11,11 +11,11 @@ from starlette.testclient import TestClient
 from cacara.errors import AudioError
 from cacara.search.gallery import load_folder
 from cacara.search.retriever import Retriever
-from tests.ui.server.test_services import make_gallery, make_services
+from tests.ui.services.test_services import make_gallery, make_services
 from ui.server.media import media_routes, picture_url, sound_url
 from ui.server.playable import PlayableCopies
-from ui.server.services import Feedback, Services
-from ui.server.startup import Engine
+from ui.services.engine import Engine
+from ui.services.services import Feedback, Services
 
 
 @pytest.fixture(scope="module")

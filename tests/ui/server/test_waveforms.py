@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from cacara import sources
 from cacara.media import audio
 from cacara.search.gallery import load_folder
-from tests.ui.server.test_services import make_services
+from tests.ui.services.test_services import make_services
 from ui.server.media import media_routes, waveform_url
 from ui.server.waveforms import BARS, HEIGHT, draw, drawing
 

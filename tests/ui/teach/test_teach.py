@@ -21,16 +21,17 @@ from cacara.model.registry import Registry
 from cacara.model.towers import Towers
 from cacara.search.gallery import load_folder
 from cacara.search.retriever import Retriever
-from tests.ui.server.test_services import make_gallery
+from tests.ui.services.test_services import make_gallery
 from training.mla import pairs as language_pairs
 from ui.page.wording import available, wording
-from ui.server.jobs import JobError, Jobs
-from ui.server.permissions import Access, PermissionRefusedError
-from ui.server.services import Feedback, Services
-from ui.server.startup import Engine
-from ui.server.workshop import Trainable, Workshop
-from ui.teach import pairs, tab, taught, teaching
-from ui.teach.taught import TaughtLanguages
+from ui.services import taught_languages as taught
+from ui.services.engine import Engine
+from ui.services.jobs import JobError, Jobs
+from ui.services.permissions import Access, PermissionRefusedError
+from ui.services.services import Feedback, Services
+from ui.services.taught_languages import TaughtLanguages
+from ui.services.workshop import Trainable, Workshop
+from ui.teach import pairs, tab, teaching
 
 WORDS = wording("en")
 HOSTILE = '<img src=x onerror="alert(1)">'

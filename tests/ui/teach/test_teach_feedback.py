@@ -13,9 +13,9 @@ from cacara.errors import CacaraError, QueryError
 from cacara.model.parts import acquirer_files
 from tests.ui.teach.test_teach import ROWS, WORDS, acquirer_file, model, services, wait  # noqa: F401
 from ui.page.wording import available, wording
-from ui.server.permissions import Access, PermissionRefusedError
-from ui.server.services import Services
-from ui.server.workshop import FeedbackCounter, Workshop
+from ui.services.permissions import Access, PermissionRefusedError
+from ui.services.services import Services
+from ui.services.workshop import FeedbackCounter, Workshop
 from ui.teach import from_feedback, rendering, tab, teaching
 
 HOSTILE = '<img src=x onerror="alert(1)">'

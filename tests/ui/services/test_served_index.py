@@ -14,7 +14,7 @@ from cacara.model.config import DEFAULT_MODEL
 from cacara.search import bulk_embedding, engines
 from cacara.search.gallery import load_folder
 from cacara.search.retriever import Retriever
-from tests.ui.server.test_services import CAPTIONS, make_gallery
+from tests.ui.services.test_services import CAPTIONS, make_gallery
 from ui.page.wording import wording
 from ui.search.actions import search_like, search_text
 

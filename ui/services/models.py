@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class Shelf:
-    """The bundled and the promoted models over one gallery, see ``ui.server.startup.Models``."""
+    """The bundled and the promoted models over one gallery, see ``ui.services.engine.Models``."""
 
     def __init__(
         self,

@@ -14,15 +14,15 @@ from cacara.model.registry import POINTER, Registry
 from cacara.search.gallery import load_folder
 from cacara.search.retriever import Retriever
 from cacara.sources.clients import Progress
-from tests.ui.server.test_services import make_gallery, make_services
+from tests.ui.services.test_services import make_gallery, make_services
 from ui.models_menu.menu import choices, choose, look, models
-from ui.models_menu.shelf import Shelf
 from ui.page.wording import wording
 from ui.search.actions import search_text
 from ui.search.judging import flag
-from ui.server import startup
-from ui.server.services import Feedback, Services
-from ui.server.startup import Engine
+from ui.services import engine as engine_module
+from ui.services.engine import Engine
+from ui.services.models import Shelf
+from ui.services.services import Feedback, Services
 
 WORDS = wording("en")
 
@@ -67,7 +67,7 @@ def settle() -> None:
 @pytest.fixture
 def versions(tiny_model, tmp_path, monkeypatch):
     monkeypatch.setenv("CACARA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(startup, "POLLING_SECONDS", 3600.0)  # the tests look themselves
+    monkeypatch.setattr(engine_module, "POLLING_SECONDS", 3600.0)  # the tests look themselves
     return Versions(tiny_model, tmp_path / "gallery")
 
 

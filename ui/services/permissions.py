@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cacara.errors import CacaraError
 
 if TYPE_CHECKING:
-    from ui.server.services import Services
+    from ui.services.services import Services
 
 
 class PermissionRefusedError(CacaraError):

@@ -11,16 +11,16 @@ from feedback_db.exchange.hub import HubSettings, HubStore
 from feedback_db.records.opinions import FeedbackError
 from feedback_db.store.recordings import recordings_folder
 from feedback_db.store.store import Store
-from ui.compare.memory import ComparisonMemory
-from ui.map.desk import MapDesk
-from ui.recordings.library import Recordings
-from ui.search.dictation import Dictation
-from ui.search.searches import SearchMemory
-from ui.server.permissions import Access
+from ui.services.comparisons import ComparisonMemory
+from ui.services.maps import MapDesk
+from ui.services.permissions import Access
+from ui.services.recordings import Recordings
+from ui.services.searches import SearchMemory
+from ui.services.transcription import Dictation
 
 if TYPE_CHECKING:
-    from ui.server.startup import Engine
-    from ui.server.workshop import Workshop
+    from ui.services.engine import Engine
+    from ui.services.workshop import Workshop
 
 OPENING_SECONDS = 5.0
 """How long a flag waits for a locked database; a person is looking at the button meanwhile."""

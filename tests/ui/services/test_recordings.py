@@ -12,8 +12,9 @@ from starlette.testclient import TestClient
 from cacara.errors import QueryError
 from cacara.media import audio
 from ui.page.wording import available, wording
-from ui.recordings import finding, library, rendering, routes
-from ui.recordings.library import Recordings
+from ui.recordings import finding, rendering, routes
+from ui.services import recordings as library
+from ui.services.recordings import Recordings
 
 OWN = {"X-Cacara": "1"}
 

@@ -1,4 +1,4 @@
-"""The whole page: heading, preparation, one tab a file."""
+"""The app put together: heading, preparation, every tab, and the routes of all; the one module that knows the tabs."""
 
 from __future__ import annotations
 
@@ -6,26 +6,34 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
+from starlette.routing import Route
 
 from ui.about import tab as about_tab
 from ui.annotate import tab as annotate_tab
+from ui.annotate.routes import annotate_routes
 from ui.compare import tab as compare_tab
 from ui.improve import tab as improve_tab
 from ui.languages import tab as languages_tab
 from ui.map import tab as map_tab
+from ui.map.routes import plotly_route
 from ui.models_menu import menu as models_menu
 from ui.page import rendering
+from ui.page.fonts.routes import font_routes
 from ui.page.localised import REMEMBER, SPOKEN, Localised
+from ui.page.templates import render
 from ui.page.wording import available, wording
 from ui.recordings import tab as recordings_tab
+from ui.recordings.routes import recording_routes
 from ui.review import tab as review_tab
+from ui.review.routes import review_routes
 from ui.search import endpoints
 from ui.search import tab as search_tab
 from ui.server.bind import bind
-from ui.server.services import Services
+from ui.server.media import media_routes
+from ui.services.services import Services
 from ui.teach import tab as teach_tab
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "page"
 STYLES = [FOLDER / "style.css", *sorted(set(FOLDER.parent.glob("*/style.css")) - {FOLDER / "style.css"})]
 """The page's style, then what a tab adds in its own folder."""
 ICON = FOLDER / "icon.svg"
@@ -50,7 +58,7 @@ def preparation(services: Services, interface: str) -> Preparation:
     status = services.engine.status
     notice = services.engine.notice if status.phase == "ready" else ""
     return Preparation(
-        rendering.preparation(status, words) + rendering.banner(notice),
+        render("page/preparation.html", words, status=status) + rendering.banner(notice),
         status.phase in ("ready", "failed"),
         status.phase == "failed",
         search_tab.language_choices(services, words),
@@ -69,6 +77,12 @@ def feedback_notice(services: Services, interface: str) -> str:
     """Return why feedback is switched off, as HTML, or nothing when it is on."""
     problem = services.feedback.problem()
     return rendering.banner(wording(interface)("flags_off", reason=problem)) if problem else ""
+
+
+def routes(services: Services) -> list[Route]:
+    """Return what the server answers before Gradio does: media of the gallery, and what tabs send and fetch."""
+    of_tabs = [*recording_routes(services), *annotate_routes(services), *review_routes(services)]
+    return [*media_routes(services), plotly_route(), *of_tabs, *font_routes()]
 
 
 def create_app(services: Services) -> gr.Blocks:

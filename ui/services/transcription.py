@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cacara.errors import CacaraError
-from ui.server.startup import Status
+from ui.services.engine import Status
 
 if TYPE_CHECKING:
     from cacara.recordings.speech import Transcriber

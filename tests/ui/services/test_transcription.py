@@ -12,12 +12,12 @@ from cacara.errors import QueryError, SourceError
 from cacara.media import audio
 from cacara.recordings.speech import Transcript
 from cacara.sources.clients import Progress
-from tests.ui.server.test_services import make_services
+from tests.ui.services.test_services import make_services
 from ui.search import tab as search_tab
 from ui.search.actions import search_audio, search_text
-from ui.search.dictation import Dictation
 from ui.search.writing_down import write_down
-from ui.server.services import Services
+from ui.services.services import Services
+from ui.services.transcription import Dictation
 
 
 class StandIn:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from ui.search.searches import SearchMemory, ShownSearch
+from ui.services.searches import SearchMemory, ShownSearch
 
 
 def shown(text: str) -> ShownSearch:

@@ -7,7 +7,7 @@ import pytest
 from cacara.errors import QueryError, SourceError
 from cacara.sources.clients import Progress
 from ui.page.wording import wording
-from ui.server.startup import Engine, Status
+from ui.services.engine import Engine, Status
 
 
 def wait_for(engine: Engine, phase: str) -> None:

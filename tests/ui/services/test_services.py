@@ -15,8 +15,8 @@ import pytest
 
 from cacara.media import audio
 from feedback_db.records.opinions import FeedbackError
-from ui.server.services import Feedback, Services
-from ui.server.startup import Engine
+from ui.services.engine import Engine
+from ui.services.services import Feedback, Services
 
 Made = TypeVar("Made")
 
@@ -87,7 +87,7 @@ def test_a_database_that_cannot_be_placed_is_a_problem_in_one_line(tmp_path):
 
 
 def test_a_locked_database_is_opened_once_it_is_free(tmp_path, monkeypatch):
-    monkeypatch.setattr("ui.server.services.OPENING_SECONDS", 0.1)
+    monkeypatch.setattr("ui.services.services.OPENING_SECONDS", 0.1)
     path = tmp_path / "feedback.db"
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("begin exclusive")

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from ui.server import jobs
-from ui.server.jobs import Job, JobError, Jobs
+from ui.services import jobs
+from ui.services.jobs import Job, JobError, Jobs
 
 PROGRAM = """
 import json, os, sys, time, signal

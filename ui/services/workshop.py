@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from cacara.errors import CacaraError, CheckpointError
 from cacara.model.registry import Registry
-from ui.server.jobs import REPOSITORY, SECRETS, TRAINING, JobError, Jobs
-from ui.teach.taught import TaughtLanguages
+from ui.services.jobs import REPOSITORY, SECRETS, TRAINING, JobError, Jobs
+from ui.services.taught_languages import TaughtLanguages
 
 if TYPE_CHECKING:
     from cacara.model.config import ModelConfig
-    from ui.server.services import Services
+    from ui.services.services import Services
 
 STATUS_SECONDS = 300.0
 Ask = Callable[[Path], dict[str, Any]]

@@ -1,0 +1,1 @@
+"""What lives as long as the app: model and gallery, feedback, jobs, permissions, and what was lately shown."""
