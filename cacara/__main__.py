@@ -135,10 +135,14 @@ def embed(options: argparse.Namespace) -> None:
     from cacara.model import checkpoint
 
     require_writable(options.output)
+    if options.kind == "audio" and options.space == "text":
+        raise QueryError("sounds lie in the shared space alone; --space text is for --kind text")
     if options.kind == "text":
         texts = _text_inputs(options.input)
         model = checkpoint.load(options.model, options.device, report=show_progress)
-        ids, embeddings = list(texts), model.encode_text(list(texts.values()), options.language)
+        ids = list(texts)
+        embeddings = model.encode_text(list(texts.values()), options.language)
+        embeddings = model.text_space(embeddings) if options.space == "text" else embeddings
     else:
         sounds = _audio_inputs(options.input)
         model = checkpoint.load(options.model, options.device, report=show_progress)
@@ -218,6 +222,12 @@ def _add_embed(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--kind", choices=("text", "audio"), required=True)
     parser.add_argument("--input", type=Path, required=True, metavar="FILE_OR_DIR")
     parser.add_argument("--language", metavar="CODE", help="the texts' language (default: detected)")
+    parser.add_argument(
+        "--space",
+        choices=("shared", "text"),
+        default="shared",
+        help="shared with sounds and pictures (default), or text, where texts are compared with one another",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--output", type=Path, required=True, metavar="X.npz")
 

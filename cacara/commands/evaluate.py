@@ -43,9 +43,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--split", choices=("dev", "test"), help="of sounds-v1, which wants one; the others have none")
     parser.add_argument(
         "--modality",
-        choices=("audio", "image", "video"),
+        choices=("audio", "image", "video", "text"),
         default="audio",
-        help="measure sounds, pictures, or films panned over those pictures (default: audio)",
+        help="measure sounds, pictures, films panned over those pictures, or their descriptions among themselves "
+        "(default: audio)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the report as JSON")
@@ -80,6 +81,8 @@ def evaluate(options: argparse.Namespace) -> None:
         raise CacaraError("no --split is given; wanted dev, by which to choose, or test, to report")
     if options.compare:
         _compare(options)
+    elif options.modality == "text":
+        evaluate_images.evaluate_descriptions(options)
     elif options.modality != "audio":
         evaluate_images.evaluate_images(options, BENCHMARK)
     else:

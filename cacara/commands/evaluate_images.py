@@ -1,4 +1,4 @@
-"""``python -m cacara evaluate --modality image`` and ``video``: one model on the frozen benchmark of pictures."""
+"""``python -m cacara evaluate --modality image``, ``video`` and ``text``: one model on the benchmark of pictures."""
 
 from __future__ import annotations
 
@@ -58,6 +58,34 @@ def evaluate_images(options: argparse.Namespace, sounds_path: Path) -> None:
         progress=lambda fraction, message: show_progress(Progress("evaluate", message, fraction)),
     )
     report = image_retrieval.to_report(measured, pictures)
+    report |= {"model_version": model.version, "fingerprint": model.fingerprint}
+    if options.json:
+        sound_retrieval.write_report(report, options.json)
+    sys.stdout.write(to_markdown(report))
+
+
+def evaluate_descriptions(options: argparse.Namespace) -> None:
+    """Report how often a picture's description in one language finds the English one, among texts alone.
+
+    Args:
+        options: ``model``, ``split``, ``device`` and ``json``.
+
+    Raises:
+        CacaraError: Something cannot be had.
+    """
+    from cacara import sources
+    from cacara.benchmark import image_benchmark, sound_retrieval, text_retrieval
+    from cacara.benchmark.tables import to_markdown
+    from cacara.model import checkpoint
+
+    if options.json:
+        require_writable(options.json)
+    folder = checkpoint.find(options.model)
+    keys = {row.source for row in image_benchmark.read().images}
+    folders = sources.fetch_all(sorted(keys), show_progress)
+    pictures = image_benchmark.load(image_benchmark.PATH, options.split, folders)
+    model = checkpoint.load(folder, options.device, report=show_progress)
+    report = text_retrieval.to_report(text_retrieval.measure(model, pictures), pictures)
     report |= {"model_version": model.version, "fingerprint": model.fingerprint}
     if options.json:
         sound_retrieval.write_report(report, options.json)

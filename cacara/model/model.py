@@ -187,6 +187,20 @@ class Cacara:
                     batch = part.texts(batch)
             return batch.embeddings.cpu().numpy()
 
+    def text_space(self, texts: np.ndarray) -> np.ndarray:
+        """Return texts of the shared space as they are compared with one another: without class profiles.
+
+        Args:
+            texts: float32 [texts, dimension], what ``encode_text`` returned for the ``shared`` space.
+
+        Returns:
+            float32 [texts, width], L2-normalised: what ``encode_text`` returns for the ``text`` space. uCLIP's texts
+            stay where they are: its own space is the one in which they were trained to meet.
+        """
+        for part in reversed(self.parts):
+            texts = part.text_space(texts)
+        return texts
+
     def _read(self, texts: Sequence[str], known: list[str | None]) -> np.ndarray:
         """Return texts as the text tower, or a part in its place, reads them; in ``known`` the latter become English.
 

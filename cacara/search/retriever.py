@@ -86,7 +86,7 @@ class Retriever:
         self._sounds = _ClipIndex(_exact(clips, embeddings) if index is None else index, clips)
         self._pictures = _ClipIndex(_exact(pictures, embeddings), pictures) if pictures else None
         self._languages = frozenset(self.gallery.languages)
-        self._texts: dict[str, _ClipIndex] = {}
+        self._texts: dict[tuple[str, bool], _ClipIndex] = {}
 
     @property
     def sees(self) -> bool:
@@ -163,28 +163,40 @@ class Retriever:
         if target == "image" and self._pictures is None:
             raise QueryError(f"no pictures can be searched: the model {self.model.name} or the gallery has none")
         language, request = query.language or "en", query.request
-        rows = {"audio": self._sounds, "image": self._pictures}.get(target) or self._descriptions(language)
+        vector, among_texts = query.vector[np.newaxis], target == "text" and request.text is not None
+        if among_texts:
+            vector = self.model.text_space(vector)
+        described = self._descriptions(language, among_texts) if target == "text" else None
+        rows = described or (self._sounds if target == "audio" else self._pictures)
+        assert rows is not None, "pictures were looked for above"
         others = request.top + (request.like is not None)
-        nearest = rows.nearest(query.vector[np.newaxis], others, request.licence)[0]
+        nearest = rows.nearest(vector, others, request.licence)[0]
         found = [pair for pair in nearest if pair[0] != request.like]
         return tuple(
             Hit(rank, clip_id, score, self._clips[clip_id].caption(language))
             for rank, (clip_id, score) in enumerate(found[: request.top], start=1)
         )
 
-    def _descriptions(self, language: str) -> _ClipIndex:
-        """Return the index over one description a wording, in ``language`` where there is one."""
+    def _descriptions(self, language: str, among_texts: bool) -> _ClipIndex:
+        """Return the index over one description a wording, in ``language`` where there is one.
+
+        Args:
+            language: BCP-47 code.
+            among_texts: Whether a text asks, and they are compared as texts.
+        """
         # A language without descriptions shares an index: whatever codes are asked for, there are few.
         language = next((code for code in (language, language.split("-")[0]) if code in self._languages), "en")
-        if language not in self._texts:
+        if (language, among_texts) not in self._texts:
             described: dict[str, list[Clip]] = {}
             for clip in self.gallery.clips:
                 described.setdefault(clip.caption(language), []).append(clip)
             spoken = [_spoken(clips[0], language) for clips in described.values()]
             embeddings = self.model.encode_text(list(described), spoken)
+            if among_texts:
+                embeddings = self.model.text_space(embeddings)
             index = ExactIndex([clips[0].clip_id for clips in described.values()], embeddings)
-            self._texts[language] = _ClipIndex(index, self.gallery.clips, list(described.values()))
-        return self._texts[language]
+            self._texts[language, among_texts] = _ClipIndex(index, self.gallery.clips, list(described.values()))
+        return self._texts[language, among_texts]
 
 
 class _ClipIndex:

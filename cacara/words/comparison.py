@@ -104,7 +104,8 @@ class Comparison:
         names: The nearest English name of a sound; None when the gallery has no names.
         findings: What is worth telling of each.
         wanted: Concept to the ids of its sounds; none for a concept without.
-        embeddings: float32 [texts, dimension], L2-normalised.
+        embeddings: float32 [texts, dimension], L2-normalised, beside those of sounds.
+        texts: float32 [texts, width], L2-normalised: the same as they are compared with one another.
     """
 
     model: str
@@ -118,6 +119,7 @@ class Comparison:
     findings: tuple[tuple[Finding, ...], ...]
     wanted: Mapping[str, tuple[str, ...]]
     embeddings: Floats = dataclasses.field(repr=False, compare=False)
+    texts: Floats = dataclasses.field(repr=False, compare=False)
 
     @functools.cached_property
     def concepts(self) -> tuple[str, ...]:
@@ -219,15 +221,16 @@ def compare(
     names = list(dict.fromkeys(bare_name(clip.caption("en")) for clip in clips if clip.caption("en")))[:MAX_NAMES]
     texts = [(entry.text, entry.language) for entry in entries] + [(name, "en") for name in names]
     embeddings = yield from _embed(model.encode_text, texts)
-    own, named = embeddings[: len(entries)], embeddings[len(entries) :]
+    own, bare = embeddings[: len(entries)], model.text_space(embeddings)
     knows_training = model.config.text.backbone == E5
     readings = diagnosis.read_texts(
         [entry.text for entry in entries], [entry.language for entry in entries], model.text.tokenizer, knows_training
     )
     places = _places(own, retriever, [targets[entry.concept] for entry in entries])
-    neighbours = _neighbours(own, entries)
-    nearest = _nearest_names(own, named, names)
-    apart = _apart(own, entries)
+    compared, named = bare[: len(entries)], bare[len(entries) :]
+    neighbours = _neighbours(compared, entries)
+    nearest = _nearest_names(compared, named, names)
+    apart = _apart(compared, entries)
     sound_names = {clip.clip_id: bare_name(clip.caption("en")) for clip in clips}
     told = tuple(
         diagnosis.findings(reading, place, len(clips), distance, _heard(place, targets[entry.concept], sound_names))
@@ -245,6 +248,7 @@ def compare(
         findings=told,
         wanted=targets,
         embeddings=own,
+        texts=compared,
     )
 
 

@@ -91,9 +91,12 @@ def similarity(comparison: Comparison, retriever: Retriever, concept: str) -> Si
     found = sorted((clip_id for clip_id in times if clip_id not in wanted), key=lambda each: (-times[each], each))
     clips = [*wanted, *found][:MAX_ITEMS_SOUNDS]
     rows = np.concatenate([comparison.embeddings[shown], retriever.embeddings(clips)])
+    near = np.clip(rows @ rows.T, -1, 1)
+    # Texts among themselves; a sound is compared where it lies.
+    near[: len(shown), : len(shown)] = np.clip(comparison.texts[shown] @ comparison.texts[shown].T, -1, 1)
     items = [Item("text", comparison.columns[at].label, comparison.entries[at].text) for at in shown]
     items += [Item("sound", "", retriever.clip(each).caption("en"), each in wanted) for each in clips]
-    return Similarity(tuple(items), np.clip(rows @ rows.T, -1, 1), len(texts) - len(shown))
+    return Similarity(tuple(items), near, len(texts) - len(shown))
 
 
 def spelling_pairs(comparison: Comparison, concept: str, at_most: int = 20) -> list[SpellingPair]:
@@ -110,7 +113,7 @@ def spelling_pairs(comparison: Comparison, concept: str, at_most: int = 20) -> l
             if one != other:
                 continue
             hits = [{clip_id for clip_id, _ in comparison.places[at].hits} for at in (first, second)]
-            near = float(comparison.embeddings[first] @ comparison.embeddings[second])
+            near = float(comparison.texts[first] @ comparison.texts[second])
             pairs.append(SpellingPair(first, second, round(near, 4), len(hits[0] & hits[1]), len(hits[0])))
             if len(pairs) == at_most:
                 return pairs

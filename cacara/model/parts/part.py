@@ -151,6 +151,10 @@ class Part(nn.Module):
         """Return texts as they leave the part."""
         return batch
 
+    def text_space(self, texts: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return embedded texts as they are compared with other texts; as they are, unless the part lengthens them."""
+        return texts
+
     def sounds(self, embeddings: Tensor, probabilities: Tensor) -> Tensor:
         """Return sounds as they leave the part, float32 [sounds, width], L2-normalised.
 

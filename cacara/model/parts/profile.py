@@ -19,7 +19,9 @@ import copy
 import dataclasses
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -89,6 +91,11 @@ class ClassProfile(Part):
         """Return texts with their profiles, their embeddings [texts, width + size], L2-normalised."""
         named = (batch.embeddings @ self.class_embeddings.T / self.config.temperature).softmax(-1)
         return dataclasses.replace(batch, embeddings=self._beside(batch.embeddings, named @ self.basis))
+
+    def text_space(self, texts: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return texts without their profiles, which tell sounds apart and blur what texts say beyond classes."""
+        bare = texts[:, : self.class_embeddings.shape[1]]
+        return bare / np.linalg.norm(bare, axis=1, keepdims=True)
 
     def sounds(self, embeddings: Tensor, probabilities: Tensor) -> Tensor:
         """Return sounds with their profiles, float32 [sounds, width + size], L2-normalised.

@@ -107,6 +107,9 @@ def test_without_profiles_a_text_lies_in_the_text_space(profiled, seeing_model):
     plain = profiled.encode_text(["hund", "dog"], "de", space="text")
     np.testing.assert_array_equal(plain, seeing_model.encode_text(["hund", "dog"], "de"))
     assert profiled.encode_text([], space="text").shape == (0, 32)
+    shared = profiled.encode_text(["hund", "dog"], "de")
+    np.testing.assert_allclose(profiled.text_space(shared), plain, atol=1e-6)
+    assert seeing_model.text_space(plain) is plain, "without profiles there is one space"
 
 
 def test_a_variant_without_profiles_ranks_as_the_text_space_does(profiled, seeing_model, noise):

@@ -20,6 +20,7 @@ from cacara.search.engines import open_index
 from cacara.search.gallery import Gallery, load_folder
 from cacara.search.request import MAX_HITS, SearchRequest, clean_query
 from cacara.search.retriever import Retriever
+from tests.cacara.model.test_profile import make_profile, with_profile
 
 CAPTIONS = """file,language,text
 a.wav,en,dog
@@ -115,6 +116,19 @@ def test_texts_are_found_once_a_wording_and_name_a_clip(retriever):
     assert hits[0].score == pytest.approx(1, abs=1e-5)
 
 
+def test_texts_find_texts_without_profiles_and_sounds_find_them_with(gallery, seeing_model, noise):
+    model = with_profile(seeing_model, make_profile())
+    retriever = Retriever(model, gallery)
+    query = model.encode_text(["hund"], "de", space="text")[0]
+    for hit in search(retriever, "hund", "text", language="de"):
+        spoken = {"rain": "en", "dog": "en"}.get(hit.text, "de")
+        text = model.encode_text([hit.text], spoken, space="text")[0]
+        assert hit.score == pytest.approx(float(query @ text), abs=1e-5)
+    heard = model.encode_audio([noise])[0]
+    (found,) = [hit for hit in search(retriever, sound=noise, target="text", language="de") if hit.text == "hund"]
+    assert found.score == pytest.approx(float(heard @ model.encode_text(["hund"], "de")[0]), abs=1e-5)
+
+
 def test_a_sound_finds_descriptions_in_the_language_asked_for(retriever, noise):
     query = retriever.embed(SearchRequest(sound=noise, language="de"))
     assert (query.language, query.language_source) == ("de", "audio")
@@ -138,7 +152,7 @@ def test_languages_without_descriptions_share_one_index(gallery, tiny_model):
     retriever = Retriever(tiny_model, gallery)
     for code in ("xh", "zu", "sw-KE", "en-GB", "qaa"):
         assert {hit.text for hit in search(retriever, "dog", "text", language=code)} == {"dog", "cat", "rain"}
-    assert list(retriever._texts) == ["en"]
+    assert list(retriever._texts) == [("en", True)]
 
 
 def test_top_k_limits_the_hits_and_may_exceed_the_gallery(retriever, noise):

@@ -11,9 +11,11 @@ import pytest
 from searching import search
 
 from cacara.errors import CacaraError, GalleryError
+from cacara.search.retriever import Retriever
 from cacara.words import comparison, comparison_tables, lexicon
 from cacara.words.comparison import Column, compare, finish
 from cacara.words.word_lists import Entry
+from tests.cacara.model.test_profile import make_profile, with_profile
 from tests.ui.services.test_services import make_gallery
 
 DOGS = [
@@ -28,7 +30,6 @@ CATS = [Entry("en", "cat", "cat"), Entry("de", "katze", "cat")]
 @pytest.fixture(scope="module")
 def retriever(tiny_model, tmp_path_factory):
     from cacara.search.gallery import load_folder
-    from cacara.search.retriever import Retriever
 
     folder = tmp_path_factory.mktemp("comparison")
     with pytest.MonkeyPatch.context() as patch:
@@ -86,6 +87,18 @@ def test_neighbours_are_the_nearest_words_of_other_languages(made):
             (made.entries[other].language, made.entries[other].text) for other in best
         ]
     assert {name.text for name in made.names} <= {"dog", "bell", "Rain", '<b>cat</b> & "kitten"'}
+
+
+def test_texts_are_compared_with_texts_without_profiles_and_with_sounds_beside_them(retriever, seeing_model):
+    model = with_profile(seeing_model, make_profile())
+    profiled = Retriever(model, retriever.gallery)
+    found = finish(compare(profiled, DOGS))
+    bare = model.encode_text([entry.text for entry in DOGS], [entry.language for entry in DOGS], space="text")
+    shown = comparison_tables.similarity(found, profiled, "dog")
+    np.testing.assert_allclose(shown.matrix[:4, :4], bare @ bare.T, atol=1e-5)
+    sounds = profiled.embeddings(["dog.wav"])
+    np.testing.assert_allclose(shown.matrix[:4, 4], found.embeddings @ sounds[0], atol=1e-5)
+    assert found.neighbours[0][0].score == pytest.approx(max(bare[0] @ bare[1:].T), abs=1e-4)
 
 
 def test_agreement_is_the_share_of_first_sounds_in_common(retriever, monkeypatch):
