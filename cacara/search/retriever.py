@@ -90,7 +90,7 @@ class Retriever:
 
     @property
     def sees(self) -> bool:
-        """Whether pictures can be found, and asked with."""
+        """Whether pictures can be found; with pictures can be asked wherever the model knows them."""
         return self._pictures is not None
 
     @property

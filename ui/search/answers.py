@@ -134,7 +134,7 @@ def ask(services: Services, options: Options, must_see: bool = False) -> Checked
     Args:
         services: What the handlers work with.
         options: As they came.
-        must_see: The query is a picture.
+        must_see: The query is a picture, which finds sounds in a gallery without pictures too.
 
     Raises:
         QueryError: One of them is unfit, or the model is not ready or knows no pictures where these are asked for.
@@ -143,7 +143,7 @@ def ask(services: Services, options: Options, must_see: bool = False) -> Checked
     retriever = services.engine.retriever(words, options.model)
     if (kind := text("kind", options.kind)) not in KINDS:
         raise QueryError(f"kind: found {kind!r:.40}, wanted sound, picture, or nothing for both")
-    if (must_see or kind == "picture") and not retriever.sees:
+    if (must_see and not retriever.model.sees) or (kind == "picture" and not retriever.sees):
         raise QueryError(words("sees_nothing"))
     spoken = nearest_language(chosen_language(options.language) or words.code, retriever.gallery.languages)
     return CheckedQuery(retriever, spoken, _count(options.top_k), kind, text("licence", options.licence))

@@ -179,8 +179,8 @@ class Engine:
 
     @property
     def sees(self) -> bool:
-        """Return whether pictures can be found and asked with; not before it is ready."""
-        return (ready := self._ready) is not None and ready.sees
+        """Return whether pictures can be asked with, in a gallery without any too; not before it is ready."""
+        return (ready := self._ready) is not None and ready.model.sees
 
     def may_have(self, clip_ids: Sequence[str]) -> bool:
         """Return whether one of these clips is in the gallery; True before it is ready, when nobody knows."""

@@ -147,14 +147,18 @@ class LexicalMemory(Part):
         return found.language if found.confidence >= CERTAIN or found.language == ENGLISH else None
 
     def look_up(self, text: str, language: str | None) -> tuple[Found, ...]:
-        """Return which words of a text are known and as what, of the surest reading where its language is not known."""
+        """Return which words of a text are known and as what, of the surest reading where its language is not known.
+
+        Words that mean function words are left out: they weigh little and tell nobody anything.
+        """
         if language is None:
             language = next(iter(self.languages_of(text)), ENGLISH)
         if language.partition("-")[0] == ENGLISH:
             return ()
-        return tuple(
+        found = [
             Found(word.surface, word.language, self.reader.senses(word)) for word in self._reading(text, language).words
-        )
+        ]
+        return tuple(each for each in found if each.senses[0][0] not in FUNCTION_WORDS)
 
     def mix(
         self,

@@ -84,6 +84,11 @@ def test_function_words_weigh_little(remember):
     assert float(made[0] @ expected / expected.norm()) == pytest.approx(1.0, abs=1e-3)
 
 
+def test_what_is_shown_as_looked_up_leaves_function_words_out(remember):
+    assert [found.surface for found in remember().look_up("mbwa ya paka", "sw")] == ["mbwa", "paka"]
+    assert remember().look_up("ya", "sw") == ()
+
+
 def test_what_is_half_known_is_half_mixed_in(remember):
     _, half = mixed(remember(), "mbwa zzz", "sw")
     _, whole = mixed(remember(), "mbwa", "sw")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from collections import Counter
 from pathlib import Path
 
@@ -152,6 +153,20 @@ def test_a_model_that_knows_no_pictures_says_so_and_shows_none(tiny_model, servi
         search(engine.retriever(wording("en")), "dog", "image")
     assert 'class="pictures"' not in page_of(blind, search_text, "dog")
     assert (preparation(blind, "en").sees, preparation(services, "en").sees) == (False, True)
+
+
+def test_a_picture_finds_sounds_in_a_gallery_without_pictures(
+    seeing_model, services, photograph, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("CACARA_CACHE", str(tmp_path))
+    gallery = dataclasses.replace(services.engine.retriever(wording("en")).gallery, pictures=())
+    engine = Engine(lambda report: Retriever(seeing_model, gallery, report))
+    engine._run()
+    sounds_alone = Services(engine, services.feedback)
+    found = search_image(sounds_alone, photograph)
+    assert len(found["sounds"]["hits"]) == 4 and found["pictures"] is None
+    assert preparation(sounds_alone, "en").sees, "the page takes a picture"
+    assert 'class="pictures"' not in page_of(sounds_alone, search_image, photograph)
 
 
 def test_the_page_shows_pictures_with_their_texts_escaped(services, photograph):
