@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cacara import files
-from cacara.commands import classify, coverage, evaluate, find, index, listen, models
+from cacara.commands import classify, coverage, evaluate, find, index, listen, models, words
 from cacara.commands import map as embedding_map_commands
 from cacara.commands.command_line import add_command, require_writable, show_progress
 from cacara.errors import AudioError, CacaraError, QueryError, SourceError
+from cacara.lexicon.personal_words import DEFAULT_PLACE, PersonalWords
 from cacara.sources.clients import Progress
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listen.add(commands)
     embedding_map_commands.add(commands)
     models.add(commands)
+    words.add(commands)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     if isinstance(sys.stdout, io.TextIOWrapper):  # hits are in every script, whatever the system's encoding
@@ -98,6 +100,7 @@ def search(options: argparse.Namespace) -> None:
         top=options.top,
     )
     retriever = preparation.prepare(options.model, options.gallery, options.device, show_progress)
+    retriever.model.follow_words(PersonalWords(options.words))
     asked = retriever.embed(request)
     found = retriever.nearest(asked, target)
     hits = []
@@ -140,6 +143,8 @@ def embed(options: argparse.Namespace) -> None:
     if options.kind == "text":
         texts = _text_inputs(options.input)
         model = checkpoint.load(options.model, options.device, report=show_progress)
+        if options.words is not None:
+            model.follow_words(PersonalWords(options.words))
         ids = list(texts)
         embeddings = model.encode_text(list(texts.values()), options.language)
         embeddings = model.text_space(embeddings) if options.space == "text" else embeddings
@@ -214,6 +219,9 @@ def _add_search(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("--top", type=int, default=10, metavar="K", help="how many hits, 1 to 100")
     parser.add_argument("--gallery", type=Path, metavar="DIR", help="a folder of sounds instead of the default gallery")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument(
+        "--words", type=Path, default=DEFAULT_PLACE, metavar="FILE", help="words that were taught here (%(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="write one JSON object")
 
 
@@ -229,6 +237,7 @@ def _add_embed(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="shared with sounds and pictures (default), or text, where texts are compared with one another",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--words", type=Path, metavar="FILE", help="words that were taught here (default: none)")
     parser.add_argument("--output", type=Path, required=True, metavar="X.npz")
 
 

@@ -50,7 +50,7 @@ class MapInputs:
 
     Attributes:
         model: The model's name.
-        fingerprint: Of its weights.
+        fingerprint: Of its weights and of the words that it was taught.
         languages: The texts' languages, sorted.
         centred: Whether texts were moved to their language's centre, as for searching, and each kind is drawn around
             the common centre; or all left raw.

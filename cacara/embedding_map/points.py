@@ -72,7 +72,9 @@ def choose(retriever: Retriever, chosen: Sequence[str] | None = None, centred: b
         )
     model = retriever.model
     files = {clip.clip_id: clip.sha256 for clip in clips}
-    return MapInputs(model.name, model.fingerprint, wanted, centred, tuple(points), files, model.config.space_width)
+    return MapInputs(
+        model.name, model.text_fingerprint, wanted, centred, tuple(points), files, model.config.space_width
+    )
 
 
 def embed(

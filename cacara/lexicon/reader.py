@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from cacara.lexicon import word_forms
+from cacara.lexicon.personal_layer import Meaning, PersonalLayer, row_meaning
+from cacara.lexicon.personal_words import PersonalWord
 from cacara.lexicon.table import LexiconTable
 
 MAX_WORDS = 60
@@ -31,13 +33,15 @@ class WordReading:
     """A word or phrase of a text that the lexicon knows.
 
     Attributes:
+        text: As it stands in the text, normalised.
         surface: As it is listed, so perhaps in another form than in the text.
         kind: ``entry``, or the kind of form by which it was found, see ``word_forms.Form``.
-        language: Base language of the entry.
-        row: In the table.
+        language: Base language of the entry; of a personal one its language.
+        row: In the table; beyond it, of a personal entry.
         words: How many words of the text it stands for.
     """
 
+    text: str
     surface: str
     kind: str
     language: str
@@ -71,38 +75,37 @@ class Reading:
 
 
 class LexiconReader:
-    """Finds a text's words in a table; holds no state but the table, so threads may share it."""
+    """Finds a text's words in a table and what people taught beside it; nothing of it changes, so threads share it."""
 
-    def __init__(self, table: LexiconTable) -> None:
-        """Read by a table, which may have been narrowed to a policy."""
+    def __init__(self, table: LexiconTable, words: Sequence[PersonalWord] = ()) -> None:
+        """Read by a table, which may have been narrowed to a policy, and by personal words."""
         self.table = table
         self._numbers = {code: number for number, code in enumerate(table.languages)}
-
-    def knows(self, language: str) -> bool:
-        """Return whether there are entries of a base language or its relatives."""
-        return bool(self._codes(language))
+        self.layer = PersonalLayer(table)
+        if words:
+            self.layer = PersonalLayer(table, words, LexiconReader(table)._rows_read)
 
     def read(self, text: str, language: str) -> Reading:
         """Return what is known of a text.
 
         Args:
             text: Any text.
-            language: BCP-47 code; its base language counts.
+            language: BCP-47 code; of the table its base language counts.
         """
-        language = language.partition("-")[0]
-        tokens = word_forms.words(word_forms.normalise(text, language))[:MAX_WORDS]
-        finder = _Finder(self.table, self._codes(language))
-        if not (tokens and finder.languages):
-            return Reading(language, (), float(len(tokens)))
+        base = language.partition("-")[0]
+        tokens = word_forms.words(word_forms.normalise(text, base))[:MAX_WORDS]
+        finder = _Finder(self.table, self._codes(base), self.layer.of(language), language)
+        if not (tokens and finder.knows_any):
+            return Reading(base, (), float(len(tokens)))
         finder.ask(phrases(tokens))
         found: list[WordReading] = []
         length, position = 0.0, 0
         while position < len(tokens):
-            size, words, weight = self._read_at(finder, tokens, position, language)
+            size, words, weight = self._read_at(finder, tokens, position, base)
             found += words
             length += weight
             position += size
-        return Reading(language, tuple(found), length)
+        return Reading(base, tuple(found), length)
 
     def _read_at(
         self, finder: _Finder, tokens: Sequence[str], position: int, language: str
@@ -111,21 +114,26 @@ class LexiconReader:
         for size in range(min(word_forms.PHRASE_WORDS, len(tokens) - position), 0, -1):
             phrase = " ".join(tokens[position : position + size])
             if (row := finder.row(phrase)) is not None:
-                return size, [finder.reading(phrase, "entry", row, size)], size
+                return size, [finder.reading(phrase, phrase, "entry", row, size)], size
         token = tokens[position]
+        if finder.means_nothing(token):
+            return 1, [], 1.0
         if word_forms.is_unspaced(token):
             return 1, _segmented(finder, token), max(1.0, len(token) / LETTERS_A_WORD)
         return 1, _by_form(finder, token, language), 1.0
 
+    def meaning(self, word: WordReading) -> Meaning:
+        """Return the senses of a word by their numbers, see ``Meaning``."""
+        return row_meaning(self.table, word.row) if word.row < len(self.table) else self.layer.meaning(word.row)
+
     def senses(self, word: WordReading) -> tuple[tuple[str, float], ...]:
         """Return the English senses of a word with their shares, which sum to 1."""
-        weights = self.table.weights[word.row].astype(float)
-        senses = self.table.senses[word.row]
-        return tuple(
-            (self.table.vocabulary[sense], weight / weights.sum())
-            for sense, weight in zip(senses.tolist(), weights.tolist(), strict=True)
-            if weight
-        )
+        found = self.meaning(word)
+        pairs = zip(found.senses.tolist(), found.weights.astype(float).tolist(), strict=True)
+        return tuple((self.layer.gloss(sense), share) for sense, share in pairs)
+
+    def _rows_read(self, text: str, language: str) -> list[int]:
+        return [word.row for word in self.read(text, language).words]
 
     def _codes(self, language: str) -> list[int]:
         """Return the table's numbers of a language and its relatives."""
@@ -133,27 +141,41 @@ class LexiconReader:
 
 
 class _Finder:
-    """Answers of a table for the words of one text in one language, each asked once."""
+    """Answers for the words of one text in one language, each asked once: personal entries, then those of a table."""
 
-    def __init__(self, table: LexiconTable, languages: Sequence[int]) -> None:
+    def __init__(
+        self, table: LexiconTable, languages: Sequence[int], own: Mapping[str, int | None], language: str
+    ) -> None:
         self.table = table
         self.languages = languages
+        self._own = own
+        self._language = language
         self._rows: dict[str, int | None] = {}
+
+    @property
+    def knows_any(self) -> bool:
+        return bool(self.languages or self._own)
 
     def ask(self, keys: Iterable[str]) -> None:
         new = [key for key in dict.fromkeys(keys) if key not in self._rows]
         if new:
-            self._rows.update(zip(new, map(self._best, self.table.find(new)), strict=True))
+            self._rows.update(zip(new, map(self._best, new, self.table.find(new)), strict=True))
 
     def row(self, key: str) -> int | None:
         self.ask((key,))
         return self._rows[key]
 
-    def reading(self, key: str, kind: str, row: int, words: float) -> WordReading:
-        language = self.table.languages[self.table.entry_languages[row]]
-        return WordReading(key.lstrip(word_forms.STEM + word_forms.ROOT), kind, language, row, words)
+    def means_nothing(self, key: str) -> bool:
+        return key in self._own and self._own[key] is None
 
-    def _best(self, rows: range) -> int | None:
+    def reading(self, text: str, key: str, kind: str, row: int, words: float) -> WordReading:
+        own = row >= len(self.table)
+        language = self._language if own else self.table.languages[self.table.entry_languages[row]]
+        return WordReading(text, key.lstrip(word_forms.STEM + word_forms.ROOT), kind, language, row, words)
+
+    def _best(self, key: str, rows: range) -> int | None:
+        if key in self._own:
+            return self._own[key]
         if not rows:
             return None
         languages = self.table.entry_languages[rows.start : rows.stop].tolist()
@@ -178,7 +200,7 @@ def _by_form(finder: _Finder, token: str, language: str) -> list[WordReading]:
     finder.ask(spellings)
     for spelling in spellings:
         if (row := finder.row(spelling)) is not None:
-            return [finder.reading(spelling, "entry", row, 1.0)]
+            return [finder.reading(token, spelling, "entry", row, 1.0)]
     candidates = list(word_forms.forms(token, language))
     finder.ask(piece for form in candidates for piece in form.pieces)
     for form in candidates:
@@ -187,7 +209,8 @@ def _by_form(finder: _Finder, token: str, language: str) -> list[WordReading]:
             if len(known) == len(rows):
                 share = 1.0 / len(rows)
                 return [
-                    finder.reading(piece, form.kind, row, share) for piece, row in zip(form.pieces, known, strict=True)
+                    finder.reading(token, piece, form.kind, row, share)
+                    for piece, row in zip(form.pieces, known, strict=True)
                 ]
     return []
 
@@ -211,6 +234,7 @@ def _segmented(finder: _Finder, run: str) -> list[WordReading]:
     while end:
         _, start, row = best[end]
         if row is not None:
-            words.append(finder.reading(run[start:end], "entry", row, (end - start) / LETTERS_A_WORD))
+            piece = run[start:end]
+            words.append(finder.reading(piece, piece, "entry", row, (end - start) / LETTERS_A_WORD))
         end = start
     return words[::-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import hashlib
 import itertools
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from cacara import devices
 from cacara import languages as language_codes
 from cacara.errors import QueryError
 from cacara.languages import Detection
+from cacara.lexicon import PersonalWord, PersonalWords
 from cacara.model.config import ModelConfig
 from cacara.model.parts import table
 from cacara.model.parts.centring import LanguageCentring
@@ -405,6 +407,29 @@ class Cacara:
         """
         memory = self.part(LexicalMemory)
         return () if memory is None else memory.look_up(text, language)
+
+    def follow_words(self, words: PersonalWords | None) -> None:
+        """Let the lexical memory heed words that people taught, as they stand with each text; None for the table alone.
+
+        A model without a lexical memory is left as it is.
+        """
+        if (memory := self.part(LexicalMemory)) is not None:
+            memory.personal = words
+
+    @property
+    def personal_words(self) -> tuple[PersonalWord, ...]:
+        """The words that people taught, as they stand now; the same tuple as long as they have not changed."""
+        memory = self.part(LexicalMemory)
+        return () if memory is None or memory.personal is None else memory.personal.read()
+
+    @property
+    def text_fingerprint(self) -> str:
+        """The fingerprint, with a digest of the words that people taught: equal ones give texts equal embeddings."""
+        words = self.personal_words
+        if not words:
+            return self.fingerprint
+        digest = hashlib.sha256("".join(word.word_id for word in words).encode()).hexdigest()
+        return f"{self.fingerprint}+{digest[:12]}"
 
     def prepare(self, report: Report = silent) -> None:
         """Make what parts would otherwise make query by query, once, and keep it between runs.

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cacara.errors import GalleryError, QueryError
+from cacara.lexicon import PersonalWord
 from cacara.model.model import Cacara
 from cacara.search import embedding_cache
 from cacara.search.embedding import QueryEmbedding, embed
@@ -86,7 +87,7 @@ class Retriever:
         self._sounds = _ClipIndex(_exact(clips, embeddings) if index is None else index, clips)
         self._pictures = _ClipIndex(_exact(pictures, embeddings), pictures) if pictures else None
         self._languages = frozenset(self.gallery.languages)
-        self._texts: dict[tuple[str, bool], _ClipIndex] = {}
+        self._texts: dict[tuple[str, bool], tuple[Sequence[PersonalWord], _ClipIndex]] = {}
 
     @property
     def sees(self) -> bool:
@@ -186,17 +187,21 @@ class Retriever:
         """
         # A language without descriptions shares an index: whatever codes are asked for, there are few.
         language = next((code for code in (language, language.split("-")[0]) if code in self._languages), "en")
-        if (language, among_texts) not in self._texts:
-            described: dict[str, list[Clip]] = {}
-            for clip in self.gallery.clips:
-                described.setdefault(clip.caption(language), []).append(clip)
-            spoken = [_spoken(clips[0], language) for clips in described.values()]
-            embeddings = self.model.encode_text(list(described), spoken)
-            if among_texts:
-                embeddings = self.model.text_space(embeddings)
-            index = ExactIndex([clips[0].clip_id for clips in described.values()], embeddings)
-            self._texts[language, among_texts] = _ClipIndex(index, self.gallery.clips, list(described.values()))
-        return self._texts[language, among_texts]
+        words = self.model.personal_words
+        kept = self._texts.get((language, among_texts))
+        if kept is not None and kept[0] is words:
+            return kept[1]
+        described: dict[str, list[Clip]] = {}
+        for clip in self.gallery.clips:
+            described.setdefault(clip.caption(language), []).append(clip)
+        spoken = [_spoken(clips[0], language) for clips in described.values()]
+        embeddings = self.model.encode_text(list(described), spoken)
+        if among_texts:
+            embeddings = self.model.text_space(embeddings)
+        index = ExactIndex([clips[0].clip_id for clips in described.values()], embeddings)
+        made = _ClipIndex(index, self.gallery.clips, list(described.values()))
+        self._texts[language, among_texts] = words, made
+        return made
 
 
 class _ClipIndex:

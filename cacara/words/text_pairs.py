@@ -24,12 +24,12 @@ class PairFault:
 
     Attributes:
         kind: ``columns``: not two; ``empty``: a text without letters; ``long``; ``control``: control characters;
-            ``same``: it repeats a pair above.
+            ``same``: it repeats a pair above; ``language``: its language is missing, no code, or English.
         column: Of the text that is meant, 0 for the English one.
         count: How many columns, or characters, there are.
     """
 
-    kind: Literal["columns", "empty", "long", "control", "same"]
+    kind: Literal["columns", "empty", "long", "control", "same", "language"]
     column: int
     count: int
 

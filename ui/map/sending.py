@@ -137,7 +137,7 @@ def map_send(
     words, store = wording(str(interface)), services.feedback.store()
     drawn = services.maps.recall(key, words)
     retriever = services.engine.retriever(words, model or None)
-    if retriever.model.fingerprint != drawn.inputs.fingerprint:
+    if retriever.model.text_fingerprint != drawn.inputs.fingerprint:
         raise QueryError(words("map_forgotten"))
     texts, clips = _parts(drawn, positions)
     if not clips:

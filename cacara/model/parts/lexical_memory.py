@@ -11,6 +11,9 @@ the length of the mean of a word's senses, which is 1 where they mean one thing;
 texts of languages that it was trained on, keeps more of its embedding. English texts pass through as they are.
 
 Where the language is not known, the readings in all probable languages are averaged by their probabilities.
+
+What people taught or took back (``cacara.lexicon.personal_words``) stands in place of what the table says of a word. A
+memory that follows a file of such words looks at it with each text, so that a change acts at once in every process.
 """
 
 from __future__ import annotations
@@ -30,9 +33,10 @@ from torch.nn import functional
 
 from cacara.languages import Detection
 from cacara.languages.encoder_languages import TRAINED_ON
-from cacara.lexicon import LexiconReader, LexiconTable, Reading, WordReading
+from cacara.lexicon import LexiconReader, LexiconTable, PersonalWord, PersonalWords, Reading
 from cacara.lexicon import table as lexicon_table
 from cacara.lexicon.language_evidence import ENGLISH, LanguageEvidence
+from cacara.lexicon.personal_layer import Meaning
 from cacara.model.config import LexicalMemoryConfig
 from cacara.model.parts.part import English, Part, TextBatch
 from cacara.model.parts.sense_embeddings import SenseEmbeddings
@@ -68,11 +72,25 @@ class Found:
         surface: A word or phrase, as it is listed.
         language: Base language of the entry.
         senses: English senses with their shares, which sum to 1, the surest first.
+        text: The word or phrase as it stands in the text, normalised.
+        taught: Whether somebody here said that it means that.
     """
 
     surface: str
     language: str
     senses: tuple[tuple[str, float], ...]
+    text: str = ""
+    taught: bool = False
+
+
+class _View:
+    """A table under one state of the personal words, with what was read lately."""
+
+    def __init__(self, reader: LexiconReader, evidence: LanguageEvidence, words: Sequence[PersonalWord]) -> None:
+        self.words = words
+        self.reader = reader
+        self.read = functools.lru_cache(READINGS_REMEMBERED)(reader.read)
+        self.languages_of = functools.lru_cache(READINGS_REMEMBERED)(evidence.of)
 
 
 class LexicalMemory(Part):
@@ -80,6 +98,9 @@ class LexicalMemory(Part):
 
     It has no tensors: the lexicon's table lies beside the models that share it, and what its senses' embeddings are
     the model's own text side tells.
+
+    Attributes:
+        personal: The words that people taught, which it follows; None for the table alone.
     """
 
     field, prefix, title = "memory", "memory.", "lexical memories"
@@ -97,14 +118,13 @@ class LexicalMemory(Part):
         super().__init__()
         self.config = config
         self.table = table.under(config.policy)
-        self.reader = LexiconReader(self.table)
-        self.evidence = LanguageEvidence(self.table)
+        self.personal: PersonalWords | None = None
+        self._evidence = LanguageEvidence(self.table)
+        self._alone = self._seen = _View(LexiconReader(self.table), self._evidence, ())
         self.senses = senses or SenseEmbeddings(table.vocabulary)
         weights = [FUNCTION_WEIGHT if english in FUNCTION_WORDS else 1.0 for english in table.vocabulary]
         self._importance = np.array(weights, np.float32)
         self._uncentred = SenseEmbeddings(table.vocabulary, kept=False)
-        self._reading = functools.lru_cache(READINGS_REMEMBERED)(self.reader.read)
-        self.languages_of = functools.lru_cache(READINGS_REMEMBERED)(self.evidence.of)
 
     @classmethod
     def build(cls, config: ModelConfig, towers: Towers, report: Report = silent) -> Self:
@@ -116,6 +136,27 @@ class LexicalMemory(Part):
         assert config.memory is not None
         place = config.memory.lexicon
         return cls(config.memory, lexicon_table.read(lexicon_table.BUNDLED if place == BUNDLED else Path(place)))
+
+    @property
+    def _view(self) -> _View:
+        """The table under the personal words as they stand now; what was read before them is forgotten."""
+        words = self.personal.read() if self.personal is not None else ()
+        if not words:
+            return self._alone
+        seen = self._seen
+        if seen.words is not words:
+            reader = LexiconReader(self.table, words)
+            self._seen = seen = _View(reader, self._evidence.under(reader.layer), words)
+        return seen
+
+    @property
+    def reader(self) -> LexiconReader:
+        """The reader of the table and of the personal words as they stand now."""
+        return self._view.reader
+
+    def languages_of(self, text: str) -> Mapping[str, float]:
+        """Return the probable languages of a text with their probabilities, see ``LanguageEvidence.of``."""
+        return self._view.languages_of(text)
 
     def make_ready(self, english: English, report: Report = silent) -> None:
         """Embed all senses, once a vocabulary and text side; without it each is embedded when it is first needed."""
@@ -151,12 +192,15 @@ class LexicalMemory(Part):
 
         Words that mean function words are left out: they weigh little and tell nobody anything.
         """
+        view = self._view
         if language is None:
-            language = next(iter(self.languages_of(text)), ENGLISH)
+            language = next(iter(view.languages_of(text)), ENGLISH)
         if language.partition("-")[0] == ENGLISH:
             return ()
+        reader = view.reader
         found = [
-            Found(word.surface, word.language, self.reader.senses(word)) for word in self._reading(text, language).words
+            Found(word.surface, word.language, reader.senses(word), word.text, reader.meaning(word).taught)
+            for word in view.read(text, language).words
         ]
         return tuple(each for each in found if each.senses[0][0] not in FUNCTION_WORDS)
 
@@ -181,18 +225,25 @@ class LexicalMemory(Part):
             float32 [texts, width], L2-normalised; rows of English texts, and of texts without a known word, as they
             were, bit by bit.
         """
-        readings = [self._weighed(text, language) for text, language in zip(texts, languages, strict=True)]
-        needed = sorted({sense for weighed in readings for reading, _ in weighed for sense in self._numbers(reading)})
+        view = self._view
+        readings = [_weighed(view, text, language) for text, language in zip(texts, languages, strict=True)]
+        meanings = [
+            [
+                (reading, probability, [view.reader.meaning(word) for word in reading.words])
+                for reading, probability in each
+            ]
+            for each in readings
+        ]
+        needed = sorted({n for each in meanings for *_, read in each for found in read for n in found.senses.tolist()})
         if not needed:
             return embeddings
-        places = {sense: place for place, sense in enumerate(needed)}
-        vectors = (senses or self.senses).of(needed, english)
+        vectors = dict(zip(needed, self._vectors(view, needed, english, senses or self.senses), strict=True))
         mixed = embeddings.clone()
-        for position, weighed in enumerate(readings):
-            shift = np.zeros(vectors.shape[1], np.float32)
+        for position, weighed in enumerate(meanings):
+            shift = np.zeros(embeddings.shape[1], np.float32)
             total = 0.0
-            for reading, probability in weighed:
-                mean, share = self._mean(reading, vectors, places)
+            for reading, probability, read in weighed:
+                mean, share = self._mean(reading, read, vectors, view.reader)
                 shift += probability * share * mean
                 total += probability * share
             if total > 0.0:
@@ -200,28 +251,28 @@ class LexicalMemory(Part):
                 mixed[position] = functional.normalize((1.0 - total) * embeddings[position] + added, dim=-1)
         return mixed
 
-    def _weighed(self, text: str, language: str | None) -> list[tuple[Reading, float]]:
-        """Return the readings of a text in its probable languages with their probabilities; none of English ones."""
-        languages = {language: 1.0} if language is not None else self.languages_of(text)
-        found = [
-            (self._reading(text, code), probability)
-            for code, probability in languages.items()
-            if code.partition("-")[0] != ENGLISH
-        ]
-        return [(reading, probability) for reading, probability in found if reading.words]
-
-    def _numbers(self, reading: Reading) -> list[int]:
-        rows = [word.row for word in reading.words]
-        return self.table.senses[rows][self.table.weights[rows] > 0].tolist()
+    def _vectors(
+        self, view: _View, numbers: Sequence[int], english: English, senses: SenseEmbeddings
+    ) -> NDArray[np.float32]:
+        """Return the embeddings of senses, those of personal words among them; ``numbers`` ascend."""
+        listed = [number for number in numbers if number < len(self.table.vocabulary)]
+        glosses = [view.reader.layer.gloss(number) for number in numbers[len(listed) :]]
+        made = [senses.of(listed, english)] if listed else []
+        return np.concatenate([*made, *([senses.of_glosses(glosses, english)] if glosses else [])])
 
     def _mean(
-        self, reading: Reading, vectors: NDArray[np.float32], places: Mapping[int, int]
+        self,
+        reading: Reading,
+        meanings: Sequence[Meaning],
+        vectors: Mapping[int, NDArray[np.float32]],
+        reader: LexiconReader,
     ) -> tuple[NDArray[np.float32], float]:
         """Return the mean of what a reading's words mean, L2-normalised, and how much of it is mixed in."""
-        mean = np.zeros(vectors.shape[1], np.float32)
+        mean = np.zeros_like(next(iter(vectors.values())))
         sure, total = 0.0, 0.0
-        for word in reading.words:
-            meaning, weight = self._meaning(word, vectors, places)
+        for word, found in zip(reading.words, meanings, strict=True):
+            meaning = found.weights @ np.stack([vectors[sense] for sense in found.senses.tolist()])
+            weight = word.trust * word.words * float(found.weights @ self._importance_of(found, reader))
             sure += weight * float(np.linalg.norm(meaning))
             total += weight
             mean += weight * meaning
@@ -230,18 +281,25 @@ class LexicalMemory(Part):
             return mean, 0.0
         return mean / length, self._share(reading, sure / total)
 
-    def _meaning(
-        self, word: WordReading, vectors: NDArray[np.float32], places: Mapping[int, int]
-    ) -> tuple[NDArray[np.float32], float]:
-        """Return the weighted mean of a word's senses, and how much the word weighs in its text."""
-        weights = self.table.weights[word.row].astype(np.float32)
-        senses = self.table.senses[word.row][weights > 0]
-        weights = weights[weights > 0] / weights.sum()
-        meaning = weights @ vectors[[places[sense] for sense in senses.tolist()]]
-        return meaning, word.trust * word.words * float(weights @ self._importance[senses])
+    def _importance_of(self, meaning: Meaning, reader: LexiconReader) -> NDArray[np.float32]:
+        if meaning.senses.max() < len(self._importance):
+            return self._importance[meaning.senses]
+        glosses = [reader.layer.gloss(sense) for sense in meaning.senses.tolist()]
+        return np.array([FUNCTION_WEIGHT if gloss in FUNCTION_WORDS else 1.0 for gloss in glosses], np.float32)
 
     def _share(self, reading: Reading, sureness: float) -> float:
         share = self.config.share * reading.found * sureness**self.config.doubt
         if reading.language in TRAINED_ON and reading.length > self.config.reach:
             share *= (self.config.reach / reading.length) ** self.config.decay
         return min(1.0, share) if math.isfinite(share) else 0.0
+
+
+def _weighed(view: _View, text: str, language: str | None) -> list[tuple[Reading, float]]:
+    """Return the readings of a text in its probable languages with their probabilities; none of English ones."""
+    languages = {language: 1.0} if language is not None else view.languages_of(text)
+    found = [
+        (view.read(text, code), probability)
+        for code, probability in languages.items()
+        if code.partition("-")[0] != ENGLISH
+    ]
+    return [(reading, probability) for reading, probability in found if reading.words]

@@ -48,6 +48,7 @@ class SenseEmbeddings:
         self._lock = threading.RLock()
         self._known = np.zeros(len(vocabulary), bool)
         self._embeddings: NDArray[np.float16] | None = None
+        self._glosses: dict[str, NDArray[np.float32]] = {}
         self._kept = kept
         self._restored = not kept
 
@@ -72,6 +73,22 @@ class SenseEmbeddings:
             if self._embeddings is None:
                 return np.zeros((0, english(()).shape[1]), np.float32)
             return self._embeddings[wanted].astype(np.float32)
+
+    def of_glosses(self, glosses: Sequence[str], english: English) -> NDArray[np.float32]:
+        """Return the embeddings of English texts outside the vocabulary, float32 [glosses, width], L2-normalised.
+
+        Each is embedded alone, as it would be as a query: what a text tower makes of a text in a batch may differ in
+        its last bits, and the model remembers it.
+
+        Args:
+            glosses: At least one.
+            english: The model's text side.
+        """
+        with self._lock:
+            for gloss in glosses:
+                if gloss not in self._glosses:
+                    self._glosses[gloss] = english([gloss])[0]
+            return np.stack([self._glosses[gloss] for gloss in glosses])
 
     def prepare(self, english: English, report: Report = silent) -> None:
         """Make all that are missing, once a vocabulary and text side, and keep them."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from cacara.lexicon import PersonalWord, PersonalWords
 from cacara.model.config import LexicalMemoryConfig
 from cacara.model.parts.lexical_memory import LexicalMemory
 from cacara.model.parts.sense_embeddings import SenseEmbeddings
@@ -118,3 +119,55 @@ def test_doubtful_senses_mix_in_less(remember):
     given, sure = mixed(remember(doubt=0.0), "Schläger", "de")
     _, doubted = mixed(remember(doubt=2.0), "Schläger", "de")
     assert float(given[0] @ doubted[0]) > float(given[0] @ sure[0])
+
+
+TEXTS = [("mbwa", "sw"), ("mbwa paka", None), ("Schläger", "de"), ("zzz", "x-foo"), ("paka", "ln"), ("dog", "en")]
+TAUGHT = [("x-foo", "blorp", "dog"), ("x-foo", "blorp zu", "a rusty typewriter"), ("sw", "simba", "lion")]
+
+
+@pytest.fixture
+def words(tmp_path):
+    return PersonalWords(tmp_path / "words.jsonl")
+
+
+def teach(words, *rows, **others):
+    return words.add([PersonalWord(*row, **others) for row in rows])
+
+
+def test_taught_words_act_at_once_and_every_other_text_stays_bit_by_bit(remember, words):
+    memory = remember()
+    before = [mixed(memory, text, language)[1] for text, language in TEXTS]
+    memory.personal = words
+    given, same = mixed(memory, "blorp", "x-foo")
+    assert torch.equal(given, same)
+    teach(words, *TAUGHT)
+    for text, language in (("blorp", "x-foo"), ("BLORP", None)):
+        given, made = mixed(memory, text, language)
+        assert cosine(made, "dog") > cosine(given, "dog") + 0.3
+    # The English lies outside the vocabulary, so the model's own text side embeds it.
+    assert cosine(mixed(memory, "blorp zu", "x-foo")[1], "a rusty typewriter") > 0.9
+    for kept, (text, language) in zip(before, TEXTS, strict=True):
+        assert torch.equal(kept, mixed(memory, text, language)[1])
+
+
+def test_what_another_process_takes_back_counts_no_more(remember, words):
+    memory = remember()
+    memory.personal = words
+    given, before = mixed(memory, "mbwa", "sw")
+    (entry,) = teach(PersonalWords(words.path), ("sw", "mbwa", "hound"))
+    assert cosine(mixed(memory, "mbwa", "sw")[1], "hound") > 0.9
+    (found,) = memory.look_up("Mbwa", "sw")
+    assert found.taught and (found.text, found.senses) == ("mbwa", (("hound", 1.0),))
+    PersonalWords(words.path).remove([entry.word_id])
+    assert torch.equal(mixed(memory, "mbwa", "sw")[1], before)
+
+
+def test_a_wrong_look_up_is_left_out_until_it_is_undone(remember, words):
+    memory = remember()
+    memory.personal = words
+    given, before = mixed(memory, "mbwa", "sw")
+    (wrong,) = teach(words, ("sw", "mbwa", "dog"), wrong=True)
+    assert torch.equal(mixed(memory, "mbwa", "sw")[1], given) and memory.look_up("mbwa", "sw") == ()
+    assert cosine(mixed(memory, "mbwa", "ln")[1], "dog") > 0.9
+    words.remove([wrong.word_id])
+    assert torch.equal(mixed(memory, "mbwa", "sw")[1], before)

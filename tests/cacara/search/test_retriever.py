@@ -14,13 +14,17 @@ from hypothesis import strategies as st
 from searching import search
 
 from cacara.errors import AudioError, GalleryError, LanguageError, QueryError
+from cacara.lexicon import PersonalWord, PersonalWords
 from cacara.media import audio
+from cacara.model.config import LexicalMemoryConfig
+from cacara.model.parts.lexical_memory import LexicalMemory
 from cacara.search import embedding_cache
 from cacara.search.engines import open_index
 from cacara.search.gallery import Gallery, load_folder
 from cacara.search.request import MAX_HITS, SearchRequest, clean_query
 from cacara.search.retriever import Retriever
 from tests.cacara.model.test_profile import make_profile, with_profile
+from training.data.lexicon_table import Sense, build
 
 CAPTIONS = """file,language,text
 a.wav,en,dog
@@ -487,3 +491,21 @@ def test_sounds_are_found_in_an_index_of_another_engine(gallery, tiny_model, ret
     assert np.allclose(served.embeddings(["b.wav", "a.wav"]), retriever.embeddings(["b.wav", "a.wav"]))
     with pytest.raises(GalleryError, match="none of the 4 sounds of gallery .* are in the index"):
         Retriever(tiny_model, gallery, index=open_index("memory:", tiny_model.dimension))
+
+
+def test_a_description_is_embedded_anew_when_one_of_its_words_is_taught(gallery, tiny_model, tmp_path):
+    table = build([Sense("cat", "de", "katze", 3, True)], least=1)
+    memory = LexicalMemory(LexicalMemoryConfig("bundled", "studio", 0.8, 0.0, 3, 1.0), table)
+    model, words = tiny_model.with_parts(memory), PersonalWords(tmp_path / "words.jsonl")
+    model.follow_words(words)
+    retriever = Retriever(model, gallery)
+    taught = retriever.embed(SearchRequest(text="rain"))
+
+    def scores():
+        return {hit.text: hit.score for hit in retriever.nearest(dataclasses.replace(taught, language="de"), "text")}
+
+    before, named = scores(), model.text_fingerprint
+    words.add([PersonalWord("de", "hund", "rain")])
+    after = scores()
+    assert after["hund"] > before["hund"] and {**after, "hund": 0} == {**before, "hund": 0}
+    assert model.text_fingerprint != named == model.fingerprint
