@@ -314,6 +314,19 @@ def feedback_study(output: Path, options: StudyOptions, benchmark: Path = BENCHM
     sys.stdout.write(f"{run(options, base, output, benchmark)}\n")
 
 
+def taught_words(output: Path, base: str = DEFAULT_MODEL, benchmark: Path = DEV_BENCHMARK) -> None:
+    """Measure what words bring that are taught to the lexical memory, in languages that the encoder has not read.
+
+    Args:
+        output: The folder for the words that are taught and the table ``taught_words.md``.
+        base: A model with a lexical memory.
+        benchmark: The frozen benchmark by which choices are made.
+    """
+    from training.studies.taught_words import study
+
+    sys.stdout.write(study(output, benchmark, base))
+
+
 def model(recipe: Path, output: Path) -> None:
     """Make a model by all stages of its recipe; run again to go on after an interruption.
 
@@ -350,6 +363,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "finetune_feedback": finetune_feedback,
     "feedback_status": feedback_status,
     "feedback_study": feedback_study,
+    "taught_words": taught_words,
     "teach_feedback": teach_feedback,
     "teach_feedback_status": teach_feedback_status,
 }
