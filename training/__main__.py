@@ -26,9 +26,6 @@ from training.sounds.alignment import EmergentAlignmentOptions
 from training.sounds.alignment import train as train_emergent_alignment
 from training.sounds.linear_map import LinearMapOptions
 from training.sounds.linear_map import train as train_linear_map
-from training.studies.feedback_study import StudyOptions
-from training.studies.mla_commands import mla_amounts, mla_study
-from training.studies.uclip_commands import uclip_ablations, uclip_beside, uclip_latency
 from training.texts.alignment import TextAlignmentOptions
 from training.texts.alignment import train as train_text_alignment
 from training.texts.memory import LexicalMemoryOptions
@@ -300,18 +297,18 @@ def feedback_status(database: Path, needed: MinimumFeedback) -> None:
     sys.stdout.write(json.dumps(status(database, needed), ensure_ascii=False, indent=1) + "\n")
 
 
-def feedback_study(output: Path, options: StudyOptions, benchmark: Path = BENCHMARK, base: str = DEFAULT_MODEL) -> None:
-    """Measure what fine-tuning on simulated annotators brings and costs, on dev and train sounds.
+def study(study: str, output: Path, only: list[str] | None = None, seeds: list[int] | None = None) -> None:
+    """Make the variants of a study with each seed, measure them on dev, and lay them side by side.
 
     Args:
-        output: The folder for ``study.json`` and ``study.md``; finished runs there are not done again.
-        options: What to simulate.
-        benchmark: The frozen benchmark, whose dev split is judged and measured on.
-        base: The model to begin with.
+        study: A study of ``training/studies`` by its name, such as ``uclip``, or a YAML file of your own.
+        output: The folder for ``study.md``, ``study.json`` and the cells; run again to go on.
+        only: Names of variants; all when not given.
+        seeds: In place of the study's own.
     """
-    from training.studies.feedback_study import run
+    from training.studies import study as studies
 
-    sys.stdout.write(f"{run(options, base, output, benchmark)}\n")
+    sys.stdout.write(f"{studies.run(studies.read(study, seeds or ()), output, main, only or ())}\n")
 
 
 def taught_words(output: Path, base: str = DEFAULT_MODEL, benchmark: Path = DEV_BENCHMARK) -> None:
@@ -345,14 +342,9 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "emergent_alignment": emergent_alignment,
     "text_alignment": text_alignment,
     "uclip": uclip,
-    "uclip_ablations": uclip_ablations,
-    "uclip_beside": uclip_beside,
-    "uclip_latency": uclip_latency,
     "translated_captions": translated_captions,
     "linear_map": linear_map,
     "language_acquisition": language_acquisition,
-    "mla_study": mla_study,
-    "mla_amounts": mla_amounts,
     "benchmark": benchmark,
     "image_alignment": image_alignment,
     "dev_benchmark": dev_benchmark,
@@ -362,11 +354,14 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "dry_run": dry_run,
     "finetune_feedback": finetune_feedback,
     "feedback_status": feedback_status,
-    "feedback_study": feedback_study,
+    "study": study,
     "taught_words": taught_words,
     "teach_feedback": teach_feedback,
     "teach_feedback_status": teach_feedback_status,
 }
+
+WITHOUT_OPTIONS = ("model", "study")
+"""Commands whose file lists stages or variants, not options."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -378,7 +373,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ArgumentError, RunError) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}; python -m training COMMAND --help lists all flags\n")
         return 2
-    if chosen.subcommand != "model":
+    if chosen.subcommand not in WITHOUT_OPTIONS:
         values.pop("recipe", None)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("accelerate").setLevel(logging.WARNING)
@@ -406,7 +401,7 @@ def _parser() -> ArgumentParser:
     commands = parser.add_subcommands()
     for name, function in COMMANDS.items():
         command = ArgumentParser(description=(function.__doc__ or "").splitlines()[0])
-        if name != "model":  # whose recipe lists stages, not options
+        if name not in WITHOUT_OPTIONS:
             command.add_argument("--recipe", action=ActionConfigFile, help="YAML file with the options")
         command.add_function_arguments(function)
         commands.add_subcommand(name, command)

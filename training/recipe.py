@@ -7,15 +7,19 @@ import os
 import shutil
 import subprocess
 import sys
+from argparse import ArgumentError
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 import yaml
+from jsonargparse import ArgumentParser
 
 from cacara import files
 from training.run_folder import RunError
 
 FINAL = "final"
+Options = TypeVar("Options")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +89,33 @@ def run(recipe: Recipe, output: Path) -> Path:
     with files.replacing(output / FINAL) as partial:
         shutil.copytree(Path(str(base)), partial)
     return output / FINAL
+
+
+def options(path: Path, kind: type[Options]) -> tuple[Options, str]:
+    """Return the options and the base of a stage's recipe.
+
+    Raises:
+        RunError: It cannot be read, or lacks either.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return options_of(kind, content["options"]), content["base"]
+    except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise RunError(f"{path} is no recipe with options and a base: {' '.join(str(error).split())}") from error
+
+
+def options_of(kind: type[Options], values: Mapping[str, Any]) -> Options:
+    """Return options of nested values, read as a recipe's are.
+
+    Raises:
+        RunError: A name is unknown, or a value unfit.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind, "options")
+    try:
+        return parser.instantiate(parser.parse_object({"options": dict(values)})).options
+    except ArgumentError as error:
+        raise RunError(" ".join(str(error).split())) from error
 
 
 def _stage(path: Path, row: object, commands: Mapping[str, Callable[..., None]]) -> Stage:

@@ -365,9 +365,10 @@ def write(
         checkpoint.read_config(base), name=options.name, version=options.version, acquirers=acquirers.config
     )
     acquirers.forget_space()  # W_e has been trained since
+    # Without acquirers, a baseline, a language gets a set that changes nothing: as it is before any training.
+    sets = method.sets or nn.ModuleDict({code: acquirers.new_set() for code in options.languages})
     files = [
-        AcquirerFile(code, acquirers.space, len(pairs[code]), dict(made.state_dict()))
-        for code, made in method.sets.items()
+        AcquirerFile(code, acquirers.space, len(pairs[code]), dict(made.state_dict())) for code, made in sets.items()
     ]
     texts = {text for own in pairs.values() for pair in own for text in (pair.english, pair.text)}
     texts |= {text for own in (seen.texts.values() if seen else ()) for text, _ in own}
