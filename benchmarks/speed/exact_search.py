@@ -19,7 +19,7 @@ def measure(size: Size) -> Iterator[Row]:
     rng = np.random.default_rng(0)
     for rows in size.rows:
         index = ExactIndex([str(row) for row in range(rows)], rng.standard_normal((rows, WIDTH), dtype=np.float32))
-        bandwidth = machine.read_gigabytes_per_second(index.embeddings)
+        bandwidth = machine.read_gigabytes_per_second(index.rows(index.ids))
         for queries in (1, 64):
             yield _search(index, rng.standard_normal((queries, WIDTH), dtype=np.float32), size.rounds, bandwidth)
 
@@ -27,7 +27,7 @@ def measure(size: Size) -> Iterator[Row]:
 def _search(index: ExactIndex, queries: np.ndarray, rounds: int, bandwidth: float) -> Row:
     import faiss
 
-    vectors = index.embeddings
+    vectors = index.rows(index.ids)
     flat = faiss.IndexFlatIP(WIDTH)
     flat.add(vectors)
     unit = queries / np.linalg.norm(queries, axis=1, keepdims=True)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cacara import files
 from cacara.errors import QueryError
-from cacara.search.index import ExactIndex, Mask, Neighbour
+from cacara.search.index import ExactIndex, Mask, Neighbour, unit_rows
 
 if TYPE_CHECKING:
     import pyarrow
@@ -90,8 +90,8 @@ class MemoryIndex:
 
     def __init__(self, dimension: int) -> None:
         """Start empty; ``dimension`` is the width of an embedding."""
-        self._rows: dict[str, NDArray[np.float32]] = {}
-        self._index: ExactIndex | None = ExactIndex([], np.zeros((0, dimension), np.float32))
+        self._index = ExactIndex([], np.zeros((0, dimension), np.float32))
+        self._added: dict[str, NDArray[np.float32]] = {}
         self._dimension = dimension
 
     @property
@@ -105,12 +105,11 @@ class MemoryIndex:
         return self._exact.ids
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._exact)
 
     def add(self, ids: Sequence[str], embeddings: ArrayLike) -> None:
         """Add rows; see ``VectorIndex``. The next search lays all rows out anew."""
-        self._rows.update(zip(ids, checked(ids, embeddings, self._dimension), strict=True))
-        self._index = None
+        self._added.update(zip(ids, checked(ids, embeddings, self._dimension), strict=True))
 
     def nearest(self, queries: ArrayLike, top_k: int, mask: Mask = None) -> list[list[Neighbour]]:
         """Return the nearest; see ``SearchIndex``."""
@@ -126,13 +125,11 @@ class MemoryIndex:
 
     @property
     def _exact(self) -> ExactIndex:
-        index = self._index
-        if index is None:
-            stacked = np.stack(list(self._rows.values()))
-            index = self._index = ExactIndex(list(self._rows), stacked)
-            # Views into one array: the rows are held once.
-            self._rows = dict(zip(index.ids, index.embeddings, strict=True))
-        return index
+        if self._added:
+            known = self._index.ids
+            rows = {**dict(zip(known, self._index.rows(known), strict=True)), **self._added}
+            self._index, self._added = ExactIndex(list(rows), np.stack(list(rows.values()))), {}
+        return self._index
 
 
 class FolderIndex(MemoryIndex):
@@ -234,7 +231,7 @@ class LanceIndex:
             found.update(zip(table["id"].to_pylist(), vectors, strict=True))
         if missing := [name for name in ids if name not in found]:
             raise QueryError(f"the index at {self._uri} has no row {missing[0]!r:.100}")
-        return ExactIndex(ids, np.stack([found[name] for name in ids])).embeddings
+        return unit_rows(np.stack([found[name] for name in ids]), "index embeddings")
 
     def nearest(self, queries: ArrayLike, top_k: int, mask: Mask = None) -> list[list[Neighbour]]:
         """Return the nearest; see ``SearchIndex``."""
@@ -382,13 +379,15 @@ def checked(ids: Sequence[str], embeddings: ArrayLike, dimension: int) -> NDArra
     Raises:
         QueryError: Wrong shape or width, an id twice, NaN, or a row of zeros.
     """
-    rows = ExactIndex(ids, embeddings)
-    if rows.dimension != dimension:
-        raise QueryError(f"the embeddings have {rows.dimension} dimensions, the index has {dimension}")
+    rows = unit_rows(embeddings, "index embeddings")
+    if len(ids) != len(rows):
+        raise QueryError(f"{len(ids)} ids for {len(rows)} embeddings; wanted one each")
+    if rows.shape[1] != dimension:
+        raise QueryError(f"the embeddings have {rows.shape[1]} dimensions, the index has {dimension}")
     if len(set(ids)) != len(ids):
         twice = next(name for position, name in enumerate(ids) if name in ids[:position])
         raise QueryError(f"the id {twice!r:.100} is there twice; wanted each once in an add")
-    return rows.embeddings
+    return rows
 
 
 def _lancedb() -> Any:  # noqa: ANN401 - the module lancedb
