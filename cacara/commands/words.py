@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 from cacara import files, languages
+from cacara.commands.command_line import show_progress
 from cacara.errors import CacaraError
 from cacara.lexicon.personal_words import DEFAULT_PLACE, PersonalWord, PersonalWords
+from cacara.model.config import DEFAULT_MODEL
 from cacara.words import personal_tables
 
 FAULTS_SHOWN = 10
@@ -34,6 +36,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     importing.add_argument("table", type=Path, metavar="FILE", help="CSV or TSV: pairs, or what words export wrote")
     importing.add_argument("--language", metavar="CODE", help="of a table of pairs without a column for it")
     _add_notes(importing)
+    measuring = _add(actions, "measure", measure)
+    measuring.add_argument("list_id", metavar="LIST", help="as words list shows it")
+    measuring.add_argument("--model", default=DEFAULT_MODEL, help="a model with a lexical memory (%(default)s)")
+    measuring.add_argument("--gallery", type=Path, metavar="DIR", help="sounds instead of the default gallery")
     exporting = _add(actions, "export", export)
     exporting.add_argument("table", type=Path, metavar="FILE.tsv")
     exporting.add_argument("--language", metavar="CODE", help="of this language alone")
@@ -88,6 +94,17 @@ def import_table(options: argparse.Namespace) -> None:
         f"{len(new):,} entries taught{list_id}; {len(found.words) - len(new):,} were known, {found.sentences:,} are "
         f"sentences, which acquirers learn, {len(found.faults):,} rows left out\n"
     )
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Ask a tenth of a list before and after it was taught, and while it is kept out, as JSON in percent."""
+    from cacara.search import setup as preparation
+    from cacara.words import taught_effect
+
+    retriever = preparation.prepare(options.model, options.gallery, "auto", show_progress)
+    words = PersonalWords(options.words).read()
+    found = taught_effect.measure(retriever.model, words, options.list_id, taught_effect.sounds_of(retriever))
+    sys.stdout.write(json.dumps(found.to_json(), indent=1) + "\n")
 
 
 def export(options: argparse.Namespace) -> None:

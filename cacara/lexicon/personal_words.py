@@ -18,7 +18,7 @@ import unicodedata
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cacara import files, languages
 from cacara.errors import LanguageError, LexiconError
@@ -110,6 +110,25 @@ def fault(text: str, english: str) -> str:
     if not any(character.isalnum() for character in english) or len(english) > MAX_ENGLISH_CHARACTERS:
         return f"the English is {english!r:.60}; wanted 1 to {MAX_ENGLISH_CHARACTERS} characters, some of them letters"
     return ""
+
+
+class WordSource(Protocol):
+    """Whatever personal words come from."""
+
+    def read(self) -> tuple[PersonalWord, ...]:
+        """Return the entries, oldest first; the same tuple as long as they have not changed."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedWords:
+    """Entries that do not change."""
+
+    words: tuple[PersonalWord, ...]
+
+    def read(self) -> tuple[PersonalWord, ...]:
+        """Return them."""
+        return self.words
 
 
 class PersonalWords:

@@ -18,7 +18,7 @@ from cacara import devices
 from cacara import languages as language_codes
 from cacara.errors import QueryError
 from cacara.languages import Detection
-from cacara.lexicon import PersonalWord, PersonalWords
+from cacara.lexicon.personal_words import FixedWords, PersonalWord, WordSource
 from cacara.model.config import ModelConfig
 from cacara.model.parts import table
 from cacara.model.parts.centring import LanguageCentring
@@ -408,13 +408,18 @@ class Cacara:
         memory = self.part(LexicalMemory)
         return () if memory is None else memory.look_up(text, language)
 
-    def follow_words(self, words: PersonalWords | None) -> None:
+    def follow_words(self, words: WordSource | None) -> None:
         """Let the lexical memory heed words that people taught, as they stand with each text; None for the table alone.
 
         A model without a lexical memory is left as it is.
         """
         if (memory := self.part(LexicalMemory)) is not None:
             memory.personal = words
+
+    def with_words(self, words: Iterable[PersonalWord]) -> Cacara:
+        """Return this model heeding these words and no others that people taught; towers and all else are shared."""
+        memory = self.part(LexicalMemory)
+        return self if memory is None else self.with_parts(memory.heeding(FixedWords(tuple(words))))
 
     @property
     def personal_words(self) -> tuple[PersonalWord, ...]:

@@ -24,7 +24,7 @@ from cacara.benchmark.significance import paired_difference
 from cacara.benchmark.sound_benchmark import Benchmark
 from cacara.benchmark.sound_retrieval import AS_THE_MODEL_HAS_IT, measure
 from cacara.errors import LexiconError
-from cacara.lexicon import LexiconTable, PersonalWord, PersonalWords
+from cacara.lexicon import LexiconTable, PersonalWord
 from cacara.media import audio
 from cacara.model import checkpoint
 from cacara.model.model import Cacara
@@ -61,7 +61,7 @@ def study(output: Path, dev_2: Path, model_name: str = checkpoint.DEFAULT_MODEL)
     """Teach, ask, and write ``taught_words.md`` into a folder; return its text.
 
     Args:
-        output: A folder, which is made; the words that were taught lie in it too.
+        output: A folder, which is made.
         dev_2: The frozen benchmark by which choices are made.
         model_name: A model with a lexical memory.
 
@@ -77,19 +77,12 @@ def study(output: Path, dev_2: Path, model_name: str = checkpoint.DEFAULT_MODEL)
     waveforms = [audio.load(clip.path, audio.GALLERY_LIMITS).waveform for clip in benchmark.clips]
     sounds = model.encode_audio(waveforms)
     lists = _lists(class_names.names_of(model.config.audio.backbone, model.audio))
-    table = _without_languages(memory.table)
-
-    def taught(words: PersonalWords | None) -> _Asked:
-        made = model.with_parts(LexicalMemory(memory.config, table, memory.senses))
-        made.follow_words(words)
-        return _Asked(made, sounds)
-
-    systems = {BEFORE: taught(None), BUNDLED: _Asked(model, sounds)}
+    forgetful = model.with_parts(LexicalMemory(memory.config, _without_languages(memory.table), memory.senses))
+    systems = {BEFORE: _Asked(forgetful, sounds), BUNDLED: _Asked(model, sounds)}
     for (order, seed), rows in lists.items():
         for amount in AMOUNTS:
-            words = PersonalWords(output / f"{order}-{amount}-{seed}.jsonl")
-            words.add(word for own in rows.values() for word in own[:amount])
-            systems[f"{order}-{amount}-{seed}"] = taught(words)
+            words = [word for own in rows.values() for word in own[:amount]]
+            systems[f"{order}-{amount}-{seed}"] = _Asked(forgetful.with_words(words), sounds)
     measured = measure(systems, benchmark, waveforms, modes=(AS_THE_MODEL_HAS_IT,))
     outcomes = {each.system: each.outcomes["text_to_audio"] for each in measured}
     text = _report(systems, outcomes, benchmark)

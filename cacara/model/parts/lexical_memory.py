@@ -18,6 +18,7 @@ memory that follows a file of such words looks at it with each text, so that a c
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import math
@@ -33,10 +34,11 @@ from torch.nn import functional
 
 from cacara.languages import Detection
 from cacara.languages.encoder_languages import TRAINED_ON
-from cacara.lexicon import LexiconReader, LexiconTable, PersonalWord, PersonalWords, Reading
+from cacara.lexicon import LexiconReader, LexiconTable, PersonalWord, Reading
 from cacara.lexicon import table as lexicon_table
 from cacara.lexicon.language_evidence import ENGLISH, LanguageEvidence
 from cacara.lexicon.personal_layer import Meaning
+from cacara.lexicon.personal_words import WordSource
 from cacara.model.config import LexicalMemoryConfig
 from cacara.model.parts.part import English, Part, TextBatch
 from cacara.model.parts.sense_embeddings import SenseEmbeddings
@@ -118,7 +120,7 @@ class LexicalMemory(Part):
         super().__init__()
         self.config = config
         self.table = table.under(config.policy)
-        self.personal: PersonalWords | None = None
+        self.personal: WordSource | None = None
         self._evidence = LanguageEvidence(self.table)
         self._alone = self._seen = _View(LexiconReader(self.table), self._evidence, ())
         self.senses = senses or SenseEmbeddings(table.vocabulary)
@@ -153,6 +155,12 @@ class LexicalMemory(Part):
     def reader(self) -> LexiconReader:
         """The reader of the table and of the personal words as they stand now."""
         return self._view.reader
+
+    def heeding(self, words: WordSource | None) -> LexicalMemory:
+        """Return a memory of the same table and senses that follows other personal words; this one stays as it is."""
+        made = copy.copy(self)
+        made.personal, made._seen = words, made._alone
+        return made
 
     def languages_of(self, text: str) -> Mapping[str, float]:
         """Return the probable languages of a text with their probabilities, see ``LanguageEvidence.of``."""
