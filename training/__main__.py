@@ -13,6 +13,7 @@ from pathlib import Path
 from jsonargparse import ActionConfigFile, ArgumentParser
 
 from cacara.errors import CacaraError
+from cacara.lexicon import PersonalWords
 from cacara.lexicon import table as lexicon_table
 from cacara.model.config import DEFAULT_MODEL
 from training.feedback.data import MinimumFeedback
@@ -311,11 +312,26 @@ def study(study: str, output: Path, only: list[str] | None = None, seeds: list[i
     sys.stdout.write(f"{studies.run(studies.read(study, seeds or ()), output, main, only or ())}\n")
 
 
+def feedback_words(database: Path, gallery: Path | None = None, words: Path | None = None) -> None:
+    """Say which words corrected captions and judged queries suggest, with what they mean in English, as JSON.
+
+    Args:
+        database: The app's feedback database.
+        gallery: The folder of sounds that was judged; the default gallery when not given.
+        words: A file of personal words, such as data/models/words.jsonl, into which they are all taken.
+    """
+    from training.feedback.words import suggest
+
+    found = suggest(database, gallery)
+    taken = PersonalWords(words).add(each.word for each in found.words) if words else ()
+    sys.stdout.write(json.dumps({**found.to_json(), "taken": len(taken)}, ensure_ascii=False, indent=1) + "\n")
+
+
 def taught_words(output: Path, base: str = DEFAULT_MODEL, benchmark: Path = DEV_BENCHMARK) -> None:
     """Measure what words bring that are taught to the lexical memory, in languages that the encoder has not read.
 
     Args:
-        output: The folder for the words that are taught and the table ``taught_words.md``.
+        output: The folder for the table ``taught_words.md``.
         base: A model with a lexical memory.
         benchmark: The frozen benchmark by which choices are made.
     """
@@ -356,6 +372,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "feedback_status": feedback_status,
     "study": study,
     "taught_words": taught_words,
+    "feedback_words": feedback_words,
     "teach_feedback": teach_feedback,
     "teach_feedback_status": teach_feedback_status,
 }
