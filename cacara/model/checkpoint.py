@@ -15,7 +15,7 @@ from torch import Tensor
 from cacara import devices
 from cacara.errors import CheckpointError
 from cacara.files import replacing
-from cacara.model import compact_weights, weights_file
+from cacara.model import compact_weights, hub, weights_file
 from cacara.model import towers as model_towers
 from cacara.model.config import DEFAULT_MODEL, ModelConfig
 from cacara.model.model import Cacara
@@ -40,13 +40,17 @@ def bundled() -> dict[str, Path]:
 
 
 def find(name_or_folder: str | Path) -> Path:
-    """Return the folder of a bundled name or of a path.
+    """Return the folder of a bundled name, of a path, or of a model of the Hub, which is fetched.
 
     Raises:
-        CheckpointError: It is neither, or a file of the folder is missing.
+        CheckpointError: It is none of them, a file of the folder is missing, or the Hub's cannot be fetched.
     """
     names = bundled()
-    folder = names.get(str(name_or_folder), Path(name_or_folder))
+    if str(name_or_folder).startswith(hub.PREFIX):
+        patterns = [*FILES, SEEN, *(f"{name}/*" for name in table.FOLDERS)]
+        folder = hub.fetch(str(name_or_folder), patterns)
+    else:
+        folder = names.get(str(name_or_folder), Path(name_or_folder))
     if not folder.is_dir():
         raise CheckpointError(
             f"no model {str(name_or_folder)!r}; wanted {', '.join(names) or 'a folder'} or a model folder"
@@ -65,7 +69,7 @@ def load(
     """Load a model.
 
     Args:
-        name_or_folder: The name of a bundled checkpoint, or a model folder.
+        name_or_folder: The name of a bundled checkpoint, a model folder, or ``hub:OWNER/NAME`` (``@REVISION``).
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: ``float32``, ``bfloat16`` or ``float16``, by autocast.
         report: Told of the backbones' fetching.
@@ -95,7 +99,7 @@ def load(
     digest = hashlib.sha256((folder / CONFIG).read_bytes() + raw).hexdigest()
     if weights_file.state(folder) != before:
         raise CheckpointError(f"the model folder {folder} was changed while it was read; wait and load it again")
-    return Cacara(config, towers, parts, digest[:12], target, precision)
+    return Cacara(config, towers, parts, digest[:12], target, precision, folder)
 
 
 def read_config(folder: Path) -> ModelConfig:

@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -16,9 +17,10 @@ import torch
 
 from cacara import devices
 from cacara import languages as language_codes
-from cacara.errors import QueryError
+from cacara.errors import CheckpointError, QueryError
 from cacara.languages import Detection
 from cacara.lexicon.personal_words import FixedWords, PersonalWord, WordSource
+from cacara.model import hub
 from cacara.model.config import ModelConfig
 from cacara.model.parts import table
 from cacara.model.parts.centring import LanguageCentring
@@ -54,6 +56,7 @@ class Cacara:
         fingerprint: str,
         device: torch.device,
         precision: str = "float32",
+        folder: Path | None = None,
     ) -> None:
         """Put towers and parts together; ``checkpoint.load`` does it from a folder.
 
@@ -65,8 +68,10 @@ class Cacara:
                 read by acquirers, which come and go.
             device: Where to compute.
             precision: One of ``devices.PRECISIONS``.
+            folder: The model folder that it was read from; None for one that was put together in memory.
         """
         self.config = config
+        self.folder = folder
         self.text = towers.text.to(device).eval()
         self.audio = towers.audio.to(device).eval()
         self.image = towers.image if towers.image is None else towers.image.to(device).eval()
@@ -87,7 +92,28 @@ class Cacara:
         kinds = {type(part) for part in parts}
         kept = (part for part in self.parts if type(part) not in kinds)
         made.parts = table.in_order([*kept, *(part.to(self.device).eval() for part in parts)])
+        made.folder = None
         return made
+
+    def push_to_hub(self, repository: str, *, private: bool = False, token: str | None = None) -> str:
+        """Push the model folder that this model was loaded from to the Hugging Face Hub (``cacara.model.hub.push``).
+
+        Args:
+            repository: ``OWNER/NAME``; made when it does not exist.
+            private: Make a new repository private.
+            token: Of an account that may write there; ``HF_TOKEN`` or the stored one when None.
+
+        Returns:
+            The address that ``cacara.load`` takes, pinned to the new commit.
+
+        Raises:
+            CheckpointError: The model was put together in memory, or the Hub refuses it or cannot be reached.
+        """
+        if self.folder is None:
+            raise CheckpointError(
+                f"{self.name} was put together in memory; wanted a model that was loaded from a folder"
+            )
+        return hub.push(self.folder, repository, private=private, token=token)
 
     @property
     def towers(self) -> Towers:
@@ -391,6 +417,7 @@ class Cacara:
         made.parts = tuple(kept for part in self.parts if (kept := part.variant(name)) is not None)
         made.config = dataclasses.replace(self.config, audio=made.head.config)
         made.fingerprint = f"{self.fingerprint}-{name}"
+        made.folder = None
         return made
 
     def detect(self, text: str) -> Detection:

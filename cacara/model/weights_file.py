@@ -60,6 +60,19 @@ def read(path: Path) -> tuple[bytes, dict[str, Tensor]]:
     return raw, {**read(base)[1], **own}
 
 
+def base_of(path: Path) -> str | None:
+    """Return the name of the bundled model that a file shares tensors with; None where it holds all of its own.
+
+    Raises:
+        CheckpointError: The file cannot be read or is damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return (file.metadata() or {}).get(BASE)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+
+
 def state(folder: Path) -> dict[Path, tuple[int, int, int]]:
     """Return what tells a folder's files from others put in their place."""
     states = {}
@@ -83,9 +96,8 @@ def shared(tensors: Mapping[str, Tensor], base: Path) -> tuple[dict[str, Tensor]
     folder = base.resolve()
     if folder.parent != BUNDLED.resolve():
         return dict(tensors), {}
-    with safe_open(folder / NAME, "pt") as file:
-        if BASE in (file.metadata() or {}):
-            return dict(tensors), {}
+    if base_of(folder / NAME) is not None:
+        return dict(tensors), {}
     theirs = read(folder / NAME)[1]
     if theirs.keys() - tensors.keys():
         return dict(tensors), {}
