@@ -149,11 +149,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = read_settings(sys.argv[1:] if arguments is None else arguments, os.environ)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    # Before the first import of gradio, transformers and torch. A model that is meant to come from the hub needs 0
-    # for HF_HUB_OFFLINE. Idle OpenMP threads that spin, as they do by default, slow each other down when several
-    # requests or programs share a few cores.
+    # Before the first import of gradio, transformers and torch. A backbone that is meant to come from the hub
+    # needs 0 for HF_HUB_OFFLINE. Idle OpenMP threads that spin, as they do by default, slow each other down when
+    # several requests or programs share a few cores.
     defaults = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    if settings.feedback_dataset:
+    if settings.feedback_dataset or (settings.model or "").startswith("hub:"):
         defaults["HF_HUB_OFFLINE"] = "0"
     # A Space and a service are stopped by this signal; only a program that ends by itself pushes the feedback that is
     # left and removes its folders.
