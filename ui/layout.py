@@ -19,9 +19,8 @@ from ui.map.routes import plotly_route
 from ui.models_menu import menu as models_menu
 from ui.page import rendering
 from ui.page.fonts.routes import font_routes
-from ui.page.localised import REMEMBER, SPOKEN, Localised
+from ui.page.localised import Localised
 from ui.page.templates import render
-from ui.page.wording import available, wording
 from ui.recordings import tab as recordings_tab
 from ui.recordings.routes import recording_routes
 from ui.review import tab as review_tab
@@ -52,9 +51,9 @@ class Preparation(NamedTuple):
     licences: list[tuple[str, str]]
 
 
-def preparation(services: Services, interface: str) -> Preparation:
+def preparation(services: Services) -> Preparation:
     """Return how far the preparation is."""
-    words = wording(interface)
+    words = services.words
     status = services.engine.status
     notice = services.engine.notice if status.phase == "ready" else ""
     return Preparation(
@@ -67,16 +66,16 @@ def preparation(services: Services, interface: str) -> Preparation:
     )
 
 
-def prepare_again(services: Services, interface: str) -> Preparation:
+def prepare_again(services: Services) -> Preparation:
     """Start the preparation anew after a failure, and return how far it is."""
     services.engine.start()
-    return preparation(services, interface)
+    return preparation(services)
 
 
-def feedback_notice(services: Services, interface: str) -> str:
+def feedback_notice(services: Services) -> str:
     """Return why feedback is switched off, as HTML, or nothing when it is on."""
     problem = services.feedback.problem()
-    return rendering.banner(wording(interface)("flags_off", reason=problem)) if problem else ""
+    return rendering.banner(services.words("flags_off", reason=problem)) if problem else ""
 
 
 def routes(services: Services) -> list[Route]:
@@ -97,51 +96,44 @@ def create_app(services: Services) -> gr.Blocks:
             localised.make(
                 gr.HTML, {"value": rendering.heading}, elem_id="heading", scale=4, js_on_load=_script("heading.js")
             )
-            interface = localised.make(
-                gr.Dropdown,
-                {"label": "interface", "value": lambda words: words.code},
-                choices=available(),
-                elem_id="interface",
-                scale=1,
-                min_width=160,
-            )
-            model, answering = models_menu.build(services, localised, interface)
-        models_menu.connect(services, model, answering, interface)
+            localised.make_menu()
+            model, answering = models_menu.build(services, localised)
+        models_menu.connect(services, model, answering)
         notice = gr.HTML(elem_id="notice")
         panel = gr.HTML(elem_id="preparation")
         retry = localised.make(gr.Button, {"value": "retry"}, visible=False, elem_id="retry")
         with gr.Tabs(elem_id="tabs") as tabs:
             with localised.make(gr.Tab, {"label": "search"}):
-                language, by_picture, licence = search_tab.build(services, localised, interface, answering)
-            map_tab.build(services, localised, interface)
-            compare_tab.build(services, localised, interface, answering)
-            recordings_tab.build(services, localised, interface)
-            annotate_tab.build(services, localised, interface)
-            review_tab.build(services, localised, interface)
+                language, by_picture, licence = search_tab.build(services, localised, answering)
+            map_tab.build(services, localised)
+            compare_tab.build(services, localised, answering)
+            recordings_tab.build(services, localised)
+            annotate_tab.build(services, localised)
+            review_tab.build(services, localised)
             if services.workshop is not None:
-                teach_tab.build(services, localised, interface, language)
-                improve_tab.build(services, localised, interface)
-            languages_tab.build(services, localised, interface)
-            about_tab.build(services, localised, interface)
+                teach_tab.build(services, localised, language)
+                improve_tab.build(services, localised)
+            languages_tab.build(services, localised)
+            about_tab.build(services, localised)
         endpoints.publish(services)
         timer = gr.Timer(POLLING_SECONDS)
         told = [panel, timer, retry, language, by_picture, licence]
-        shown: dict[str, Any] = {"inputs": interface, "outputs": told, **QUIET}
+        shown: dict[str, Any] = {"outputs": told, **QUIET}
         timer.tick(bind(preparation, services, present=_preparation_updates), **shown)
         retry.click(bind(prepare_again, services, present=_preparation_updates), **shown)
         # A tab's own script runs when the tab is first seen, so a link to a campaign is followed here.
         app.load(_linked_tab, None, tabs, **QUIET)
+
         # The page is shown in the visitor's language from the start, and in another when it is chosen.
-        outputs = localised.components
+        def speak(services: Services) -> list[Any]:
+            return localised.updates(services.words)
 
-        def speak(code: str) -> list[Any]:
-            return localised.updates(code)
-
-        off = {"fn": bind(feedback_notice, services), "inputs": interface, "outputs": notice, **QUIET}
-        arrived = app.load(speak, interface, outputs, js=SPOKEN, preprocess=False, **QUIET)
+        spoken = {"fn": bind(speak, services), "inputs": None, "outputs": localised.components, **QUIET}
+        off = {"fn": bind(feedback_notice, services), "inputs": None, "outputs": notice, **QUIET}
+        arrived = app.load(**spoken)
         arrived.then(bind(preparation, services, present=_preparation_updates), **shown)
         arrived.then(**off)
-        interface.input(speak, interface, outputs, js=REMEMBER, **QUIET).then(**off)
+        localised.when_chosen(**spoken).then(**off)
     return app
 
 

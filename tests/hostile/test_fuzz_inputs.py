@@ -17,6 +17,7 @@ from feedback_db.records.lines import from_json, from_line
 from ui.page.wording import wording
 from ui.search.reopening import reopened
 from ui.server.door import MAX_DEPTH, _depth, _hostname, read_credentials
+from ui.services.services import Services
 
 TEXT = st.text(st.characters(), max_size=60)  # lone surrogates among them
 JSON = st.recursive(
@@ -66,16 +67,16 @@ def test_any_json_is_a_clip_or_an_error(value):
 @FEW
 @given(st.one_of(TEXT, JSON.map(json.dumps), JSON))
 def test_any_link_is_reopened_or_an_error(asked):
-    unready = SimpleNamespace(engine=SimpleNamespace(languages=lambda: ("de", "sw"), retriever=_unready))
+    unready = Services(SimpleNamespace(languages=lambda: ("de", "sw"), retriever=_unready), None)
     try:
-        found = reopened(unready, asked, "en")
+        found = reopened(unready, asked)
     except CacaraError:
         return
     assert found.language in ("auto", "de", "sw")
     assert found.kind in ("", "sound", "picture")
 
 
-def _unready(words):
+def _unready(words, model):
     from cacara.errors import QueryError
 
     raise QueryError("not ready")

@@ -34,7 +34,7 @@ def main(bundle: Path) -> int:
         found = first_answer(visitor, process, begun + READY_SECONDS)
         seconds = time.monotonic() - begun
         clip = found["hits"][0]["clip_id"]
-        flagged = visitor.call("flag", found["search_id"], clip, "relevant", visitor.name, False, "en", None)
+        flagged = visitor.call("flag", found["search_id"], clip, "relevant", visitor.name, False, None)
         status, sound = visitor.request("GET", f"/media/sound?clip={urllib.request.quote(clip, safe='')}")
         told = {"seconds": seconds, "hits": found["hits"], "flagged": flagged, "status": status, "bytes": len(sound)}
         sys.stdout.write(json.dumps(told) + "\n")

@@ -30,13 +30,14 @@ with atheris.instrument_imports(include=["cacara", "feedback_db", "ui"]):
     from feedback_db.exchange.importing import read_file
     from feedback_db.exchange.table import from_row
     from ui.search.reopening import reopened
+    from ui.services.services import Services
     from ui.teach import pairs
 
 FEW = 1 << 20
 AUDIO = audio.AudioLimits(max_seconds=5, max_decode_seconds=5)
 VIDEO = video.VideoLimits(max_seconds=20, max_pixels=1 << 18, max_decode_seconds=5)
 PICTURE = images.ImageLimits(max_bytes=FEW, max_pixels=1 << 20)
-UNREADY = SimpleNamespace(engine=SimpleNamespace(languages=lambda: ("de", "sw"), retriever=lambda words: _unready()))
+UNREADY = Services(SimpleNamespace(languages=lambda: ("de", "sw"), retriever=lambda words, model: _unready()), None)
 
 
 def main() -> None:
@@ -110,7 +111,7 @@ def _pairs(content: bytes, path: Path) -> None:
 
 
 def _link(content: bytes, path: Path) -> None:
-    found = reopened(UNREADY, content.decode("utf-8", "replace"), "en")
+    found = reopened(UNREADY, content.decode("utf-8", "replace"))
     assert found.language in ("auto", "de", "sw") and found.kind in ("", "sound", "picture")
 
 

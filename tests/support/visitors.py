@@ -14,7 +14,7 @@ import uuid
 
 import numpy as np
 
-TOLD = ["auto", 3, "en", None, "", ""]
+TOLD = ["auto", 3, None, "", ""]
 WORDS = ("dog", "Katze", "mvua", "鐘", "كلب", "bell", "chuva")
 
 
@@ -97,15 +97,7 @@ def visit(url: str, seen: Seen, until: float, sound: bytes, seed: int) -> None:
             else:
                 found = visitor.call("search_text", choose.choice(WORDS), *TOLD)
                 if isinstance(found, dict) and found["hits"]:
-                    told = (
-                        found["search_id"],
-                        found["hits"][0]["clip_id"],
-                        "relevant",
-                        visitor.name,
-                        False,
-                        "en",
-                        None,
-                    )
+                    told = (found["search_id"], found["hits"][0]["clip_id"], "relevant", visitor.name, False, None)
                     flagged = visitor.call("flag", *told)
                     if isinstance(flagged, dict):
                         seen.flags.add(flagged["judgement_id"])

@@ -122,16 +122,16 @@ def test_a_taken_port_is_one_line_and_exit_code_1(page):
 def test_the_searchs_endpoints_are_published_with_plain_parameters(client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
     names = {name: [each["parameter_name"] for each in info["parameters"]] for name, info in endpoints.items()}
-    told = ["language", "top_k", "interface", "model", "kind", "licence"]
+    told = ["language", "top_k", "model", "kind", "licence"]
     wanted = {
         "/search_text": ["query", *told],
         "/search_audio": ["recording", *told],
         "/search_image": ["picture", *told],
         "/search_video": ["video", *told],
         "/search_like": ["clip_id", *told],
-        "/write_down": ["search_id", "language", "interface"],
-        "/flag": ["search_id", "clip_id", "label", "annotator", "keep_recording", "interface", "seen"],
-        "/undo": ["judgement_id", "annotator", "interface"],
+        "/write_down": ["search_id", "language"],
+        "/flag": ["search_id", "clip_id", "label", "annotator", "keep_recording", "seen"],
+        "/undo": ["judgement_id", "annotator"],
     }
     assert {name: names.get(name) for name in wanted} == wanted
     assert all(info["description"] for info in endpoints.values())

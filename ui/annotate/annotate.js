@@ -44,7 +44,7 @@ const tokens = () => ({
 const ask = async (name, fields = {}) => {
   const common = {
     token: kept("annotate-token") || window.cacaraAnnotateToken || "", languages: languages(),
-    admin: kept("admin", "sessionStorage"), interface: frame().dataset.interface,
+    admin: kept("admin", "sessionStorage"),
   };
   const answer = await server[name]({ ...common, ...fields }).catch(() => undefined);
   return answer || { problem: frame().dataset.broken };

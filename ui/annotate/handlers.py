@@ -8,8 +8,7 @@ from cacara.errors import QueryError
 from feedback_db import Campaign, Caption, Judgement, Preference, Store
 from feedback_db.errors import StaleAnswerError
 from ui.annotate import pooling, rendering, work
-from ui.page import rendering as common
-from ui.page.wording import FALLBACK, Wording, wording
+from ui.page.wording import Wording
 from ui.services.permissions import PermissionRefusedError, require_admin
 from ui.services.services import Services
 
@@ -23,16 +22,15 @@ def annotate_open(
     campaign: str = "",
     languages: list[str] | None = None,
     admin: str = "",
-    interface: str = FALLBACK,
 ) -> dict[str, Any]:
     """Return the page to begin with: a campaign's if one is named and open, else the list, else the sign-in."""
-    words = wording(str(interface))
+    words = services.words
     store = services.feedback.store()
     me = store.identify(token) if isinstance(token, str) and token else None
     if me is None:
         return {"state": "nobody", "html": rendering.sign_in(words)}
     if campaign and any(each.campaign_id == campaign for each in work.open_campaigns(store)):
-        return annotate_next(services, token, campaign, languages, interface)
+        return annotate_next(services, token, campaign, languages)
     found = []
     for each in work.open_campaigns(store):
         (mine,) = store.annotator_statistics(each.campaign_id, me)
@@ -40,47 +38,38 @@ def annotate_open(
     return {"state": "campaigns", "name": me, "html": rendering.campaigns(me, found, _is_admin(services, admin), words)}
 
 
-def annotate_register(
-    services: Services, name: str = "", agreed: bool = False, interface: str = FALLBACK
-) -> dict[str, Any]:
+def annotate_register(services: Services, name: str = "", agreed: bool = False) -> dict[str, Any]:
     """Take a name; returns its token and the page that shows it."""
-    made = work.annotator_register(services, name, agreed, interface)
-    return made | {"html": rendering.registered(made["annotator"], made["token"], wording(str(interface)))}
+    made = work.annotator_register(services, name, agreed)
+    return made | {"html": rendering.registered(made["annotator"], made["token"], services.words)}
 
 
-def annotate_examples(
-    services: Services, token: str = "", admin: str = "", interface: str = FALLBACK
-) -> dict[str, Any]:
+def annotate_examples(services: Services, token: str = "", admin: str = "") -> dict[str, Any]:
     """Begin a campaign made from the gallery, and return its first question."""
     require_admin(services, admin)
-    store, me = work.require_person(services, token, interface)
-    words = wording(str(interface))
-    campaign, items = pooling.example_campaign(services.engine.retriever(words), me)
+    store, me = work.require_person(services, token)
+    campaign, items = pooling.example_campaign(services.retriever(), me)
     store.save_campaign(campaign)
     store.add_items(items)
-    return annotate_next(services, token, campaign.campaign_id, None, interface)
+    return annotate_next(services, token, campaign.campaign_id, None)
 
 
-def annotate_next(
-    services: Services, token: str, campaign: str, languages: list[str] | None = None, interface: str = FALLBACK
-) -> dict[str, Any]:
+def annotate_next(services: Services, token: str, campaign: str, languages: list[str] | None = None) -> dict[str, Any]:
     """Return the page with the next question of a campaign."""
-    store, me = work.require_person(services, token, interface)
+    store, me = work.require_person(services, token)
     told = store.campaign(str(campaign))
-    chosen = work.known_languages(told, work.checked_codes(languages), interface)
-    asked = work.annotation_next(services, token, campaign, chosen, interface)["item"]
-    return _page(services, me, told, chosen, asked, interface)
+    chosen = work.known_languages(told, work.checked_codes(languages), services.words.code)
+    asked = work.annotation_next(services, token, campaign, chosen)["item"]
+    return _page(services, me, told, chosen, asked)
 
 
-def annotate_again(
-    services: Services, token: str, item_id: str, languages: list[str] | None = None, interface: str = FALLBACK
-) -> dict[str, Any]:
+def annotate_again(services: Services, token: str, item_id: str, languages: list[str] | None = None) -> dict[str, Any]:
     """Return the page with a question that was answered or passed over, and the answer given."""
-    store, me = work.require_person(services, token, interface)
-    asked = work.annotation_again(services, token, item_id, interface)["item"]
+    store, me = work.require_person(services, token)
+    asked = work.annotation_again(services, token, item_id)["item"]
     told = store.campaign(asked["campaign_id"])
-    chosen = work.known_languages(told, work.checked_codes(languages), interface)
-    return _page(services, me, told, chosen, asked, interface)
+    chosen = work.known_languages(told, work.checked_codes(languages), services.words.code)
+    return _page(services, me, told, chosen, asked)
 
 
 def annotate_judge(
@@ -93,17 +82,16 @@ def annotate_judge(
     caption: str = "",
     caption_language: str = "",
     seconds: float | None = None,
-    interface: str = FALLBACK,
     seen: str | None = None,
     languages: list[str] | None = None,
 ) -> dict[str, Any]:
     """Store an answer about one clip; where another stands than was seen, return that and ask."""
     try:
         return work.annotation_judge(
-            services, token, item_id, label, reasons, comment, caption, caption_language, seconds, interface, seen
+            services, token, item_id, label, reasons, comment, caption, caption_language, seconds, seen
         )
     except StaleAnswerError:
-        return _stale(services, token, item_id, languages, interface)
+        return _stale(services, token, item_id, languages)
 
 
 def annotate_prefer(
@@ -112,53 +100,52 @@ def annotate_prefer(
     item_id: str,
     choice: str,
     seconds: float | None = None,
-    interface: str = FALLBACK,
     seen: str | None = None,
     languages: list[str] | None = None,
 ) -> dict[str, Any]:
     """Store which of two lists is better; where another answer stands than was seen, return that and ask."""
     try:
-        return work.annotation_prefer(services, token, item_id, choice, seconds, interface, seen)
+        return work.annotation_prefer(services, token, item_id, choice, seconds, seen)
     except StaleAnswerError:
-        return _stale(services, token, item_id, languages, interface)
+        return _stale(services, token, item_id, languages)
 
 
-def annotate_skip(services: Services, token: str, item_id: str, interface: str = FALLBACK) -> dict[str, Any]:
+def annotate_skip(services: Services, token: str, item_id: str) -> dict[str, Any]:
     """Pass a question over."""
-    return dict(work.annotation_skip(services, token, item_id, interface))
+    return dict(work.annotation_skip(services, token, item_id))
 
 
-def annotate_undo(services: Services, token: str, campaign: str, interface: str = FALLBACK) -> dict[str, Any]:
+def annotate_undo(services: Services, token: str, campaign: str) -> dict[str, Any]:
     """Take the last answer back; returns the ``item_id`` of its question, and in words what counts now."""
-    store, me = work.require_person(services, token, interface)
-    words = wording(str(interface))
-    done = work.annotation_undo(services, token, campaign, interface)
+    store, me = work.require_person(services, token)
+    words = services.words
+    done = work.annotation_undo(services, token, campaign)
     _, now = work.standing(store, me, done["item_id"])
     told = words("annotate_undone", answer=rendering.answer_name(now, words)) if now else words("annotate_undone_none")
     return done | {"told": told}
 
 
-def annotate_recent(services: Services, token: str, campaign: str, interface: str = FALLBACK) -> dict[str, Any]:
+def annotate_recent(services: Services, token: str, campaign: str) -> dict[str, Any]:
     """Return this person's latest answers in a campaign, one of each question."""
-    store, me = work.require_person(services, token, interface)
+    store, me = work.require_person(services, token)
     latest: dict[str, Judgement | Preference] = {}
     for event in work.answers(store, me, str(campaign)):
         if not isinstance(event, Caption) and event.item_id is not None:
             latest.setdefault(event.item_id, event)
-    return {"html": rendering.recent(list(latest.values())[:RECENT], wording(str(interface)))}
+    return {"html": rendering.recent(list(latest.values())[:RECENT], services.words)}
 
 
-def annotate_mine(services: Services, token: str, interface: str = FALLBACK) -> dict[str, Any]:
+def annotate_mine(services: Services, token: str) -> dict[str, Any]:
     """Return the page of what is this person's."""
-    store, me = work.require_person(services, token, interface)
+    store, me = work.require_person(services, token)
     recordings = store.list_my_recordings(token)
-    return {"html": rendering.mine(me, store.list_mine(token), len(recordings), wording(str(interface)))}
+    return {"html": rendering.mine(me, store.list_mine(token), len(recordings), services.words)}
 
 
-def annotate_forget(services: Services, token: str, name: str = "", interface: str = FALLBACK) -> dict[str, Any]:
+def annotate_forget(services: Services, token: str, name: str = "") -> dict[str, Any]:
     """Delete for good all that is this person's; they typed their name to say that they mean it."""
-    store, me = work.require_person(services, token, interface)
-    words = wording(str(interface))
+    store, me = work.require_person(services, token)
+    words = services.words
     if not isinstance(name, str) or " ".join(name.split()) != me:
         raise QueryError(words("annotate_wrong_name"))
     gone = store.forget(token, services.feedback.recordings)
@@ -166,15 +153,10 @@ def annotate_forget(services: Services, token: str, name: str = "", interface: s
     return {"html": told + rendering.sign_in(words)}
 
 
-def as_problem(message: str) -> dict[str, str]:
-    """Return the text of an error as the script takes it."""
-    return {"problem": message, "html": common.problem(message)}
-
-
 def _page(
-    services: Services, me: str, campaign: Campaign, chosen: list[str], asked: dict[str, Any] | None, interface: str
+    services: Services, me: str, campaign: Campaign, chosen: list[str], asked: dict[str, Any] | None
 ) -> dict[str, Any]:
-    store, words = services.feedback.store(), wording(str(interface))
+    store, words = services.feedback.store(), services.words
     (mine,) = store.annotator_statistics(campaign.campaign_id, me)
     known = list(dict.fromkeys([*chosen, *_own(words, campaign), *campaign.languages]))[:MAX_KNOWN]
     if asked is None:
@@ -186,13 +168,13 @@ def _page(
     return {"state": "done" if asked is None else "asked", "campaign": campaign.campaign_id, "html": html}
 
 
-def _stale(services: Services, token: str, item_id: str, languages: list[str] | None, interface: str) -> dict[str, Any]:
+def _stale(services: Services, token: str, item_id: str, languages: list[str] | None) -> dict[str, Any]:
     """Return the page with the question and the answer that stands, and a question whether to replace it."""
-    store, me = work.require_person(services, token, interface)
-    words = wording(str(interface))
+    store, me = work.require_person(services, token)
+    words = services.words
     _, now = work.standing(store, me, item_id)
     told = words("annotate_stale", answer=rendering.answer_name(now, words)) if now else words("annotate_stale_none")
-    return annotate_again(services, token, item_id, languages, interface) | {"stale": told}
+    return annotate_again(services, token, item_id, languages) | {"stale": told}
 
 
 def _earlier(store: Store, me: str, asked: dict[str, Any]) -> dict[str, Any]:

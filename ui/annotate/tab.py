@@ -9,7 +9,7 @@ import gradio as gr
 
 from ui.annotate import handlers, rendering, work
 from ui.page.localised import Localised
-from ui.server.bind import bind
+from ui.server.bind import bind, bind_message
 from ui.services.services import Services
 
 FOLDER = Path(__file__).parent
@@ -54,22 +54,20 @@ KEEP_TOKEN = """(known) => {
 }"""
 
 
-def build(services: Services, localised: Localised, interface: gr.Dropdown) -> None:
+def build(services: Services, localised: Localised) -> None:
     """Build the tab inside the current ``gr.Tabs``; it asks for its content when somebody opens it.
 
     Args:
         services: What the handlers work with.
         localised: Takes every component that has a text.
-        interface: Holds the code of the interface language; the page's script reads it from the tab's frame.
     """
-    del interface  # the frame says it, as it is drawn in that language
     with localised.make(gr.Tab, {"label": "annotate"}, id=TAB, elem_id="annotate-tab"):
         localised.make(
             gr.HTML,
             {"value": rendering.shell},
             elem_id="annotate",
             js_on_load=(FOLDER / "annotate.js").read_text(encoding="utf-8"),
-            server_functions=[bind(each, services, message=True, show=handlers.as_problem) for each in CALLED],
+            server_functions=[bind_message(each, services) for each in CALLED],
         )
         if services.access.login:
             _login(services)

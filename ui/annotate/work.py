@@ -14,7 +14,6 @@ from cacara.errors import QueryError
 from feedback_db import Campaign, Caption, Event, FeedbackError, Item, Judgement, Lease, Preference, Store, Undo
 from feedback_db.records.campaigns import left_side
 from feedback_db.store.campaigns import base_language
-from ui.page.wording import FALLBACK, wording
 from ui.services.services import Services
 
 RESERVED = ("visitor-", "hf:")
@@ -25,21 +24,18 @@ LOOK_BACK = 200
 """How many of a person's newest events are looked through for what they can take back or change."""
 
 
-def annotator_register(
-    services: Services, name: str, agreed: bool = False, interface: str = FALLBACK
-) -> dict[str, str]:
+def annotator_register(services: Services, name: str, agreed: bool = False) -> dict[str, str]:
     """Take a name for oneself; the token that comes back is the only proof that it is yours, and is shown once.
 
     Args:
         services: What the handlers work with.
         name: 1 to 100 characters that nobody has taken.
         agreed: Agreement that one's answers are kept under this name.
-        interface: Language in which an error is told.
 
     Returns:
         ``annotator`` and ``token``.
     """
-    words = wording(str(interface))
+    words = services.words
     if not isinstance(name, str) or not name.strip():
         raise QueryError(words("annotate_no_name"))
     if agreed is not True:
@@ -67,7 +63,7 @@ def log_in(services: Services, username: str | None, token: str) -> dict[str, st
 
 
 def annotation_next(
-    services: Services, token: str, campaign_id: str, languages: list[str] | None = None, interface: str = FALLBACK
+    services: Services, token: str, campaign_id: str, languages: list[str] | None = None
 ) -> dict[str, Any]:
     """Lease the next question of a campaign; the one you hold already comes again.
 
@@ -76,14 +72,13 @@ def annotation_next(
         token: Yours, of ``/annotator_register``.
         campaign_id: The campaign.
         languages: BCP-47 codes you know; none for any.
-        interface: Language in which an error is told.
 
     Returns:
         ``item``, null when there is nothing to do for you now, else with ``item_id``, ``query``, ``language``,
         ``recording`` (hash of a query that is a sound), ``clip_kind``, and ``clip`` or, to compare, ``left`` and
         ``right``.
     """
-    store, me = require_person(services, token, interface)
+    store, me = require_person(services, token)
     at_hand, _ = sort_galleries(services, store, str(campaign_id))
     lease = store.next_item(str(campaign_id), me, checked_codes(languages), at_hand)
     return {"item": None if lease is None else shown(lease)}
@@ -101,9 +96,9 @@ def sort_galleries(services: Services, store: Store, campaign_id: str) -> tuple[
     return at_hand, elsewhere
 
 
-def annotation_again(services: Services, token: str, item_id: str, interface: str = FALLBACK) -> dict[str, Any]:
+def annotation_again(services: Services, token: str, item_id: str) -> dict[str, Any]:
     """Lease a question that you have answered or passed over; ``item`` is as in ``/annotation_next``."""
-    store, me = require_person(services, token, interface)
+    store, me = require_person(services, token)
     return {"item": shown(store.lease_item(str(item_id), me))}
 
 
@@ -117,7 +112,6 @@ def annotation_judge(
     caption: str = "",
     caption_language: str = "",
     seconds: float | None = None,
-    interface: str = FALLBACK,
     seen: str | None = None,
 ) -> dict[str, Any]:
     """Answer a question about one clip, with a better description of it if you have one.
@@ -132,14 +126,13 @@ def annotation_judge(
         caption: A better description.
         caption_language: BCP-47 code of its language; needed with one.
         seconds: From showing to answering.
-        interface: Language in which an error is told.
         seen: The id of your answer that stood when you were asked, empty for none: another that stands by now, of a
             second tab, is then not overwritten, and an error says which it is. Null overwrites it.
 
     Returns:
         ``judgement_id`` and, with a description, ``caption_id``.
     """
-    store, me = require_person(services, token, interface)
+    store, me = require_person(services, token)
     if reasons is not None and not isinstance(reasons, list):
         raise QueryError(f"reasons: found {reasons!r:.80}, wanted a list of tags")
     taken = _seconds(seconds)
@@ -164,7 +157,6 @@ def annotation_prefer(
     item_id: str,
     choice: str,
     seconds: float | None = None,
-    interface: str = FALLBACK,
     seen: str | None = None,
 ) -> dict[str, Any]:
     """Answer which of two lists is better; returns ``preference_id``.
@@ -175,10 +167,9 @@ def annotation_prefer(
         item_id: The question.
         choice: ``left``, ``right``, ``both`` or ``neither``, as you saw them.
         seconds: From showing to answering.
-        interface: Language in which an error is told.
         seen: As for ``/annotation_judge``.
     """
-    store, me = require_person(services, token, interface)
+    store, me = require_person(services, token)
     if choice not in SIDES:
         raise QueryError(f"choice: found {choice!r:.80}, wanted one of {', '.join(SIDES)}")
     left = left_side(str(item_id), me)
@@ -188,25 +179,25 @@ def annotation_prefer(
     return {"preference_id": made.preference_id}
 
 
-def annotation_skip(services: Services, token: str, item_id: str, interface: str = FALLBACK) -> dict[str, str]:
+def annotation_skip(services: Services, token: str, item_id: str) -> dict[str, str]:
     """Pass a question over; it does not come again unless you ask for it."""
-    store, me = require_person(services, token, interface)
+    store, me = require_person(services, token)
     store.skip(str(item_id), me)
     return {"item_id": str(item_id)}
 
 
-def annotation_undo(services: Services, token: str, campaign_id: str, interface: str = FALLBACK) -> dict[str, Any]:
+def annotation_undo(services: Services, token: str, campaign_id: str) -> dict[str, Any]:
     """Take back your last answer in a campaign that still counts, with the description given along.
 
     Returns:
         ``item_id`` of the question it was about, which waits for another answer; ``undone``, the id of what was taken
         back; and ``stands``, the id of your answer to it before, which counts again, or null.
     """
-    store, me = require_person(services, token, interface)
+    store, me = require_person(services, token)
     mine = answers(store, me, str(campaign_id))
     last = next((event for event in mine if not isinstance(event, Caption)), None)
     if last is None:
-        raise QueryError(wording(str(interface))("annotate_nothing_to_undo"))
+        raise QueryError(services.words("annotate_nothing_to_undo"))
     store.undo(answer_id(last), me)
     # The description that was given along came just before the answer.
     for event in itertools.takewhile(lambda event: isinstance(event, Caption), mine[mine.index(last) + 1 :]):
@@ -244,7 +235,7 @@ def answer_id(event: Judgement | Caption | Preference) -> str:
     return event.caption_id if isinstance(event, Caption) else event.preference_id
 
 
-def require_person(services: Services, token: str, interface: str = FALLBACK) -> tuple[Store, str]:
+def require_person(services: Services, token: str) -> tuple[Store, str]:
     """Return the database and whose token this is.
 
     Raises:
@@ -253,7 +244,7 @@ def require_person(services: Services, token: str, interface: str = FALLBACK) ->
     store = services.feedback.store()
     me = store.identify(token) if isinstance(token, str) and token else None
     if me is None:
-        raise FeedbackError(wording(str(interface))("annotate_unknown_token"))
+        raise FeedbackError(services.words("annotate_unknown_token"))
     return store, me
 
 
@@ -281,11 +272,11 @@ def open_campaigns(store: Store) -> list[Campaign]:
     return [campaign for campaign in reversed(store.campaigns()) if campaign.open]
 
 
-def known_languages(campaign: Campaign, chosen: Sequence[str], interface: str) -> list[str]:
+def known_languages(campaign: Campaign, chosen: Sequence[str], spoken: str) -> list[str]:
     """Return in which of a campaign's languages a person is asked: what they chose, else the interface's, else any."""
     bases = {base_language(code): code for code in reversed(campaign.languages)}
     kept = [code for code in chosen if code in campaign.languages]
-    own = bases.get(base_language(interface))
+    own = bases.get(base_language(spoken))
     return kept or ([own] if own else [])
 
 

@@ -83,7 +83,7 @@ const look = async (concept) => {
   const place = page.querySelector(".concept");
   place.setAttribute("aria-busy", "true");
   const answer = await server.show_concept({
-    comparison: page.dataset.comparison, concept, interface: page.dataset.interface,
+    comparison: page.dataset.comparison, concept,
   }).catch(() => undefined);
   place.removeAttribute("aria-busy");
   if (!answer || answer.problem) {
@@ -108,7 +108,6 @@ const saveTable = async (button) => {
     comparison: page.dataset.comparison,
     table: button.dataset.csv,
     concept: closer ? closer.dataset.concept : null,
-    interface: page.dataset.interface,
   }).catch(() => undefined);
   if (!answer || answer.problem) { say(button, answer ? answer.problem : page.dataset.broken); return; }
   // The mark tells spreadsheets that it is UTF-8.

@@ -13,8 +13,7 @@ from cacara.errors import CacaraError, QueryError
 from cacara.words import word_lists
 from cacara.words.word_lists import Entry, WordList
 from ui.compare import rendering, telling
-from ui.page import rendering as common
-from ui.page.wording import FALLBACK, Wording, wording
+from ui.page.wording import FALLBACK, Wording
 from ui.services.comparisons import StoredComparison
 from ui.services.services import Services
 
@@ -32,7 +31,6 @@ def compare(
     services: Services,
     texts: list[dict[str, str]],
     wanted: dict[str, str] | None = None,
-    interface: str = FALLBACK,
     model: str | None = None,
 ) -> dict[str, Any]:
     """Compare what the model makes of words for the same things in many languages.
@@ -43,7 +41,6 @@ def compare(
             several things, ``concept``.
         wanted: Concept to the name of its sound, such as ``{"Vogel": "crow"}``; without it a concept's own name or its
             English text names the sound.
-        interface: Language of the diagnosis and of errors.
         model: The id of a model, as ``/models`` lists them; None for the one that answers by default.
 
     Returns:
@@ -54,63 +51,55 @@ def compare(
         ``pieces``, ``unknown``, ``words``, ``rank`` and ``score`` of the wanted sound (or null), ``hits`` (``clip_id``,
         ``score``), ``nearest`` (``language``, ``text``, ``score``), ``nearest_name``, ``findings`` and ``diagnosis``.
     """
-    words = wording(interface if isinstance(interface, str) else FALLBACK)
+    words = services.words
     given = _given(texts)
     if wanted is not None and not isinstance(wanted, Mapping):
         raise QueryError(f"wanted is a {type(wanted).__name__}; wanted an object of concept to name")
     names = {str(concept): str(name) for concept, name in (wanted or {}).items()}
-    retriever = services.engine.retriever(words, model) if model else services.engine.retriever(words)
+    retriever = services.retriever(model)
     from cacara.words import comparison  # brings torch, which the thread that prepared has loaded by now
 
     made = comparison.finish(comparison.compare(retriever, given.entries, names))
     return _plain(StoredComparison(made, retriever), given, words)
 
 
-def show_comparison(
-    services: Services, content: str, wanted: str = "", interface: str = FALLBACK, model: str | None = None
-) -> Iterator[str]:
+def show_comparison(services: Services, content: str, wanted: str = "", model: str | None = None) -> Iterator[str]:
     """Yield how far the comparison of a word list is, and last what was found, as HTML.
 
     Args:
         services: What the handlers work with.
         content: The list, as ``word_lists.read`` takes it.
         wanted: The name of the sound that all words mean; empty finds it by each concept's name.
-        interface: The interface's language.
         model: The id of a model; None for the one that answers by default.
     """
-    words = wording(interface)
-    try:
-        if not isinstance(content, str) or not content.strip():
-            raise QueryError(words("compare_empty"))
-        given = word_lists.read(content)
-        retriever = services.engine.retriever(words, model) if model else services.engine.retriever(words)
-        from cacara.words import comparison
+    words = services.words
+    if not isinstance(content, str) or not content.strip():
+        raise QueryError(words("compare_empty"))
+    given = word_lists.read(content)
+    retriever = services.retriever(model)
+    from cacara.words import comparison
 
-        names = {entry.concept: wanted for entry in given.entries} if wanted else {}
-        steps = comparison.compare(retriever, given.entries, names)
-        while True:
-            try:
-                yield rendering.progress(next(steps), len(given.entries), words)
-            except StopIteration as stopped:
-                compared = StoredComparison(stopped.value, retriever)
-                break
-        key = services.comparisons.remember(compared)
-        yield rendering.noticed(given, words) + rendering.page(key, compared, given.problems, words)
-    except CacaraError as error:
-        yield common.problem(str(error))
+    names = {entry.concept: wanted for entry in given.entries} if wanted else {}
+    steps = comparison.compare(retriever, given.entries, names)
+    while True:
+        try:
+            yield rendering.progress(next(steps), len(given.entries), words)
+        except StopIteration as stopped:
+            compared = StoredComparison(stopped.value, retriever)
+            break
+    key = services.comparisons.remember(compared)
+    yield rendering.noticed(given, words) + rendering.page(key, compared, given.problems, words)
 
 
-def show_concept(services: Services, comparison: str, concept: str, interface: str = FALLBACK) -> dict[str, str]:
+def show_concept(services: Services, comparison: str, concept: str) -> dict[str, str]:
     """Return what was found about one concept of a comparison, as HTML in ``html``."""
-    words = wording(interface)
+    words = services.words
     return {"html": rendering.concept(_recalled(services, comparison, words), str(concept), words)}
 
 
-def make_csv(
-    services: Services, comparison: str, table: str, concept: str | None = None, interface: str = FALLBACK
-) -> dict[str, str]:
+def make_csv(services: Services, comparison: str, table: str, concept: str | None = None) -> dict[str, str]:
     """Return a table of a comparison: ``name`` of the file and its ``content``."""
-    compared = _recalled(services, comparison, wording(interface))
+    compared = _recalled(services, comparison, services.words)
     from cacara.words import comparison_tables
 
     rows = comparison_tables.table(compared.comparison, compared.retriever, str(table), concept)
@@ -121,31 +110,31 @@ def make_csv(
     }
 
 
-def read_list(services: Services, path: str | None, interface: str = FALLBACK) -> tuple[str, str]:
+def read_list(services: Services, path: str | None) -> tuple[str, str]:
     """Return an uploaded word list as text for the box, and what was understood and left out of it, as HTML.
 
     Raises:
         CacaraError: No line of it can be used.
     """
     if not path:
-        raise QueryError(wording(interface)("compare_empty"))
-    words = wording(interface)
+        raise QueryError(services.words("compare_empty"))
+    words = services.words
     given = word_lists.read_file(Path(path))
     return word_lists.write(given.entries), rendering.understood(given, words) + rendering.problems(
         given.problems, words
     )
 
 
-def lexicon_choices(services: Services, interface: str = FALLBACK) -> list[tuple[str, str]]:
+def lexicon_choices(services: Services) -> list[tuple[str, str]]:
     """Return (name, key) of the lexicon's concepts: those with a sound of that name first, with a note.
 
     Args:
         services: What the handlers work with.
-        interface: The language of the names; a concept's English name follows where it is another.
     """
-    retriever = services.engine.retriever(wording(FALLBACK))
+    retriever = services.retriever()
     sounding = {(clip.concept or "").casefold() for clip in retriever.gallery.clips}
-    spoken = {} if interface == FALLBACK else lexicon().names(interface)
+    code = services.words.code
+    spoken = {} if code == FALLBACK else lexicon().names(code)
     named = []
     for concept in lexicon().concepts:
         name = spoken.get(concept.key) or concept.name
@@ -181,7 +170,7 @@ def sound_choices(services: Services, words: Wording) -> list[tuple[str, str]]:
     """Return (name, name) of the gallery's concepts, first that each word names its own; none before it is ready."""
     auto = (words("compare_wanted_auto"), "")
     try:
-        retriever = services.engine.retriever(words)
+        retriever = services.retriever()
     except CacaraError:
         return [auto]
     return [

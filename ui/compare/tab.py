@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +11,8 @@ import gradio as gr
 from cacara.languages import coverage
 from ui.compare import comparing, rendering
 from ui.page import rendering as page
-from ui.page.localised import SPOKEN, Localised
-from ui.page.wording import wording
-from ui.server.bind import bind
+from ui.page.localised import Localised
+from ui.server.bind import bind, bind_message
 from ui.services.services import Services
 
 FOLDER = Path(__file__).parent
@@ -26,13 +24,12 @@ LATE_SECONDS = 0.8
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
-def build(services: Services, localised: Localised, interface: gr.Dropdown, answering: gr.State | None = None) -> None:
+def build(services: Services, localised: Localised, answering: gr.State | None = None) -> None:
     """Build the tab inside the current ``gr.Tabs``.
 
     Args:
         services: What the handlers work with.
         localised: Takes every component that has a text.
-        interface: Holds the code of the interface language.
         answering: Holds the id of the model that answers this visitor; None where there is no choice.
     """
     with localised.make(gr.Tab, {"label": "compare_tab"}, elem_id="compare-tab") as tab:
@@ -42,34 +39,28 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, answ
         results = gr.HTML(
             elem_id="comparison",
             js_on_load=(FOLDER / "compare.js").read_text(encoding="utf-8"),
-            server_functions=[
-                bind(each, services, message=True, show=_as_problem)
-                for each in (comparing.show_concept, comparing.make_csv)
-            ],
+            server_functions=[bind_message(each, services) for each in (comparing.show_concept, comparing.make_csv)],
         )
         gr.api(bind(comparing.compare, services), api_name="compare", concurrency_limit=2, concurrency_id="model")
     model = answering if answering is not None else gr.State(None)
 
-    def show(content: str, name: str, code: str, chosen: str | None) -> Iterator[str]:
-        yield from comparing.show_comparison(services, content, name, code, chosen)
-
     work = asked.run.click(
-        show,
-        [asked.rows, asked.wanted, interface, model],
+        bind(comparing.show_comparison, services, show=page.problem),
+        [asked.rows, asked.wanted, model],
         results,
         concurrency_limit=2,
         concurrency_id="model",
         **QUIET,
     )
-    halt = asked.stop.click(bind(show_stopped, services), interface, results, cancels=[work], queue=False, **QUIET)
-    halt.then(bind(show_still_stopped, services), interface, results, queue=False, **QUIET)
+    halt = asked.stop.click(bind(show_stopped, services), None, results, cancels=[work], queue=False, **QUIET)
+    halt.then(bind(show_still_stopped, services), None, results, queue=False, **QUIET)
     read = bind(comparing.read_list, services, show=_not_read, present=_filled)
-    asked.upload.upload(read, [asked.upload, interface], [asked.rows, left_out], **QUIET)
+    asked.upload.upload(read, asked.upload, [asked.rows, left_out], **QUIET)
     taken: dict[str, Any] = {"inputs": [asked.concept, asked.codes], "outputs": [asked.rows, left_out], **QUIET}
     take = bind(take_concept, services, show=_not_read, present=_filled)
     gr.on([asked.concept.input, asked.codes.input], take, **taken)
     opened = bind(open_tab, services, present=_updates)
-    tab.select(opened, interface, [asked.concept, asked.wanted], js=SPOKEN, preprocess=False, **QUIET)
+    tab.select(opened, None, [asked.concept, asked.wanted], **QUIET)
 
 
 class ComparisonInputs(NamedTuple):
@@ -131,15 +122,15 @@ def _ask(services: Services, localised: Localised) -> ComparisonInputs:
     return ComparisonInputs(rows, run, stop, concept, codes, wanted, upload)
 
 
-def show_stopped(services: Services, interface: str) -> str:
+def show_stopped(services: Services) -> str:
     """Return what stands in the place of the results after the work was stopped."""
-    return rendering.stopped(wording(interface))
+    return rendering.stopped(services.words)
 
 
-def show_still_stopped(services: Services, interface: str) -> str:
+def show_still_stopped(services: Services) -> str:
     """Return the same once more: a progress that was under way when the work was stopped may have written over it."""
     time.sleep(LATE_SECONDS)
-    return show_stopped(services, interface)
+    return show_stopped(services)
 
 
 def take_concept(services: Services, key: str | None, codes: list[str] | None) -> tuple[str | None, str]:
@@ -147,20 +138,16 @@ def take_concept(services: Services, key: str | None, codes: list[str] | None) -
     return (comparing.take_concept(services, key, codes) if key else None), ""
 
 
-def open_tab(services: Services, interface: str) -> tuple[list[tuple[str, str]], list[Any]]:
+def open_tab(services: Services) -> tuple[list[tuple[str, str]], list[Any]]:
     """Return the choices of the lexicon and of the wanted sound; those of the lexicon are sent once."""
-    words = wording(interface)
+    words = services.words
     sounds = comparing.sound_choices(services, words)
-    return ([] if len(sounds) == 1 else comparing.lexicon_choices(services, words.code)), sounds
+    return ([] if len(sounds) == 1 else comparing.lexicon_choices(services)), sounds
 
 
 def _updates(choices: tuple[list[tuple[str, str]], list[Any]]) -> list[Any]:
     concepts, sounds = choices
     return [gr.update(choices=concepts) if concepts else gr.skip(), gr.update(choices=sounds)]
-
-
-def _as_problem(message: str) -> dict[str, str]:
-    return {"problem": message}
 
 
 def _not_read(message: str) -> tuple[None, str]:

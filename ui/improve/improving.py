@@ -10,7 +10,7 @@ from typing import Any
 from cacara.errors import CacaraError, QueryError
 from cacara.model.config import DEFAULT_MODEL
 from feedback_db.records.opinions import LABELS
-from ui.page.wording import FALLBACK, Wording, wording
+from ui.page.wording import Wording
 from ui.services.jobs import Job
 from ui.services.permissions import require_admin
 from ui.services.services import Services
@@ -159,19 +159,18 @@ def models(services: Services) -> dict[str, Any]:
     }
 
 
-def improve_start(services: Services, token: str = "", interface: str = FALLBACK) -> dict[str, Any]:
+def improve_start(services: Services, token: str = "") -> dict[str, Any]:
     """Start a fine-tuning of the model that answers on the feedback there is now.
 
     Args:
         services: What the handlers work with.
         token: The team lead's; empty where none is needed.
-        interface: Language of errors.
 
     Returns:
         As ``/improve_status``.
     """
     require_admin(services, str(token))
-    words = wording(interface if isinstance(interface, str) else FALLBACK)
+    words = services.words
     workshop = workshop_of(services)
     base = base_model(services, words)
     services.feedback.store()  # makes the database if it is missing, and tells if it cannot be read
@@ -185,13 +184,12 @@ def improve_start(services: Services, token: str = "", interface: str = FALLBACK
     return improve_status(services, token)
 
 
-def improve_resume(services: Services, token: str = "", interface: str = FALLBACK) -> dict[str, Any]:
+def improve_resume(services: Services, token: str = "") -> dict[str, Any]:
     """Go on with the last fine-tuning, which failed or was cancelled, where it was stopped.
 
     Args:
         services: What the handlers work with.
         token: The team lead's; empty where none is needed.
-        interface: Language of errors.
 
     Returns:
         As ``/improve_status``.
@@ -199,7 +197,7 @@ def improve_resume(services: Services, token: str = "", interface: str = FALLBAC
     require_admin(services, str(token))
     job = workshop_of(services).jobs.latest(KIND)
     if job is None or not run(services, job)["resumable"]:
-        raise QueryError(wording(interface)("improve_nothing_to_resume"))
+        raise QueryError(services.words("improve_nothing_to_resume"))
     workshop_of(services).jobs.again(job.job_id)
     return improve_status(services, token)
 
@@ -221,13 +219,12 @@ def improve_cancel(services: Services, token: str = "") -> dict[str, Any]:
     return improve_status(services, token)
 
 
-def improve_promote(services: Services, token: str = "", interface: str = FALLBACK) -> dict[str, Any]:
+def improve_promote(services: Services, token: str = "") -> dict[str, Any]:
     """Let the model of the last fine-tuning answer; only if it passed the gate.
 
     Args:
         services: What the handlers work with.
         token: The team lead's; empty where none is needed.
-        interface: Language of errors.
 
     Returns:
         As ``/improve_status``.
@@ -236,7 +233,7 @@ def improve_promote(services: Services, token: str = "", interface: str = FALLBA
     workshop = workshop_of(services)
     job = workshop.jobs.latest(KIND)
     if job is None or job.state != "done":
-        raise QueryError(wording(interface)("improve_nothing_to_promote"))
+        raise QueryError(services.words("improve_nothing_to_promote"))
     folder = _folder(services, job)
     workshop.registry.promote(folder / FINAL, folder / GATE)
     return improve_status(services, token)

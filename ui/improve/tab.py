@@ -12,7 +12,6 @@ from feedback_db.records.opinions import FeedbackError
 from ui.improve import improving, rendering
 from ui.page import rendering as page
 from ui.page.localised import Localised
-from ui.page.wording import wording
 from ui.server.bind import bind
 from ui.services.services import Services
 
@@ -43,16 +42,15 @@ class View(NamedTuple):
     waiting: bool
 
 
-def look(services: Services, token: str, interface: str, problem: str = "") -> View:
+def look(services: Services, token: str, problem: str = "") -> View:
     """Return how things stand.
 
     Args:
         services: What the handlers work with.
         token: The team lead's, or an empty string.
-        interface: The interface's language.
         problem: What went wrong just now.
     """
-    words = wording(interface)
+    words = services.words
     try:
         found = improving.improve_status(services, token or "")
     except (CacaraError, FeedbackError) as error:
@@ -71,41 +69,39 @@ def look(services: Services, token: str, interface: str, problem: str = "") -> V
     )
 
 
-def act(services: Services, what: str, token: str, interface: str) -> View:
+def act(services: Services, what: str, token: str) -> View:
     """Do something, and return how things stand.
 
     Args:
         services: What the handlers work with.
         what: ``start``, ``resume``, ``cancel``, ``promote`` or ``rollback``.
         token: The team lead's, or an empty string.
-        interface: The interface's language.
     """
     doing: dict[str, Callable[[], Any]] = {
-        "start": lambda: improving.improve_start(services, token or "", interface),
-        "resume": lambda: improving.improve_resume(services, token or "", interface),
+        "start": lambda: improving.improve_start(services, token or ""),
+        "resume": lambda: improving.improve_resume(services, token or ""),
         "cancel": lambda: improving.improve_cancel(services, token or ""),
-        "promote": lambda: improving.improve_promote(services, token or "", interface),
+        "promote": lambda: improving.improve_promote(services, token or ""),
         "rollback": lambda: improving.improve_rollback(services, token or ""),
     }
     try:
         doing[what]()
     except (CacaraError, FeedbackError) as error:
-        return look(services, token, interface, str(error))
-    return look(services, token, interface)
+        return look(services, token, str(error))
+    return look(services, token)
 
 
-def show_promoting(services: Services, interface: str) -> str:
+def show_promoting(services: Services) -> str:
     """Return that a model is being promoted, which takes some seconds."""
-    return rendering.promoting(wording(interface))
+    return rendering.promoting(services.words)
 
 
-def build(services: Services, localised: Localised, interface: gr.Dropdown) -> None:
+def build(services: Services, localised: Localised) -> None:
     """Build the tab inside the current ``gr.Tabs``.
 
     Args:
         services: What the handlers work with.
         localised: Takes every component that has a text.
-        interface: Holds the code of the interface language.
     """
 
     def button(what: str, variant: str = "secondary") -> gr.Button:
@@ -149,13 +145,15 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
         timer = gr.Timer(POLLING_SECONDS, active=False)
     buttons = {"start": start, "resume": resume, "cancel": cancel, "promote": promote, "rollback": rollback}
     shown = [notice, collected, needed, run, models, *buttons.values(), timer]
-    looking: dict[str, Any] = {"inputs": [token, interface], "outputs": shown, **QUIET}
-    gr.on([tab.select, timer.tick, interface.input, token.submit], bind(look, services, present=_shown), **looking)
+    looking: dict[str, Any] = {"inputs": token, "outputs": shown, "queue": False, **QUIET}
+    seen = bind(look, services, present=_shown)
+    gr.on([tab.select, timer.tick, token.submit], seen, **looking)
+    localised.when_chosen(seen, **looking)
     for what, each in buttons.items():
         pressed = each.click
         if what == "promote":
-            pressed = each.click(bind(show_promoting, services), interface, notice, queue=False, **QUIET).then
-        pressed(bind(act, services, present=_shown), [states[what], token, interface], shown, **QUIET)
+            pressed = each.click(bind(show_promoting, services), None, notice, queue=False, **QUIET).then
+        pressed(bind(act, services, present=_shown), [states[what], token], shown, **QUIET)
 
 
 def _possible(found: dict[str, Any], admin: bool) -> frozenset[str]:

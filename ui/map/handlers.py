@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cacara.errors import QueryError
 from ui.map import mapping, rendering
-from ui.page import rendering as common
 from ui.page.templates import language_name
-from ui.page.wording import FALLBACK, wording
 from ui.search.actions import DETECT
 from ui.services.services import Services
 
@@ -24,18 +22,17 @@ def map_open(
     centred: bool = True,
     model: str = "",
     visitor: str = "",
-    interface: str = FALLBACK,
 ) -> dict[str, Any]:
     """Return the map of these languages, or begin to make it; ``state`` says which."""
-    words = wording(str(interface))
+    words = services.words
     status = services.engine.status
     if status.phase in ("waiting", "preparing") and not model:
         return {"state": "preparing", "html": rendering.waiting(words("not_ready", progress=status.progress), words)}
     retriever, inputs = mapping.find_inputs(services, languages, centred, model, words)
     drawn = services.maps.find(inputs)
     if drawn is None:
-        services.maps.make(retriever, inputs, _visitor(visitor), words.code)
-        return map_progress(services, inputs.key, interface)
+        services.maps.make(retriever, inputs, _visitor(visitor), words)
+        return map_progress(services, inputs.key)
     from cacara.embedding_map.points import text_counts
 
     counts = text_counts(retriever)
@@ -49,9 +46,9 @@ def map_open(
     }
 
 
-def map_progress(services: Services, key: str, interface: str = FALLBACK) -> dict[str, Any]:
+def map_progress(services: Services, key: str) -> dict[str, Any]:
     """Return how far a map is: ``fitting``, ``stopped``, ``failed``, or ``made``, when it can be opened."""
-    words = wording(str(interface))
+    words = services.words
     job = services.maps.job(str(key))
     if job is None:
         return {"state": "made", "key": key}
@@ -62,20 +59,18 @@ def map_progress(services: Services, key: str, interface: str = FALLBACK) -> dic
     return {"state": job.phase, "key": key, "html": rendering.ended(message, words)}
 
 
-def map_stop(services: Services, key: str, visitor: str = "", interface: str = FALLBACK) -> dict[str, Any]:
+def map_stop(services: Services, key: str, visitor: str = "") -> dict[str, Any]:
     """Wait no longer for a map; its making ends when nobody else waits for it."""
-    words = wording(str(interface))
+    words = services.words
     services.maps.stop(str(key), _visitor(visitor))
     return {"state": "stopped", "key": key, "html": rendering.ended(words("map_stopped"), words)}
 
 
-def map_point(
-    services: Services, key: str, position: int, model: str = "", interface: str = FALLBACK
-) -> dict[str, Any]:
+def map_point(services: Services, key: str, position: int, model: str = "") -> dict[str, Any]:
     """Return a picked point and its neighbours in every kind, as ``html``."""
-    words = wording(str(interface))
+    words = services.words
     found = mapping.near_point(services.maps.recall(key, words), position)
-    clip = services.engine.retriever(words, model or None).clip(found["point"]["clip_id"])
+    clip = services.retriever(model).clip(found["point"]["clip_id"])
     return {"html": rendering.point(found, clip, words)}
 
 
@@ -85,41 +80,38 @@ def map_place(
     query: str = "",
     language: str = DETECT,
     model: str = "",
-    interface: str = FALLBACK,
 ) -> dict[str, Any]:
     """Return where words fall on a map and what is near them, as ``html``."""
-    words = wording(str(interface))
+    words = services.words
     if not isinstance(query, str) or not query.strip():
         raise QueryError(words("empty_query"))
     drawn = services.maps.recall(key, words)
-    retriever = services.engine.retriever(words, model or None)
+    retriever = services.retriever(model)
     return {"html": rendering.placed(mapping.place_text(retriever, drawn, query, language, mapping.TOP_K), words)}
 
 
-def place_recording(services: Services, recording: str | None, key: str, model: str, interface: str) -> str:
+def place_recording(services: Services, recording: str | None, key: str, model: str) -> str:
     """Return where a recording falls on a map and what is near it, as HTML."""
-    words = wording(str(interface))
+    words = services.words
     if not recording:
         raise QueryError(words("no_sound"))
     drawn = services.maps.recall(key, words)
-    retriever = services.engine.retriever(words, model or None)
+    retriever = services.retriever(model)
     return rendering.placed(mapping.place_sound(retriever, drawn, Path(recording)), words)
 
 
-def map_select(
-    services: Services, key: str, positions: list[int], query: str = "", interface: str = FALLBACK
-) -> dict[str, Any]:
+def map_select(services: Services, key: str, positions: list[int], query: str = "") -> dict[str, Any]:
     """Return the table of selected points, as ``html``."""
-    words = wording(str(interface))
+    words = services.words
     drawn = services.maps.recall(key, words)
     rows = mapping.checked_rows(drawn, positions)
     shown = [mapping.described(drawn, row) for row in rows[: rendering.ROWS_SHOWN]]
     return {"html": rendering.selection(shown, _counts(drawn, rows), str(query)[:2000], words)}
 
 
-def map_export(services: Services, key: str, positions: list[int], interface: str = FALLBACK) -> dict[str, Any]:
+def map_export(services: Services, key: str, positions: list[int]) -> dict[str, Any]:
     """Return selected points as ``csv``, with the ``name`` of a file for it."""
-    drawn = services.maps.recall(key, wording(str(interface)))
+    drawn = services.maps.recall(key, services.words)
     return {"csv": mapping.export_csv(drawn, positions), "name": f"map-{drawn.inputs.model}-{drawn.inputs.key[:8]}.csv"}
 
 
@@ -132,14 +124,13 @@ def map_flag(
     annotator: str,
     language: str = DETECT,
     model: str = "",
-    interface: str = FALLBACK,
 ) -> dict[str, Any]:
     """Store for all selected sounds and pictures whether they match a text, and say in ``told`` what was stored."""
-    words = wording(str(interface))
+    words = services.words
     if not isinstance(query, str) or not query.strip():
         raise QueryError(words("empty_query"))
     drawn = services.maps.recall(key, words)
-    retriever = services.engine.retriever(words, model or None)
+    retriever = services.retriever(model)
     done = mapping.flag_points(services, retriever, drawn, positions, query, language, label, annotator)
     told = words("map_flagged", count=len(done["judgement_ids"]), label=words(label))
     left_out = f" {words('map_left_out', count=done['left_out'])}" if done["left_out"] else ""
@@ -149,11 +140,6 @@ def map_flag(
 def map_undo(services: Services, judgement_ids: list[str], annotator: str) -> dict[str, Any]:
     """Take back what ``map_flag`` stored."""
     return mapping.undo_points(services, judgement_ids, annotator)
-
-
-def as_problem(message: str) -> dict[str, str]:
-    """Return the text of an error as the script takes it: the text alone, and in HTML."""
-    return {"problem": message, "html": common.problem(message)}
 
 
 def _visitor(visitor: object) -> str:

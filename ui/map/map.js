@@ -28,7 +28,7 @@ const annotator = () => {
 };
 
 const ask = async (name, fields = {}) => {
-  const common = { key: state.drawn?.key, model: model(), interface: map().dataset.interface };
+  const common = { key: state.drawn?.key, model: model() };
   const answer = await server[name]({ ...common, ...fields }).catch(() => undefined);
   return answer || { problem: map().dataset.broken };
 };

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cacara.errors import QueryError
 from cacara.search.request import SearchRequest
-from ui.page.wording import FALLBACK, Wording, wording
+from ui.page.wording import Wording
 from ui.search import judging
 from ui.search.actions import DETECT
 from ui.services.searches import ShownSearch
@@ -41,7 +41,7 @@ def find_inputs(
         model: The id of an offered model; empty for the one that answers by default.
         words: The language in which an error is told.
     """
-    retriever = services.engine.retriever(words, model or None)
+    retriever = services.retriever(model)
     from cacara.embedding_map import points as embedding_map_points
 
     if languages is not None and not (isinstance(languages, list) and all(isinstance(code, str) for code in languages)):
@@ -57,7 +57,6 @@ def map_neighbours(
     languages: list[str] | None = None,
     centred: bool = True,
     model: str = "",
-    interface: str = FALLBACK,
 ) -> dict[str, Any]:
     """Find where words in any language fall on the map, and the texts, sounds and pictures nearest to them.
 
@@ -71,18 +70,17 @@ def map_neighbours(
         languages: Codes of the languages whose texts are on the map; null for the usual ones.
         centred: Whether texts are moved to their language's centre, as for searching.
         model: The id of an offered model; empty for the one that answers by default.
-        interface: Language of errors.
 
     Returns:
         ``query``, ``language``, ``x``, ``y`` (-1 to 1), ``model`` and ``neighbours``: for each kind (``text``,
         ``audio``, ``image``) a list of ``rank``, ``score``, ``text``, ``language``, ``concept``, ``source``,
         ``clip_id`` and ``position`` (its row of the map).
     """
-    words = wording(str(interface))
+    words = services.words
     retriever, inputs = find_inputs(services, languages, centred, model, words)
     drawn = services.maps.find(inputs)
     if drawn is None:
-        job = services.maps.make(retriever, inputs, ANYBODY, words.code)
+        job = services.maps.make(retriever, inputs, ANYBODY, words)
         raise QueryError(words("map_not_ready", progress=told_progress(job.step, job.fraction, words)))
     return place_text(retriever, drawn, query, language, top_k)
 

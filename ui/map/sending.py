@@ -15,7 +15,7 @@ from ui.annotate.work import open_campaigns
 from ui.map import mapping, rendering
 from ui.page import rendering as common
 from ui.page.templates import language_name
-from ui.page.wording import FALLBACK, Wording, wording
+from ui.page.wording import Wording
 from ui.review.deciding import lead_name
 from ui.search.actions import DETECT
 from ui.services.permissions import PermissionRefusedError, require_admin
@@ -61,7 +61,6 @@ def map_campaigns(
     query: str = "",
     language: str = "",
     admin: str = "",
-    interface: str = FALLBACK,
 ) -> dict[str, Any]:
     """Return, as ``html``, the form that sends a selection to a campaign, or why this visitor may not.
 
@@ -72,9 +71,8 @@ def map_campaigns(
         query: The words that are on the map now; empty for none.
         language: Their BCP-47 code, or empty.
         admin: The admin token; empty where none is needed.
-        interface: The page's language.
     """
-    words = wording(str(interface))
+    words = services.words
     try:
         require_admin(services, admin)
     except PermissionRefusedError as error:
@@ -107,7 +105,6 @@ def map_send(
     lead: str = "",
     token: str = "",
     model: str = "",
-    interface: str = FALLBACK,
 ) -> dict[str, Any]:
     """Add selected sounds and pictures to a campaign as questions, at most ``MOST_ITEMS`` at once.
 
@@ -127,16 +124,15 @@ def map_send(
         lead: The name under which a new campaign is noted.
         token: The token of that name, if it has one.
         model: The id of the model that drew the map; empty for the one that answers by default.
-        interface: The page's language.
 
     Returns:
         ``campaign_id``, ``name``, ``added``, ``known`` (were there already), ``waiting`` (did not fit), ``left_out``
         (texts in none of the campaign's languages) and ``html``.
     """
     require_admin(services, admin)
-    words, store = wording(str(interface)), services.feedback.store()
+    words, store = services.words, services.feedback.store()
     drawn = services.maps.recall(key, words)
-    retriever = services.engine.retriever(words, model or None)
+    retriever = services.retriever(model)
     if retriever.model.text_fingerprint != drawn.inputs.fingerprint:
         raise QueryError(words("map_forgotten"))
     texts, clips = _parts(drawn, positions)
@@ -146,7 +142,7 @@ def map_send(
     if campaign_id:
         campaign = _open_campaign(store, str(campaign_id), words)
     else:
-        campaign = _new_campaign(name, askings, lead_name(store, lead, token, interface), words)
+        campaign = _new_campaign(name, askings, lead_name(services, lead, token), words)
     kept = _within(askings, campaign, words)
     known = {_pair(item) for item in store.items(campaign.campaign_id)} if campaign_id else set()
     chosen = choose(drawn, kept, clips, known, MOST_ITEMS)

@@ -9,7 +9,7 @@ import gradio as gr
 from ui.map import handlers, mapping, rendering, sending
 from ui.page import rendering as common
 from ui.page.localised import Localised
-from ui.server.bind import bind
+from ui.server.bind import bind, bind_message
 from ui.services.services import Services
 
 FOLDER = Path(__file__).parent
@@ -36,13 +36,12 @@ watch("value", () => document.querySelector("#map .map")?.dispatchEvent(
 """
 
 
-def build(services: Services, localised: Localised, interface: gr.Dropdown) -> None:
+def build(services: Services, localised: Localised) -> None:
     """Build the tab inside the current ``gr.Tabs``; the map is asked for when somebody opens it.
 
     Args:
         services: What the handlers work with.
         localised: Takes every component that has a text.
-        interface: Holds the code of the interface language.
     """
     with localised.make(gr.Tab, {"label": "map"}, elem_id="map-tab"):
         localised.make(gr.HTML, {"value": rendering.question}, elem_id="map-question")
@@ -61,7 +60,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
             {"value": rendering.shell},
             elem_id="map",
             js_on_load="".join(_script(name) for name in ("drawing.js", "map.js", "sending.js")),
-            server_functions=[bind(each, services, message=True, show=handlers.as_problem) for each in CALLED],
+            server_functions=[bind_message(each, services) for each in CALLED],
         )
         key = gr.Textbox(visible=False)
         model = gr.Textbox("", visible=False)
@@ -75,7 +74,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
     gr.on(
         [sound.stop_recording, sound.upload],
         bind(handlers.place_recording, services, show=common.problem),
-        [sound, key, model, interface],
+        [sound, key, model],
         heard,
         js=WITH_KEY,
         api_visibility="private",

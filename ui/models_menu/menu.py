@@ -8,7 +8,6 @@ import gradio as gr
 
 from ui.models_menu import rendering
 from ui.page.localised import Localised
-from ui.page.wording import FALLBACK, wording
 from ui.server.bind import bind
 from ui.services.services import Services
 
@@ -42,49 +41,47 @@ class Choice(NamedTuple):
     waiting: bool
 
 
-def choose(services: Services, model: str, answering: str, interface: str = FALLBACK) -> Choice:
+def choose(services: Services, model: str, answering: str) -> Choice:
     """Choose a model; until it is ready the one before goes on answering. One that has failed is tried again.
 
     Args:
         services: What the handlers work with.
         model: The id chosen in the menu; ``DEFAULT`` for the promoted one.
         answering: The id that answers until then.
-        interface: Language of the notice.
     """
     if model and services.engine.offered():
         services.engine.choose(model)
-    return look(services, model, answering, interface)
+    return look(services, model, answering)
 
 
-def look(services: Services, model: str, answering: str, interface: str = FALLBACK) -> Choice:
+def look(services: Services, model: str, answering: str) -> Choice:
     """Look how far the chosen model is; one that has failed is not tried again by this.
 
     Args:
         services: What the handlers work with.
         model: As in ``choose``.
         answering: As in ``choose``.
-        interface: As in ``choose``.
     """
-    words = wording(interface)
+    words = services.words
     names = dict(services.engine.offered())
     chosen, before = model or DEFAULT, answering or DEFAULT
     if not chosen or not names:
-        return Choice(choices(services, interface), DEFAULT, "", False)
+        return Choice(choices(services), DEFAULT, "", False)
     status = services.engine.status_of(chosen)
     if status.phase == "waiting":  # it was ready, and made room for others
         status = services.engine.choose(chosen)
     if status.phase == "ready":
-        return Choice(choices(services, interface), chosen, "", False)
+        return Choice(choices(services), chosen, "", False)
     old = names.get(before or services.engine.default, "…")
     notice = rendering.notice(status, names[chosen], old, words)
-    return Choice(choices(services, interface), before, notice, status.phase != "failed")
+    return Choice(choices(services), before, notice, status.phase != "failed")
 
 
-def choices(services: Services, interface: str) -> list[tuple[str, str]]:
+def choices(services: Services) -> list[tuple[str, str]]:
     """Return (name, id) of what the menu offers: the app's own choice, by the name of what that is now, then each."""
     offered = services.engine.offered()
     default = dict(offered).get(services.engine.default, "").partition(" · ")[0]  # with its version it is cut off
-    title = wording(interface)("models_default", model=default) if default else "…"
+    title = services.words("models_default", model=default) if default else "…"
     return [(title, DEFAULT), *((name, model_id) for model_id, name in offered)]
 
 
@@ -100,20 +97,19 @@ def models(services: Services) -> dict[str, Any]:
     return {"default": engine.default, "models": rows}
 
 
-def build(services: Services, localised: Localised, interface: gr.Dropdown) -> tuple[gr.Dropdown, gr.State]:
+def build(services: Services, localised: Localised) -> tuple[gr.Dropdown, gr.State]:
     """Build the menu inside the current row.
 
     Args:
         services: What the handlers work with.
         localised: Takes every component that has a text.
-        interface: Holds the code of the interface language.
 
     Returns:
         The menu, and what holds the id of the model that answers this visitor: an input of whatever searches.
     """
     menu = localised.make(
         gr.Dropdown,
-        {"label": "models_model", "choices": lambda words: choices(services, words.code)},
+        {"label": "models_model", "choices": lambda words: choices(services.speaking(words))},
         value=DEFAULT,
         elem_id="model",
         scale=1,
@@ -122,22 +118,21 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> t
     return menu, gr.State(DEFAULT)
 
 
-def connect(services: Services, menu: gr.Dropdown, answering: gr.State, interface: gr.Dropdown) -> None:
+def connect(services: Services, menu: gr.Dropdown, answering: gr.State) -> None:
     """Build the notice below the top row, and what happens when a model is chosen.
 
     Args:
         services: What the handlers work with.
         menu: Of ``build``.
         answering: Of ``build``.
-        interface: Holds the code of the interface language.
     """
     notice = gr.HTML(elem_id="model-notice", js_on_load=TELL)
     timer = gr.Timer(POLLING_SECONDS, active=False)
-    shown = {"inputs": [menu, answering, interface], "outputs": [menu, answering, notice, timer], **QUIET}
+    shown = {"inputs": [menu, answering], "outputs": [menu, answering, notice, timer], **QUIET}
     chosen = bind(choose, services, present=_updates)
     # Unchecked, as a model may have been promoted since the choices were made.
     menu.input(chosen, preprocess=False, **shown)
-    menu.focus(bind(choices, services, present=_only_choices), interface, menu, **QUIET)
+    menu.focus(bind(choices, services, present=_only_choices), None, menu, **QUIET)
     timer.tick(bind(look, services, present=_updates), preprocess=False, **shown)
     gr.api(bind(models, services), api_name="models")
 

@@ -8,29 +8,27 @@ from typing import Any, TypeVar
 import gradio as gr
 from gradio.blocks import Block
 
-from ui.page.wording import FALLBACK, Wording, wording
+from ui.page.wording import FALLBACK, LANGUAGE_COOKIE, Wording, available, wording
 
-SPOKEN = """() => {
-    let chosen = window.cacaraInterface;
-    try { chosen ||= localStorage.getItem("cacara-interface"); } catch { /* storage is blocked */ }
-    return [chosen || navigator.language];
-}"""
-"""Gives a handler the visitor's language, also before the page has taken it over: what was chosen here, else the
-browser's. To be used with ``preprocess=False``, as that need not be one of the choices."""
-
-REMEMBER = """(code) => {
-    window.cacaraInterface = code;
-    try { localStorage.setItem("cacara-interface", code); } catch { /* storage is blocked */ }
-    return [code];
-}"""
-"""Keeps the language that a visitor chose; ``SPOKEN`` gives it back."""
+# In a frame of another site, as a Space is shown, a browser keeps a cookie only with these attributes.
+REMEMBER = f"""(code) => {{
+    const rules = location.protocol === "https:" ? "SameSite=None; Secure; Partitioned" : "SameSite=Lax";
+    document.cookie = `{LANGUAGE_COOKIE}=${{code}}; path=/; max-age=31536000; ${{rules}}`;
+}}"""
 
 Words = str | Callable[[Wording], Any]
 Part = TypeVar("Part", bound=Block)
 
 
 class Localised:
-    """The components of one app that have texts, and the texts' keys; filled while the app is built."""
+    """The components of one app that have texts, and the texts' keys; filled while the app is built.
+
+    Attributes:
+        when_chosen: Ties a handler to the choice of another language, as ``click`` of a button does to a click; set by
+            ``make_menu``.
+    """
+
+    when_chosen: Callable[..., Any]
 
     def __init__(self) -> None:
         self._texts: list[tuple[Block, dict[str, Words]]] = []
@@ -43,20 +41,32 @@ class Localised:
             texts: Name of a property to a key of the table, or to a function of the wording.
             properties: The component's other properties.
         """
-        part = kind(**_spoken(texts, wording(FALLBACK)), **properties)
+        part = kind(**_in_words(texts, wording(FALLBACK)), **properties)
         self._texts.append((part, texts))
         return part
+
+    def make_menu(self) -> None:
+        """Make the menu of interface languages; a choice is kept in a cookie, which every later request carries."""
+        menu = self.make(
+            gr.Dropdown,
+            {"label": "interface", "value": lambda words: words.code},
+            choices=available(),
+            elem_id="interface",
+            scale=1,
+            min_width=160,
+        )
+        chosen = menu.input(None, menu, None, js=REMEMBER, queue=False, api_visibility="private")
+        self.when_chosen = chosen.then
 
     @property
     def components(self) -> list[Block]:
         """Return the components in the order of ``updates``."""
         return [component for component, _ in self._texts]
 
-    def updates(self, code: str) -> list[dict[str, Any]]:
-        """Return what changes in each component when the interface language becomes ``code``."""
-        words = wording(code)
-        return [gr.update(**_spoken(texts, words)) for _, texts in self._texts]
+    def updates(self, words: Wording) -> list[dict[str, Any]]:
+        """Return what changes in each component when the interface speaks ``words``."""
+        return [gr.update(**_in_words(texts, words)) for _, texts in self._texts]
 
 
-def _spoken(texts: dict[str, Words], words: Wording) -> dict[str, Any]:
+def _in_words(texts: dict[str, Words], words: Wording) -> dict[str, Any]:
     return {name: words(text) if isinstance(text, str) else text(words) for name, text in texts.items()}

@@ -12,12 +12,19 @@ import json
 import types
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cacara.media.notes import Note
+
+if TYPE_CHECKING:
+    import gradio as gr
+    from starlette.requests import HTTPConnection
 
 UI = Path(__file__).parents[1]
 COMMON = UI / "page" / "strings"
 FALLBACK = "en"
+LANGUAGE_COOKIE = "cacara-interface"
+"""Holds the language that a visitor chose on the page; it is set there."""
 MAX_CODE = 100
 """No language tag is longer, whoever sends it."""
 RIGHT_TO_LEFT = frozenset({"ar"})
@@ -63,6 +70,12 @@ def wording(code: str) -> Wording:
         code: A language tag as browsers send it; one that is not there, or no text at all, gives English.
     """
     return _tables()[_nearest(code)]
+
+
+def wording_of(request: HTTPConnection | gr.Request) -> Wording:
+    """Return the interface in a visitor's language: the one chosen on the page, else the first that they accept."""
+    accepted = request.headers.get("accept-language", "").partition(",")[0].partition(";")[0]
+    return wording(request.cookies.get(LANGUAGE_COOKIE) or accepted.strip())
 
 
 @functools.cache

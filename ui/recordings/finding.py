@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from cacara.errors import QueryError
 from cacara.recordings.export import FORMATS, Search
 from cacara.search.request import SearchRequest
-from ui.page.wording import FALLBACK, wording
 from ui.recordings.routes import export_url, sound_url
 from ui.search.actions import DETECT
 from ui.services.recordings import SEARCHES, OpenRecording
@@ -26,14 +25,13 @@ BINS = 600
 """So many points of a curve are drawn at most; of several steps in one point the best is shown."""
 
 
-def listen(services: Services, recording: str, model: str = "", interface: str = FALLBACK) -> dict[str, Any]:
+def listen(services: Services, recording: str, model: str = "") -> dict[str, Any]:
     """Begin to listen to an opened recording, as soon as the model is ready; return how far it is.
 
     Args:
         services: What the handlers work with.
         recording: Its id.
         model: The id of the model that shall listen; empty for the one that answers by default.
-        interface: Language of the notes.
     """
     chosen = _text(model) or services.engine.default
 
@@ -41,15 +39,15 @@ def listen(services: Services, recording: str, model: str = "", interface: str =
         status = services.engine.status_of(chosen)
         if status.phase == "failed":
             raise QueryError(status.problem)
-        return services.engine.retriever(wording(FALLBACK), chosen or None).model if status.phase == "ready" else None
+        return services.retriever(chosen).model if status.phase == "ready" else None
 
     services.recordings.listen(_text(recording), ready, chosen)
-    return progress(services, recording, interface)
+    return progress(services, recording)
 
 
-def progress(services: Services, recording: str, interface: str = FALLBACK) -> dict[str, Any]:
+def progress(services: Services, recording: str) -> dict[str, Any]:
     """Return how far the listening to a recording is, with notes in the language of the interface."""
-    words = wording(interface)
+    words = services.words
     opened = services.recordings.get(_text(recording))
     phase = "cancelled" if opened.busy and opened.stopped.is_set() else opened.phase
     seconds = opened.timeline.seconds if opened.timeline else None
@@ -64,10 +62,10 @@ def progress(services: Services, recording: str, interface: str = FALLBACK) -> d
     }
 
 
-def cancel(services: Services, recording: str, interface: str = FALLBACK) -> dict[str, Any]:
+def cancel(services: Services, recording: str) -> dict[str, Any]:
     """Stop listening to a recording."""
     services.recordings.cancel(_text(recording))
-    return progress(services, recording, interface)
+    return progress(services, recording)
 
 
 def forget(services: Services, recording: str) -> dict[str, Any]:
@@ -82,7 +80,6 @@ def find_text(
     query: str,
     language: str = DETECT,
     top_k: int = TOP_K,
-    interface: str = FALLBACK,
 ) -> dict[str, Any]:
     """Find the passages of an opened recording that are nearest to a text.
 
@@ -92,22 +89,20 @@ def find_text(
         similarity), ``curve`` (similarity over time in up to 600 points, null where it is silent), ``model`` and
         ``model_version``, ``sound`` and ``exports`` (addresses relative to the page), and ``notes``.
     """
-    opened, timeline, model = _ready(services, recording, interface)
+    opened, timeline, model = _ready(services, recording)
     answer = _found_text(opened, timeline, model, _request(query, language), top_k)
     return answer | _addresses(recording) | {"recording": recording}
 
 
-def find_sound(
-    services: Services, recording: str, sound: str | None, top_k: int = TOP_K, interface: str = FALLBACK
-) -> dict[str, Any]:
+def find_sound(services: Services, recording: str, sound: str | None, top_k: int = TOP_K) -> dict[str, Any]:
     """Find the passages of an opened recording that are nearest to a sound; as ``find_text``."""
     from cacara.media import audio
     from cacara.search.embedding import embed
 
-    words = wording(interface)
+    words = services.words
     if not sound:
         raise QueryError(words("no_sound"))
-    opened, timeline, model = _ready(services, recording, interface)
+    opened, timeline, model = _ready(services, recording)
     heard = audio.load(Path(sound))
     asked = embed(model, SearchRequest(sound=heard.waveform))
     answer = _found(opened, timeline, model, asked.vector, words("recordings_your_sound"), None, top_k)
@@ -121,7 +116,6 @@ def find_in_file(
     query: str,
     language: str = DETECT,
     top_k: int = TOP_K,
-    interface: str = FALLBACK,
     model: str = "",
 ) -> dict[str, Any]:
     """Find the passages of an uploaded file that are nearest to a text, at once; nothing of it is kept.
@@ -132,17 +126,17 @@ def find_in_file(
     from cacara.media import streaming
     from cacara.recordings import long_recordings
 
-    words = wording(interface)
+    words = services.words
     if not file:
         raise QueryError(words("no_sound"))
     request = _request(query, language)
-    hearing = services.engine.retriever(words, model or None).model
+    hearing = services.retriever(model).model
     timeline = long_recordings.embed(hearing, streaming.blocks(Path(file)))
     return _found_text(OpenRecording(Path(file).name, Path(file), Path(file)), timeline, hearing, request, top_k)
 
 
-def _ready(services: Services, recording: str, interface: str) -> tuple[OpenRecording, Timeline, Cacara]:
-    words = wording(interface)
+def _ready(services: Services, recording: str) -> tuple[OpenRecording, Timeline, Cacara]:
+    words = services.words
     if not recording:
         raise QueryError(words("recordings_open_first"))
     opened = services.recordings.get(_text(recording))

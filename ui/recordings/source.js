@@ -7,7 +7,6 @@ let wait = 0;
 
 const part = (selector) => element.querySelector(selector);
 const words = () => JSON.parse(part(".recording-source").dataset.words);
-const language = () => part(".recording-source").lang;
 const clock = (seconds) => {
   const whole = Math.round(seconds);
   const two = (value) => String(value).padStart(2, "0");
@@ -45,9 +44,9 @@ const failed = (problem) => say({ phase: "failed", problem: problem || words().n
 
 const follow = async (recording) => {
   clearTimeout(wait);
-  const answer = await server.progress({ recording, interface: language() }).catch(() => null);
+  const answer = await server.progress({ recording }).catch(() => null);
   if (current?.recording !== recording) return;
-  if (!answer || answer.problem_text) failed(answer?.problem_text);
+  if (!answer?.phase) failed(answer?.problem);
   else {
     say(answer);
     if (["queued", "listening"].includes(answer.phase)) wait = setTimeout(() => follow(recording), 500);
@@ -57,8 +56,8 @@ const follow = async (recording) => {
 const model = () => window.cacaraModel || ""; // the one of the menu that answers now
 
 const listen = async (recording) => {
-  const answer = await server.listen({ recording, model: model(), interface: language() }).catch(() => null);
-  if (!answer || answer.problem_text) failed(answer?.problem_text);
+  const answer = await server.listen({ recording, model: model() }).catch(() => null);
+  if (!answer?.phase) failed(answer?.problem);
   else { say(answer); follow(recording); }
 };
 
@@ -104,7 +103,7 @@ const act = {
   again: () => listen(current.recording),
   cancel: () => {
     if (sending) { sending.abort(); say({ phase: "unsent", recording: "" }); }
-    else server.cancel({ recording: current.recording, interface: language() }).then(say).catch(() => failed());
+    else server.cancel({ recording: current.recording }).then(say).catch(() => failed());
   },
   forget: () => {
     const recording = current.recording;

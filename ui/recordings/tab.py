@@ -8,13 +8,12 @@ from typing import Any
 import gradio as gr
 
 from ui.page import rendering as page
-from ui.page.localised import SPOKEN, Localised
-from ui.page.wording import FALLBACK, wording
+from ui.page.localised import Localised
 from ui.recordings import rendering
 from ui.recordings.finding import cancel, find_in_file, find_sound, find_text, forget, listen, progress
 from ui.search.actions import DETECT, TOP_K
 from ui.search.tab import ONE_AT_A_TIME, language_choices
-from ui.server.bind import bind
+from ui.server.bind import bind, bind_message
 from ui.services.recordings import MAX_BYTES
 from ui.services.services import Services
 
@@ -29,28 +28,27 @@ WITH_RECORDING = """(...given) => {
 }"""
 
 
-def show_text(services: Services, query: str, language: str, interface: str, recording: str) -> str:
+def show_text(services: Services, query: str, language: str, recording: str) -> str:
     """Return the passages found for a text, as HTML."""
-    return rendering.found(find_text(services, recording, query, language, TOP_K, interface), wording(interface))
+    return rendering.found(find_text(services, recording, query, language, TOP_K), services.words)
 
 
-def show_sound(services: Services, sound: str | None, interface: str, recording: str) -> str:
+def show_sound(services: Services, sound: str | None, recording: str) -> str:
     """Return the passages found for a sound, as HTML."""
-    return rendering.found(find_sound(services, recording, sound, TOP_K, interface), wording(interface))
+    return rendering.found(find_sound(services, recording, sound, TOP_K), services.words)
 
 
-def language_update(services: Services, interface: str) -> dict[str, Any]:
+def language_update(services: Services) -> dict[str, Any]:
     """Return the languages that may be asked in, as soon as a model is there."""
-    return {"choices": language_choices(services, wording(interface))}
+    return {"choices": language_choices(services, services.words)}
 
 
-def build(services: Services, localised: Localised, interface: gr.Dropdown) -> None:
+def build(services: Services, localised: Localised) -> None:
     """Build the tab inside the current ``gr.Tabs``.
 
     Args:
         services: What the handlers work with.
         localised: Takes every component that has a text.
-        interface: Holds the code of the interface language.
     """
     with localised.make(gr.Tab, {"label": "recordings"}, elem_id="recordings-tab") as tab:
         localised.make(
@@ -58,10 +56,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
             {"value": lambda words: rendering.source(services.recordings.local_files(), MAX_BYTES >> 20, words)},
             elem_id="recordings-source",
             js_on_load=_script("source.js"),
-            server_functions=[
-                bind(each, services, message=True, show=lambda text: {"problem_text": text})
-                for each in (listen, progress, cancel, forget)
-            ],
+            server_functions=[bind_message(each, services) for each in (listen, progress, cancel, forget)],
         )
         with gr.Row(elem_id="recordings-ask"):
             query = localised.make(
@@ -100,11 +95,11 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown) -> N
         _publish(services)
     shown: dict[str, Any] = {"outputs": results, "js": WITH_RECORDING, "api_visibility": "private", **ONE_AT_A_TIME}
     by_text = bind(show_text, services, show=page.problem)
-    gr.on([query.submit, search.click], by_text, [query, language, interface, recording], **shown)
+    gr.on([query.submit, search.click], by_text, [query, language, recording], **shown)
     by_sound = bind(show_sound, services, show=page.problem)
-    search_sound.click(by_sound, [sound, interface, recording], **shown)
+    search_sound.click(by_sound, [sound, recording], **shown)
     known = bind(language_update, services, present=lambda found: gr.update(**found))
-    tab.select(known, interface, language, js=SPOKEN, preprocess=False, **QUIET)
+    tab.select(known, None, language, **QUIET)
 
 
 def _publish(services: Services) -> None:
@@ -115,11 +110,10 @@ def _publish(services: Services) -> None:
         query = gr.Textbox(label="query")
         language = gr.Textbox(DETECT, label="language")
         top_k = gr.Number(TOP_K, precision=0, label="top_k")
-        interface = gr.Textbox(FALLBACK, label="interface")
         model = gr.Textbox("", label="model")
         gr.Button().click(
             bind(find_in_file, services),
-            [file, query, language, top_k, interface, model],
+            [file, query, language, top_k, model],
             gr.JSON(label="found"),
             api_name="find_in_recording",
             **ONE_AT_A_TIME,

@@ -7,9 +7,8 @@ from typing import Any
 
 from cacara.errors import LanguageError, QueryError
 from cacara.languages import normalise
-from feedback_db import Adjudication, Campaign, FeedbackError, Pair, Store
+from feedback_db import Adjudication, Campaign, FeedbackError, Pair
 from ui.annotate import pooling
-from ui.page.wording import FALLBACK, wording
 from ui.review import agreement
 from ui.services.permissions import require_admin
 from ui.services.services import Services
@@ -28,7 +27,6 @@ def review_save_campaign(
     settings: dict[str, Any] | None = None,
     lead: str = "",
     token: str = "",
-    interface: str = FALLBACK,
 ) -> dict[str, Any]:
     """Create a campaign, or change one.
 
@@ -40,7 +38,6 @@ def review_save_campaign(
             ``check_every`` and ``open``; what is missing stays, or takes its default.
         lead: The name under which it is noted.
         token: The token of that name, if it has one.
-        interface: Language in which an error is told.
 
     Returns:
         ``campaign_id``.
@@ -53,7 +50,7 @@ def review_save_campaign(
     if "languages" in given:
         given = given | {"languages": _languages(given["languages"])}
     changed = {name: given[name] for name in SETTINGS if name in given}
-    who = lead_name(store, lead, token, interface)
+    who = lead_name(services, lead, token)
     if not campaign_id:
         campaign = Campaign(**({"name": ""} | changed), created_by=who)
     else:
@@ -72,7 +69,6 @@ def review_add_queries(
     top_k: int = 5,
     rival: str = "",
     first_line: int = 1,
-    interface: str = FALLBACK,
 ) -> dict[str, Any]:
     """Add questions to a campaign: each query with each of its first results, or two models' results to compare.
 
@@ -86,19 +82,18 @@ def review_add_queries(
         top_k: How many sounds, and how many pictures, of each, 1 to 20.
         rival: The id of another model, whose results are compared; empty to judge single results.
         first_line: The number of the first line, for the problems told.
-        interface: Language in which an error is told.
 
     Returns:
         ``added`` and ``problems``, each with ``line`` and ``problem``.
     """
     require_admin(services, admin)
-    words, store = wording(str(interface)), services.feedback.store()
+    store = services.feedback.store()
     campaign = store.campaign(str(campaign_id))
     asked = pooling.parse_queries(str(queries), campaign.languages)
     if len(asked) > MAX_AT_ONCE:
         raise QueryError(f"queries: found {len(asked)}, wanted at most {MAX_AT_ONCE} at once")
-    other = services.engine.retriever(words, str(rival)) if rival else None
-    retriever = services.engine.retriever(words)
+    other = services.retriever(str(rival)) if rival else None
+    retriever = services.retriever()
     sees = retriever.sees and (other is None or other.sees)
     targets = ("audio", "image") if sees else ("audio",)
     made = pooling.make_items(campaign, retriever, asked, top_k, other, targets)
@@ -110,9 +105,7 @@ def review_add_queries(
     }
 
 
-def review_add_checks(
-    services: Services, admin: str = "", campaign_id: str = "", number: int = 2, interface: str = FALLBACK
-) -> dict[str, int]:
+def review_add_checks(services: Services, admin: str = "", campaign_id: str = "", number: int = 2) -> dict[str, int]:
     """Add questions with a known answer, made from the gallery's own descriptions; returns how many were ``added``.
 
     Args:
@@ -120,11 +113,10 @@ def review_add_checks(
         admin: The admin token; empty where none is needed.
         campaign_id: The campaign.
         number: How many in each of its languages, 0 to 50.
-        interface: Language in which an error is told.
     """
     require_admin(services, admin)
     store = services.feedback.store()
-    retriever = services.engine.retriever(wording(str(interface)))
+    retriever = services.retriever()
     return {"added": store.add_items(pooling.make_checks(store.campaign(str(campaign_id)), retriever, number))}
 
 
@@ -137,7 +129,6 @@ def review_adjudicate(
     campaign_id: str = "",
     lead: str = "",
     token: str = "",
-    interface: str = FALLBACK,
     seen: str | None = None,
 ) -> dict[str, str]:
     """Say the last word on a query and a clip; returns ``adjudication_id``.
@@ -151,12 +142,11 @@ def review_adjudicate(
         campaign_id: The campaign whose judgements were looked at; empty for all.
         lead: The name under which it is noted.
         token: The token of that name, if it has one.
-        interface: Language in which an error is told.
         seen: The label of the last word that you know of, empty for none: another that stands by now, of a second tab
             or another lead, is then not overwritten, and an error says which it is. Null overwrites it.
     """
     require_admin(services, admin)
-    store, words = services.feedback.store(), wording(str(interface))
+    store, words = services.feedback.store(), services.words
     pair = next((each for each in store.pairs(campaign_id or None) if each.pair_id == pair_id), None)
     if pair is None:
         raise QueryError(f"pair_id: found {str(pair_id)[:40]!r}, wanted one of the pairs that were judged")
@@ -174,7 +164,7 @@ def review_adjudicate(
         label=label,
         note=note or None,
         campaign_id=campaign_id or None,
-        annotator=lead_name(store, lead, token, interface),
+        annotator=lead_name(services, lead, token),
     )
     return {"adjudication_id": store.adjudicate(decided)}
 
@@ -208,18 +198,19 @@ def review_disagreements(services: Services, admin: str = "", campaign_id: str =
     return [dataclasses.asdict(pair) | {"labels": dict(pair.labels)} for pair in pairs]
 
 
-def lead_name(store: Store, lead: object, token: object, interface: str = FALLBACK) -> str:
+def lead_name(services: Services, lead: object, token: object) -> str:
     """Return under which name a team lead's doing is noted: that of their token, else the one they typed.
 
     Raises:
         FeedbackError: The typed name is somebody's, who proves it with a token.
     """
+    store = services.feedback.store()
     mine = store.identify(token) if isinstance(token, str) and token else None
     name = " ".join(lead.split()) if isinstance(lead, str) else ""
     if mine is not None and name in ("", mine):
         return mine
     if name and store.is_registered(name):
-        raise FeedbackError(wording(str(interface))("review_name_taken", name=name))
+        raise FeedbackError(services.words("review_name_taken", name=name))
     return name or NOBODY
 
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from cacara.errors import QueryError
 from feedback_db import Campaign, Event, Store
 from ui.page import rendering as common
-from ui.page.wording import FALLBACK, Wording, wording
+from ui.page.wording import Wording
 from ui.review import agreement, deciding, figures, rendering
 from ui.services.permissions import PermissionRefusedError, require_admin
 from ui.services.services import Services
@@ -27,10 +27,9 @@ def review_show(
     campaign_id: str = "",
     filters: dict[str, str] | None = None,
     offset: int = 0,
-    interface: str = FALLBACK,
 ) -> dict[str, Any]:
     """Return one section of the tab, or the page that asks for the admin token."""
-    words = wording(str(interface))
+    words = services.words
     try:
         require_admin(services, admin)
     except PermissionRefusedError as error:
@@ -53,21 +52,14 @@ def review_show(
     return told | {"state": section, "html": rendering.page(content, found, chosen, words)}
 
 
-def review_form(
-    services: Services, admin: str = "", campaign_id: str = "", interface: str = FALLBACK
-) -> dict[str, Any]:
+def review_form(services: Services, admin: str = "", campaign_id: str = "") -> dict[str, Any]:
     """Return the form of a campaign, an empty one for a new campaign."""
     require_admin(services, admin)
-    words, store = wording(str(interface)), services.feedback.store()
+    words, store = services.words, services.feedback.store()
     campaign = store.campaign(str(campaign_id)) if campaign_id else None
     models = [(model, name) for model, name in services.engine.offered() if model != services.engine.default]
     content = rendering.campaign_form(campaign, models, words)
     return {"html": rendering.page(content, store.campaigns(), str(campaign_id), words)}
-
-
-def as_problem(message: str) -> dict[str, str]:
-    """Return the text of an error as the script takes it."""
-    return {"problem": message, "html": common.problem(message)}
 
 
 def _campaigns(store: Store, campaign_id: str | None, words: Wording) -> Markup:

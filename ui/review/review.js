@@ -31,7 +31,7 @@ const say = (name, values = {}) => {
 
 const admin = () => read("admin", "sessionStorage");
 const ask = async (name, fields = {}) => {
-  const common = { admin: admin(), lead: read("lead"), token: read("annotate-token"), interface: frame().dataset.interface };
+  const common = { admin: admin(), lead: read("lead"), token: read("annotate-token") };
   const answer = await server[name]({ ...common, ...fields }).catch(() => undefined);
   return answer || { problem: say("broken") };
 };
@@ -191,7 +191,6 @@ const take = async (form) => {
   tell(say("annotate_working"));
   const wanted = new URLSearchParams({
     kind: file.name.split(".").pop().toLowerCase(), skip_bad: field("skip_bad", form).checked ? "yes" : "no",
-    interface: frame().dataset.interface,
   });
   const response = await fetch(`media/feedback-import?${wanted}`, { method: "POST", headers: own(), body: file }).catch(() => undefined);
   if (!response?.ok) return tell(response ? await response.text() : say("broken"), true);

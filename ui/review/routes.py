@@ -17,7 +17,7 @@ from feedback_db import FeedbackError, Record
 from feedback_db.exchange.export import anonymised, export
 from feedback_db.exchange.importing import read_file
 from ui.annotate.routes import HEADERS, OWN_HEADER, TOKEN_HEADER
-from ui.page.wording import FALLBACK, wording
+from ui.page.wording import wording_of
 from ui.review import rendering
 from ui.review.rendering import FORMATS, MOST_BAD_ROWS
 from ui.services.permissions import require_admin
@@ -41,6 +41,7 @@ def review_routes(services: Services) -> list[Route]:
         refused = await run_in_threadpool(_refusal, services, request.headers)
         if refused is not None:  # before its body is read
             return refused
+        own = services.speaking(wording_of(request))
         with working_folders.made("import") as folder:
             kind = request.query_params.get("kind", "")
             path = folder / f"rows.{kind if kind in FORMATS else 'unknown'}"
@@ -52,7 +53,7 @@ def review_routes(services: Services) -> list[Route]:
                         found = f"found more than {MAX_IMPORT_BYTES:,} bytes, wanted at most that; split the file"
                         return PlainTextResponse(found, status_code=413)
                     file.write(part)
-            return await run_in_threadpool(_import, services, path, dict(request.query_params))
+            return await run_in_threadpool(_import, own, path, dict(request.query_params))
 
     return [Route(EXPORT, give, methods=["POST"]), Route(IMPORT, take, methods=["POST"])]
 
@@ -109,7 +110,7 @@ def export_records(services: Services, campaign_id: str, everything: bool) -> li
 
 
 def _import(services: Services, path: Path, asked: dict[str, str]) -> Response:
-    words = wording(asked.get("interface", FALLBACK))
+    words = services.words
     try:
         read = read_file(path)
         if len(read.records) > MAX_ROWS:

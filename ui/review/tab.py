@@ -8,7 +8,7 @@ import gradio as gr
 
 from ui.page.localised import Localised
 from ui.review import deciding, handlers, rendering
-from ui.server.bind import bind
+from ui.server.bind import bind, bind_message
 from ui.services.services import Services
 
 FOLDER = Path(__file__).parent
@@ -23,22 +23,20 @@ PUBLISHED = (
 """What programs may call, by these names."""
 
 
-def build(services: Services, localised: Localised, interface: gr.Dropdown) -> None:
+def build(services: Services, localised: Localised) -> None:
     """Build the tab inside the current ``gr.Tabs``; it asks for its content when somebody opens it.
 
     Args:
         services: What the handlers work with.
         localised: Takes every component that has a text.
-        interface: Holds the code of the interface language; the page's script reads it from the tab's frame.
     """
-    del interface  # the frame says it, as it is drawn in that language
     with localised.make(gr.Tab, {"label": "review"}, elem_id="review-tab"):
         localised.make(
             gr.HTML,
             {"value": rendering.shell},
             elem_id="review",
             js_on_load=(FOLDER / "review.js").read_text(encoding="utf-8"),
-            server_functions=[bind(each, services, message=True, show=handlers.as_problem) for each in handlers.CALLED],
+            server_functions=[bind_message(each, services) for each in handlers.CALLED],
         )
         for each in PUBLISHED:
             gr.api(bind(each, services), api_name=each.__name__)

@@ -48,9 +48,8 @@ def search_text(services: Services, query: str, options: Options) -> dict[str, A
         ``search_id`` null. ``looked_up`` lists the words that the model's lexical memory knows: ``word`` as it is
         listed, ``language`` and ``senses``, English, the surest first.
     """
-    words = options.words
     if not text("query", query).strip():
-        raise QueryError(words("empty_query"))
+        raise QueryError(services.words("empty_query"))
     asked = ask(services, options)
     lists, cleaned = SOUNDS_AND_PICTURES, clean_query(query)
     embedding = embed(asked, lists, text=cleaned, language=chosen_language(options.language))
@@ -79,9 +78,8 @@ def search_audio(services: Services, recording: str | None, options: Options) ->
     from cacara.media import audio
     from cacara.recordings import speech
 
-    words = options.words
     if not recording:
-        raise QueryError(words("no_sound"))
+        raise QueryError(services.words("no_sound"))
     asked = ask(services, options)
     path = Path(recording)
     remembered = {"recording": path, "recording_sha256": hash_file(path)}
@@ -114,9 +112,8 @@ def search_image(services: Services, picture: str | None, options: Options) -> d
     """
     from cacara.media import images
 
-    words = options.words
     if not picture:
-        raise QueryError(words("no_picture"))
+        raise QueryError(services.words("no_picture"))
     asked, lists = ask(services, options, must_see=True), SOUNDS_AND_PICTURES
     return answer(services, asked, lists, embed(asked, lists, pictures=[images.load(Path(picture))]))
 
@@ -135,9 +132,8 @@ def search_video(services: Services, video: str | None, options: Options) -> dic
     """
     from cacara.media import video as videos
 
-    words = options.words
     if not video:
-        raise QueryError(words("no_video"))
+        raise QueryError(services.words("no_video"))
     asked, lists = ask(services, options, must_see=True), SOUNDS_AND_PICTURES
     frames = videos.frames(video)
     return {**answer(services, asked, lists, embed(asked, lists, pictures=frames)), "frames": len(frames)}

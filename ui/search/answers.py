@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from cacara.errors import QueryError
 from cacara.search.request import SearchRequest
-from ui.page.wording import FALLBACK, Wording, wording
 from ui.server.media import picture_url, sound_url, waveform_url
 from ui.services.searches import ShownSearch
 from ui.services.services import Services
@@ -53,9 +52,8 @@ class Options:
 
     Attributes:
         language: BCP-47 code, such as ``sw``, of a text, or of the descriptions that other queries find; ``auto``
-            detects that of a text, and takes ``interface`` for descriptions.
+            detects that of a text, and takes the visitor's own for descriptions.
         top_k: How many of each, 1 to 100.
-        interface: Language of errors, and of descriptions where the query's is unknown.
         model: The id of a model, as ``/models`` lists them; None for the one that answers by default.
         kind: ``sound`` or ``picture`` to find these alone; empty for both.
         licence: Find only what has this licence, spelled as in the hits; empty for all.
@@ -63,19 +61,9 @@ class Options:
 
     language: str = DETECT
     top_k: int = TOP_K
-    interface: str = FALLBACK
     model: str | None = None
     kind: str = ""
     licence: str = ""
-
-    @property
-    def words(self) -> Wording:
-        """The interface's language.
-
-        Raises:
-            QueryError: ``interface`` is no text.
-        """
-        return wording(text("interface", self.interface))
 
 
 Search = Callable[..., dict[str, Any]]
@@ -139,8 +127,8 @@ def ask(services: Services, options: Options, must_see: bool = False) -> Checked
     Raises:
         QueryError: One of them is unfit, or the model is not ready or knows no pictures where these are asked for.
     """
-    words = options.words
-    retriever = services.engine.retriever(words, options.model)
+    words = services.words
+    retriever = services.retriever(options.model)
     if (kind := text("kind", options.kind)) not in KINDS:
         raise QueryError(f"kind: found {kind!r:.40}, wanted sound, picture, or nothing for both")
     if (must_see and not retriever.model.sees) or (kind == "picture" and not retriever.sees):

@@ -6,7 +6,7 @@ from cacara.errors import QueryError
 from feedback_db.errors import FeedbackError, StaleAnswerError
 from feedback_db.records.opinions import Judgement
 from feedback_db.store.recordings import hash_file, save_recording
-from ui.page.wording import FALLBACK, Wording, wording
+from ui.page.wording import Wording
 from ui.services.searches import ShownSearch
 from ui.services.services import Services
 
@@ -18,7 +18,6 @@ def flag(
     label: str,
     annotator: str,
     keep_recording: bool = False,
-    interface: str = FALLBACK,
     seen: str | None = None,
 ) -> dict[str, str]:
     """Store whether a shown result matches its query; rank, score and model are this server's own record.
@@ -31,7 +30,6 @@ def flag(
         annotator: Who judges: a name, or a random token that the same person sends each time.
         keep_recording: The person agrees that their recording is kept with the judgement; needed when
             the query was a recording.
-        interface: Language in which an error is told.
         seen: The id of your judgement of this that you know of, empty for none: another that stands by now is then
             not overwritten, and an error says so. Null overwrites it.
 
@@ -40,7 +38,7 @@ def flag(
     """
     if seen is not None and not isinstance(seen, str):
         raise QueryError(f"seen: found {seen!r:.80}, wanted the id of a judgement, an empty text or null")
-    words = wording(str(interface))
+    words = services.words
     search = services.searches.recall(search_id) if isinstance(search_id, str) else None
     if search is None:
         raise QueryError(words("search_forgotten"))
@@ -75,7 +73,6 @@ def judge_card(
     label: str,
     annotator: str,
     keep_recording: bool = False,
-    interface: str = FALLBACK,
     seen: str = "",
 ) -> dict[str, str]:
     """Do as ``flag`` for the page: where another judgement stands than was seen, return it with a question.
@@ -85,9 +82,9 @@ def judge_card(
         what was given.
     """
     try:
-        return flag(services, search_id, clip_id, label, annotator, keep_recording, interface, seen)
+        return flag(services, search_id, clip_id, label, annotator, keep_recording, seen)
     except StaleAnswerError as error:
-        words = wording(str(interface))
+        words = services.words
         if not error.standing:
             return {"judgement_id": "", "label": "", "stale": words("stale_none")}
         found, said = services.feedback.store().standing_judgement(error.standing)
@@ -95,20 +92,19 @@ def judge_card(
         return {"judgement_id": found, "label": said, "stale": told}
 
 
-def undo(services: Services, judgement_id: str, annotator: str, interface: str = FALLBACK) -> dict[str, str]:
+def undo(services: Services, judgement_id: str, annotator: str) -> dict[str, str]:
     """Take back a judgement; what the same person had said before about that result counts again.
 
     Args:
         services: What the handlers work with.
         judgement_id: What ``/flag`` returned.
         annotator: The same name or token that was sent with the flag.
-        interface: Language in which is told what counts now.
 
     Returns:
         ``judgement_id`` of the judgement that no longer counts; ``stands`` and ``label`` of the one that counts now,
         empty for none; and ``told``, the same in words.
     """
-    store, words = services.feedback.store(), wording(str(interface))
+    store, words = services.feedback.store(), services.words
     store.undo(judgement_id, annotator)
     stands, label = store.standing_judgement(judgement_id)
     answer = words(label) if label in words.table else label

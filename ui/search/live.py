@@ -10,7 +10,6 @@ import gradio as gr
 from cacara.errors import CacaraError
 from ui.page import rendering as page_rendering
 from ui.page.localised import Localised
-from ui.page.wording import wording
 from ui.search import rendering
 from ui.search.answers import chosen_language, described, nearest_language
 from ui.server.bind import bind
@@ -28,7 +27,6 @@ def hear(
     stretch: str | None,
     heard: Any,  # noqa: ANN401 - a cacara.recordings.listening.RollingSound or None; that module is heavy
     language: str,
-    interface: str,
     model: str | None = None,
 ) -> tuple[Any, str]:
     """Return the last seconds of the stream, and the words for them as HTML.
@@ -38,16 +36,15 @@ def hear(
         stretch: The file of the next stretch of the stream, or None.
         heard: What was returned before, or None at the beginning.
         language: BCP-47 code of the words; ``auto`` takes the interface's.
-        interface: Language of the page.
         model: The id of a model, or None for the one that answers by default.
     """
     if not stretch:
         return heard, ""
     from cacara.recordings import listening
 
-    words = wording(interface)
+    words = services.words
     try:
-        retriever = services.engine.retriever(words, model)
+        retriever = services.retriever(model)
         samples, rate_hz = listening.read_chunk(Path(stretch))
         sound: RollingSound = (heard or listening.RollingSound()).followed_by(samples, rate_hz)
         code = nearest_language(chosen_language(language) or words.code, retriever.gallery.languages)
@@ -58,16 +55,13 @@ def hear(
     return sound, rendering.live_words(said, now.quiet, now.speech, words)
 
 
-def build(
-    services: Services, localised: Localised, language: gr.Dropdown, interface: gr.Dropdown, model: gr.State
-) -> None:
+def build(services: Services, localised: Localised, language: gr.Dropdown, model: gr.State) -> None:
     """Build the part inside the current column.
 
     Args:
         services: What the handlers work with.
         localised: Takes every component that has a text.
         language: Holds the language of the words.
-        interface: Holds the code of the interface language.
         model: Holds the id of the model that answers this visitor.
     """
     with localised.make(gr.Accordion, {"label": "live"}, open=False, elem_id="live"):
@@ -85,7 +79,7 @@ def build(
         words = gr.HTML(elem_id="live-words")
         stream.stream(
             bind(hear, services),
-            [stream, heard, language, interface, model],
+            [stream, heard, language, model],
             [heard, words],
             stream_every=EVERY_SECONDS,
             time_limit=None,

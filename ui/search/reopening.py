@@ -6,7 +6,6 @@ import dataclasses
 import json
 
 from cacara.errors import QueryError
-from ui.page.wording import Wording, wording
 from ui.search.answers import DETECT, KINDS, nearest_language
 from ui.services.services import Services
 
@@ -33,13 +32,12 @@ class ReopenedQuery:
     like: str
 
 
-def reopened(services: Services, asked: str, interface: str) -> ReopenedQuery:
+def reopened(services: Services, asked: str) -> ReopenedQuery:
     """Return what is asked for; whatever of it is unknown here is left out.
 
     Args:
         services: What the handlers work with.
         asked: A JSON object with ``q``, ``lang``, ``kind``, ``licence`` and ``like``, each a text and none needed.
-        interface: Language of the page.
 
     Raises:
         QueryError: It is no such object, or too long.
@@ -53,15 +51,15 @@ def reopened(services: Services, asked: str, interface: str) -> ReopenedQuery:
         fields.get("q", "")[:MAX_QUERY],
         nearest if nearest in known else DETECT,
         kind if kind in KINDS else "",
-        licence if licence in known_licences(services, wording(interface)) else "",
+        licence if licence in known_licences(services) else "",
         fields.get("like", ""),
     )
 
 
-def known_licences(services: Services, words: Wording) -> tuple[str, ...]:
+def known_licences(services: Services) -> tuple[str, ...]:
     """Return the licences of the gallery; none before it is ready."""
     try:
-        return services.engine.retriever(words).licences
+        return services.retriever().licences
     except QueryError:
         return ()
 

@@ -47,7 +47,6 @@ const judge = (card, label) => call(card, (page) => server.judge_card({
   label,
   annotator: annotator(),
   keep_recording: Boolean(document.querySelector("#consent input")?.checked),
-  interface: page.interface,
   seen: judged.get(card)?.at(-1)?.id || "",
 }), (answer, page) => {
   if (answer.stale) { // a second tab has judged it: what stands is shown, and choosing once more replaces it
@@ -61,7 +60,6 @@ const judge = (card, label) => call(card, (page) => server.judge_card({
 const undo = (card) => call(card, (page) => server.undo({
   judgement_id: judged.get(card).at(-1).id,
   annotator: annotator(),
-  interface: page.interface,
 }), (answer) => {
   judged.set(card, answer.stands ? [{ id: answer.stands, label: answer.label }] : []);
   show(card, answer.told);

@@ -14,16 +14,16 @@ from cacara.errors import CacaraError
 from cacara.media.formats import FILMS
 from ui.page import rendering as page_rendering
 from ui.page.localised import Localised
-from ui.page.wording import Wording, wording
+from ui.page.wording import Wording
 from ui.search import live as live_tab
 from ui.search import rendering
 from ui.search.actions import search_audio, search_image, search_like, search_text, search_video
-from ui.search.answers import DETECT, Options, Search
+from ui.search.answers import DETECT, Search
 from ui.search.judging import judge_card, undo
 from ui.search.picture_input import PictureInput
 from ui.search.reopening import known_licences, reopened
 from ui.search.writing_down import write_down
-from ui.server.bind import bind
+from ui.server.bind import bind, bind_message
 from ui.services.services import Services
 
 EXAMPLES = (
@@ -59,7 +59,7 @@ def show(services: Services, search: Search, query: Any, **options: Any) -> tupl
         options: Fields of ``Options``.
     """
     found = search(services, query, **options)
-    words = Options(**options).words
+    words = services.words
     if search is search_text:
         names = {code: name for name, code in language_choices(services, words)}
         return rendering.text_results(found, names, words), ""
@@ -69,27 +69,27 @@ def show(services: Services, search: Search, query: Any, **options: Any) -> tupl
     return (rendering.like_results if search is search_like else rendering.image_results)(found, words), ""
 
 
-def show_asked(services: Services, asked: str, interface: str, model: str | None = None) -> str:
+def show_asked(services: Services, asked: str, model: str | None = None) -> str:
     """Return what a link, or the visitor's own list of earlier queries, asks for, as HTML."""
-    again = reopened(services, asked, interface)
+    again = reopened(services, asked)
     search, query = (search_like, again.like) if again.like else (search_text, again.query)
     if not query:
         return ""
     how = {"language": again.language, "kind": again.kind, "licence": again.licence}
-    return show(services, search, query, interface=interface, model=model, **how)[0]
+    return show(services, search, query, model=model, **how)[0]
 
 
-def fields_asked(services: Services, asked: str, interface: str) -> tuple[str, str, str, str]:
+def fields_asked(services: Services, asked: str) -> tuple[str, str, str, str]:
     """Return query, language, kind and licence of what ``show_asked`` shows, for the fields of the page."""
-    again = reopened(services, asked, interface)
+    again = reopened(services, asked)
     return again.query, again.language, again.kind, again.licence
 
 
-def show_written(services: Services, search_id: str, language: str, interface: str) -> str:
+def show_written(services: Services, search_id: str, language: str) -> str:
     """Return what was said in a recording, or how far the preparation is, as HTML."""
-    words = wording(interface)
+    words = services.words
     try:
-        told = write_down(services, search_id, language, interface)
+        told = write_down(services, search_id, language)
     except CacaraError as error:
         return rendering.speech_offer(search_id, words, str(error))
     if told["phase"] == "preparing":
@@ -112,7 +112,7 @@ def language_choices(services: Services, words: Wording, taught: Iterable[str] =
 
 def licence_choices(services: Services, words: Wording) -> list[tuple[str, str]]:
     """Return (name, licence) of what may be asked for: any first; no more than that before the gallery is ready."""
-    return [(words("licence_all"), ""), *((licence, licence) for licence in known_licences(services, words))]
+    return [(words("licence_all"), ""), *((licence, licence) for licence in known_licences(services))]
 
 
 def kind_choices(words: Wording) -> list[tuple[str, str]]:
@@ -128,13 +128,12 @@ class Parts(NamedTuple):
     licence: gr.Dropdown
 
 
-def build(services: Services, localised: Localised, interface: gr.Dropdown, model: gr.State) -> Parts:
+def build(services: Services, localised: Localised, model: gr.State) -> Parts:
     """Build the tab's components and events inside the current ``gr.Tab``.
 
     Args:
         services: What the handlers work with.
         localised: Takes every component that has a text.
-        interface: Holds the code of the interface language.
         model: Holds the id of the model that answers this visitor.
 
     Returns:
@@ -145,7 +144,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, mode
             text = _build_text(services, localised)
         with gr.Column(scale=2, min_width=260, elem_id="by-sound"):
             sound = _build_sound(localised)
-            live_tab.build(services, localised, text.language, interface, model)
+            live_tab.build(services, localised, text.language, model)
         with gr.Column(scale=2, min_width=260, elem_id="by-picture", visible=False) as by_picture:
             sight = _build_sight(localised)
     speech = gr.HTML(elem_id="speech", js_on_load=_script("speech.js"))
@@ -153,21 +152,22 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, mode
     results = gr.HTML(
         elem_id="results",
         js_on_load=_script("results.js"),
-        server_functions=[bind(each, services, message=True, show=_as_problem) for each in (judge_card, undo)],
+        server_functions=[bind_message(each, services) for each in (judge_card, undo)],
     )
     # What a script asks with: it cannot be put into a component of the page without being seen there.
     carried = gr.Textbox(visible=False)
-    how = {
-        "language": text.language,
-        "interface": interface,
-        "model": model,
-        "kind": text.kind,
-        "licence": text.licence,
-    }
+    how = [text.language, model, text.kind, text.licence]
 
     def ask(search: Search, query: Block) -> dict[str, Any]:
-        def shown(own: Services, asked: object, *options: object) -> tuple[str, str]:
-            return show(own, search, asked, **dict(zip(how, options, strict=True)))
+        def shown(
+            own: Services,
+            asked: object,
+            language: str,
+            model: str | None,
+            kind: str,
+            licence: str,
+        ) -> tuple[str, str]:
+            return show(own, search, asked, language=language, model=model, kind=kind, licence=licence)
 
         shown.__name__ = search.__name__.replace("search", "show")
         spoken = search is search_audio  # only a sound replaces what an earlier one offered
@@ -178,7 +178,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, mode
             show=lambda problem: (page_rendering.problem(problem), ""),
             present=None if spoken else lambda pair: pair[0],
         )
-        events = {"fn": bound, "inputs": [query, *how.values()], "outputs": outputs}
+        events = {"fn": bound, "inputs": [query, *how], "outputs": outputs}
         return events | {"api_visibility": "private"} | ONE_AT_A_TIME
 
     gr.on([text.query.submit, text.search.click], **ask(search_text, text.query))
@@ -200,7 +200,7 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, mode
     results.like(**ask(search_like, carried), js="(_, ...how) => [window.cacaraSearch.like, ...how]")
     speech.write(
         bind(show_written, services, show=page_rendering.problem),
-        [carried, text.language, interface],
+        [carried, text.language],
         speech,
         js="(_, ...how) => [window.cacaraSearch.recording, ...how]",
         show_progress="hidden",
@@ -209,11 +209,9 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, mode
     fields = [text.query, text.language, text.kind, text.licence]
     carry = "(_, ...how) => [JSON.stringify(window.cacaraSearch.asked), ...how]"
     for again in (speech.said, text.history.ask):
-        again(
-            bind(fields_asked, services), [carried, interface], fields, js=carry, queue=False, api_visibility="private"
-        ).then(
+        again(bind(fields_asked, services), carried, fields, js=carry, queue=False, api_visibility="private").then(
             bind(show_asked, services, show=page_rendering.problem),
-            [carried, interface, model],
+            [carried, model],
             results,
             js=carry,
             api_visibility="private",
@@ -331,10 +329,6 @@ def _build_sight(localised: Localised) -> _Sight:
         gr.UploadButton, {"label": "search_video"}, file_types=["video", *FILMS], elem_id="search-video"
     )
     return _Sight(picture, search, video)
-
-
-def _as_problem(message: str) -> dict[str, str]:
-    return {"problem": message}
 
 
 def _script(name: str) -> str:

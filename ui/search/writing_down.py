@@ -8,12 +8,11 @@ from typing import Any
 from cacara import languages
 from cacara.errors import QueryError
 from feedback_db.store.recordings import hash_file
-from ui.page.wording import FALLBACK, wording
-from ui.search.answers import DETECT, chosen_language, nearest_language, text
+from ui.search.answers import DETECT, chosen_language, nearest_language
 from ui.services.services import Services
 
 
-def write_down(services: Services, search_id: str, language: str = DETECT, interface: str = FALLBACK) -> dict[str, Any]:
+def write_down(services: Services, search_id: str, language: str = DETECT) -> dict[str, Any]:
     """Write down what is said in a recording that was searched with; nothing is kept.
 
     Whisper is fetched (133 MB) and loaded at the first use. Until it is there the answer is ``preparing``: ask again.
@@ -22,7 +21,6 @@ def write_down(services: Services, search_id: str, language: str = DETECT, inter
         services: What the handlers work with.
         search_id: The ``search_id`` of a list of ``/search_audio``.
         language: BCP-47 code of what is spoken; ``auto`` lets Whisper guess, which often fails on single words.
-        interface: Language of errors.
 
     Returns:
         ``phase``, ``preparing`` or ``ready``; ``progress``, how far the preparation is, in words; ``fraction``, the
@@ -32,7 +30,7 @@ def write_down(services: Services, search_id: str, language: str = DETECT, inter
     """
     from cacara.media import audio
 
-    words = wording(text("interface", interface))
+    words = services.words
     given = chosen_language(language)
     search = services.searches.recall(search_id) if isinstance(search_id, str) else None
     if search is None or search.recording is None or not search.recording.is_file():

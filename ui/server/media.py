@@ -15,7 +15,6 @@ from starlette.routing import Route
 
 from cacara import sources
 from cacara.errors import CacaraError, SourceError
-from ui.page.wording import FALLBACK, wording
 from ui.server import waveforms
 from ui.server.playable import PlayableCopies
 
@@ -75,7 +74,7 @@ def media_routes(services: Services) -> list[Route]:
 
 def _answer(services: Services, request: Request, send: Callable[[Clip], Response]) -> Response:
     try:
-        clip = services.engine.retriever(wording(FALLBACK)).clip(request.query_params.get("clip", ""))
+        clip = services.retriever().clip(request.query_params.get("clip", ""))
         return send(clip)
     except CacaraError as error:
         return PlainTextResponse(str(error), status_code=404)

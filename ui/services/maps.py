@@ -9,7 +9,6 @@ import threading
 from typing import TYPE_CHECKING
 
 from cacara.errors import CacaraError, QueryError
-from ui.page.wording import FALLBACK, wording
 
 if TYPE_CHECKING:
     from cacara.embedding_map.plane import EmbeddingMap, MapInputs
@@ -82,7 +81,7 @@ class MapDesk:
                 return self._maps[key]
         raise QueryError(words("map_forgotten"))
 
-    def make(self, retriever: Retriever, inputs: MapInputs, visitor: str, interface: str = FALLBACK) -> Job:
+    def make(self, retriever: Retriever, inputs: MapInputs, visitor: str, words: Wording) -> Job:
         """Begin to make a map, or join those who wait for it, and return how far it is.
 
         Raises:
@@ -94,7 +93,7 @@ class MapDesk:
             if job is None or job.phase != "fitting" or job.stop.is_set():
                 busy = [each for each in self._jobs.values() if each.phase == "fitting"]
                 if len(busy) >= MOST_JOBS:
-                    raise QueryError(wording(interface)("map_busy", count=len(busy)))
+                    raise QueryError(words("map_busy", count=len(busy)))
                 job = Job(key, step="wait" if busy else "start")
                 # What ended is told once more to those who still ask, and forgotten with the next.
                 self._jobs = {each.key: each for each in busy} | {key: job}

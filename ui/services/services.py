@@ -11,6 +11,7 @@ from feedback_db.exchange.hub import HubSettings, HubStore
 from feedback_db.records.opinions import FeedbackError
 from feedback_db.store.recordings import recordings_folder
 from feedback_db.store.store import Store
+from ui.page.wording import FALLBACK, Wording, wording
 from ui.services.comparisons import ComparisonMemory
 from ui.services.maps import MapDesk
 from ui.services.permissions import Access
@@ -19,6 +20,7 @@ from ui.services.searches import SearchMemory
 from ui.services.transcription import Dictation
 
 if TYPE_CHECKING:
+    from cacara.search.retriever import Retriever
     from ui.services.engine import Engine
     from ui.services.workshop import Workshop
 
@@ -78,6 +80,7 @@ class Services:
         recordings: The long recordings that visitors have opened.
         maps: The maps that are drawn, and those being made.
         access: How this server is reached, and who may do what only its team lead may.
+        words: The interface in the language of the visitor who is answered; English where nobody is.
         workshop: Where models are trained; None where they are not.
     """
 
@@ -90,3 +93,12 @@ class Services:
     maps: MapDesk = dataclasses.field(default_factory=MapDesk)
     access: Access = dataclasses.field(default_factory=Access)
     workshop: Workshop | None = None
+    words: Wording = dataclasses.field(default_factory=lambda: wording(FALLBACK))
+
+    def speaking(self, words: Wording) -> Services:
+        """Return the same services for a visitor who reads ``words``."""
+        return dataclasses.replace(self, words=words)
+
+    def retriever(self, model: str | None = None) -> Retriever:
+        """Return the prepared retriever of a model, or of the one that answers by default, see ``Engine.retriever``."""
+        return self.engine.retriever(self.words, model or None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from cacara import languages
 from cacara.errors import QueryError
-from ui.page.wording import FALLBACK, Wording, wording
+from ui.page.wording import Wording
 from ui.services.jobs import Job
 from ui.services.permissions import require_admin
 from ui.services.services import Services
@@ -49,9 +49,7 @@ def teach_offers(services: Services) -> dict[str, Any]:
     return {"counting": counting, "problem": problem, "languages": rows}
 
 
-def teach_from_feedback(
-    services: Services, language: str, rows: str = "", token: str = "", interface: str = FALLBACK
-) -> dict[str, Any]:
+def teach_from_feedback(services: Services, language: str, rows: str = "", token: str = "") -> dict[str, Any]:
     """Teach a model a language from the feedback in it; a gate decides whether what was learnt is used.
 
     Args:
@@ -59,12 +57,11 @@ def teach_from_feedback(
         language: BCP-47 code.
         rows: More pairs to learn, a pair a line, as for ``/teach_check``; may be empty.
         token: The team lead's; empty where none is needed.
-        interface: Language of errors.
 
     Returns:
         As ``/teach_status``.
     """
-    words = wording(interface if isinstance(interface, str) else FALLBACK)
+    words = services.words
     more = read_pairs(str(rows), str(language)) if str(rows).strip() else None
     start(services, str(language), more, str(token), words)
     return teaching.teach_status(services)
@@ -119,13 +116,12 @@ def start(services: Services, code: str, more: Pairs | None, token: str, words: 
     return workshop.jobs.start(teaching.FEEDBACK_KIND, about, prepare)
 
 
-def teach_use(services: Services, token: str = "", interface: str = FALLBACK) -> dict[str, Any]:
+def teach_use(services: Services, token: str = "") -> dict[str, Any]:
     """Use what the last teaching from feedback made although it did not pass the gate.
 
     Args:
         services: What the handlers work with.
         token: The team lead's; empty where none is needed.
-        interface: Language of errors.
 
     Returns:
         As ``/teach_status``.
@@ -133,7 +129,7 @@ def teach_use(services: Services, token: str = "", interface: str = FALLBACK) ->
     require_admin(services, str(token))
     workshop, job = workshop_of(services), teaching.latest(services)
     if job is None or not usable(teaching.teach_status(services)) or not teaching.made_by(services, job).is_file():
-        raise QueryError(wording(interface if isinstance(interface, str) else FALLBACK)("teach_nothing_to_use"))
+        raise QueryError(services.words("teach_nothing_to_use"))
     workshop.taught.take(str(job.about["model"]), teaching.made_by(services, job))
     return teaching.follow(services)
 

@@ -13,7 +13,6 @@ from cacara.errors import CacaraError
 from feedback_db.records.opinions import FeedbackError
 from ui.page import rendering as page
 from ui.page.localised import Localised
-from ui.page.wording import wording
 from ui.search.tab import language_choices
 from ui.server.bind import bind
 from ui.services.services import Services
@@ -63,15 +62,14 @@ class View(NamedTuple):
     usable: bool
 
 
-def look(services: Services, interface: str, problem: str = "") -> View:
+def look(services: Services, problem: str = "") -> View:
     """Return how things stand.
 
     Args:
         services: What the handlers work with.
-        interface: The interface's language.
         problem: What went wrong just now.
     """
-    words = wording(interface)
+    words = services.words
     try:
         status, offers = teaching.follow(services), from_feedback.teach_offers(services)
     except (CacaraError, FeedbackError) as error:
@@ -95,9 +93,9 @@ def look(services: Services, interface: str, problem: str = "") -> View:
     )
 
 
-def show_check(services: Services, code: str, rows: str, upload: str | None, interface: str) -> tuple[str, bool]:
+def show_check(services: Services, code: str, rows: str, upload: str | None) -> tuple[str, bool]:
     """Return what was found in the rows or the file, as HTML, and whether a training can be started."""
-    words = wording(interface)
+    words = services.words
     try:
         found = teaching.check(services, code or "", _content(rows, upload, code), words)
     except CacaraError as error:
@@ -105,13 +103,13 @@ def show_check(services: Services, code: str, rows: str, upload: str | None, int
     return rendering.report(found, words), found.ready
 
 
-def start(services: Services, code: str, rows: str, upload: str | None, token: str, interface: str) -> View:
+def start(services: Services, code: str, rows: str, upload: str | None, token: str) -> View:
     """Start teaching, and return how things stand."""
     try:
-        teaching.start(services, code or "", _content(rows, upload, code), token or "", wording(interface))
+        teaching.start(services, code or "", _content(rows, upload, code), token or "", services.words)
     except CacaraError as error:
-        return look(services, interface, str(error))
-    return look(services, interface)
+        return look(services, str(error))
+    return look(services)
 
 
 def start_from_feedback(
@@ -121,64 +119,62 @@ def start_from_feedback(
     rows: str,
     upload: str | None,
     token: str,
-    interface: str,
 ) -> View:
     """Start teaching from feedback, with the pairs above if ``more``, and return how things stand."""
-    words = wording(interface)
+    words = services.words
     if not code:
-        return look(services, interface, words("teach_from_nothing"))
+        return look(services, words("teach_from_nothing"))
     try:
         given = _content(rows, upload, code) if more else None
         beside = pair_lists.read(given, code) if isinstance(given, str) else given
         from_feedback.start(services, code, beside, token or "", words)
     except (CacaraError, FeedbackError) as error:
-        return look(services, interface, str(error))
-    return look(services, interface)
+        return look(services, str(error))
+    return look(services)
 
 
-def use(services: Services, token: str, interface: str) -> View:
+def use(services: Services, token: str) -> View:
     """Use what did not pass the gate, and return how things stand."""
     try:
-        from_feedback.teach_use(services, token or "", interface)
+        from_feedback.teach_use(services, token or "")
     except CacaraError as error:
-        return look(services, interface, str(error))
-    return look(services, interface)
+        return look(services, str(error))
+    return look(services)
 
 
-def cancel(services: Services, token: str, interface: str) -> View:
+def cancel(services: Services, token: str) -> View:
     """Cancel the teaching, and return how things stand."""
     try:
         teaching.teach_cancel(services, token or "")
     except CacaraError as error:
-        return look(services, interface, str(error))
-    return look(services, interface)
+        return look(services, str(error))
+    return look(services)
 
 
-def forget(services: Services, code: str | None, token: str, interface: str) -> View:
+def forget(services: Services, code: str | None, token: str) -> View:
     """Take a taught language away, and return how things stand."""
-    words = wording(interface)
+    words = services.words
     try:
         teaching.forget(services, code or "", token or "", words)
     except CacaraError as error:
-        return look(services, interface, str(error))
-    return look(services, interface)
+        return look(services, str(error))
+    return look(services)
 
 
-def name_of(services: Services, code: str, interface: str) -> str:
+def name_of(services: Services, code: str) -> str:
     """Return the name of the language whose code is being typed, as HTML; nothing while it is none."""
     try:
-        return rendering.name(_name(code.strip()), wording(interface)) if code and code.strip() else ""
+        return rendering.name(_name(code.strip()), services.words) if code and code.strip() else ""
     except CacaraError:
         return ""
 
 
-def build(services: Services, localised: Localised, interface: gr.Dropdown, language: gr.Dropdown) -> None:
+def build(services: Services, localised: Localised, language: gr.Dropdown) -> None:
     """Build the tab inside the current ``gr.Tabs``.
 
     Args:
         services: What the handlers work with.
         localised: Takes every component that has a text.
-        interface: Holds the code of the interface language.
         language: The language menu of the search, which a taught language joins.
     """
     with localised.make(gr.Tab, {"label": "teach_tab"}, elem_id="teach-tab") as tab:
@@ -215,19 +211,21 @@ def build(services: Services, localised: Localised, interface: gr.Dropdown, lang
         timer = gr.Timer(POLLING_SECONDS, active=False)
     shown = [notice, job, stop, timer, taught, which, forgetting, checking, language, offers, chosen, offering, using]
     given: list[Any] = [code, rows, upload]
-    looking: dict[str, Any] = {"inputs": interface, "outputs": shown, "queue": False, **QUIET}
-    gr.on([tab.select, timer.tick, interface.input], bind(look, services, present=_shown), **looking)
+    looking: dict[str, Any] = {"outputs": shown, "queue": False, **QUIET}
+    seen = bind(look, services, present=_shown)
+    gr.on([tab.select, timer.tick], seen, **looking)
+    localised.when_chosen(seen, **looking)
     found = bind(show_check, services, present=_checked)
-    checking.click(found, [*given, interface], [report, begin], api_visibility="private", show_progress_on=report)
+    checking.click(found, [*given], [report, begin], api_visibility="private", show_progress_on=report)
     # What was changed is checked again before it can be started.
     gr.on([each.change for each in given], lambda: gr.update(interactive=False), None, begin, queue=False, **QUIET)
-    code.change(bind(name_of, services), [code, interface], named, queue=False, **QUIET)
-    begin.click(bind(start, services, present=_shown), [*given, token, interface], shown, **QUIET)
-    stop.click(bind(cancel, services, present=_shown), [token, interface], shown, **QUIET)
+    code.change(bind(name_of, services), code, named, queue=False, **QUIET)
+    begin.click(bind(start, services, present=_shown), [*given, token], shown, **QUIET)
+    stop.click(bind(cancel, services, present=_shown), [token], shown, **QUIET)
     learning = bind(start_from_feedback, services, present=_shown)
-    learn.click(learning, [chosen, more, rows, upload, token, interface], shown, **QUIET)
-    take.click(bind(use, services, present=_shown), [token, interface], shown, **QUIET)
-    remove.click(bind(forget, services, present=_shown), [which, token, interface], shown, **QUIET)
+    learn.click(learning, [chosen, more, rows, upload, token], shown, **QUIET)
+    take.click(bind(use, services, present=_shown), [token], shown, **QUIET)
+    remove.click(bind(forget, services, present=_shown), [which, token], shown, **QUIET)
 
 
 def _ask(localised: Localised) -> tuple[gr.Textbox, gr.Textbox, gr.HTML, gr.File]:

@@ -10,7 +10,7 @@ from typing import Any
 from cacara import languages
 from cacara.errors import LanguageError, QueryError
 from cacara.words import text_pairs
-from ui.page.wording import FALLBACK, Wording, wording
+from ui.page.wording import Wording
 from ui.services.jobs import Job
 from ui.services.permissions import require_admin
 from ui.services.services import Services
@@ -105,14 +105,13 @@ def check(services: Services, code: str, content: str | Pairs, words: Wording) -
     return dataclasses.replace(checked, unknown_share=share, long=long)
 
 
-def teach_check(services: Services, language: str, rows: str, interface: str = FALLBACK) -> dict[str, Any]:
+def teach_check(services: Services, language: str, rows: str) -> dict[str, Any]:
     """Check pairs of texts that a model is to learn a language from; nothing is started.
 
     Args:
         services: What the handlers work with.
         language: BCP-47 code.
         rows: A pair a line: English and the language, a tab, semicolon or comma between.
-        interface: Language of what is said of a line.
 
     Returns:
         ``language``, ``name``, ``model``, ``pairs`` (how many are good), ``missing`` (how many more are needed),
@@ -121,7 +120,7 @@ def teach_check(services: Services, language: str, rows: str, interface: str = F
         column) and ``understood``: ``encoding``, ``separator``, ``columns`` (heading, field), ``passed_over``
         (headings that are not used) and ``rows``, the first five.
     """
-    words = _words(interface)
+    words = services.words
     found = check(services, str(language), str(rows), words)
     told = [{"line": each.line, "reason": words(each.key, **each.values)} for each in found.pairs.faults]
     return {
@@ -140,9 +139,7 @@ def teach_check(services: Services, language: str, rows: str, interface: str = F
     }
 
 
-def teach_start(
-    services: Services, language: str, rows: str, token: str = "", interface: str = FALLBACK
-) -> dict[str, Any]:
+def teach_start(services: Services, language: str, rows: str, token: str = "") -> dict[str, Any]:
     """Teach a model a language from pairs of texts; ask ``/teach_status`` how far it is.
 
     Args:
@@ -150,12 +147,11 @@ def teach_start(
         language: BCP-47 code.
         rows: A pair a line, as for ``/teach_check``.
         token: The team lead's; empty where none is needed.
-        interface: Language of errors.
 
     Returns:
         As ``/teach_status``.
     """
-    words = _words(interface)
+    words = services.words
     start(services, str(language), str(rows), str(token), words)
     return teach_status(services)
 
@@ -337,7 +333,3 @@ def _pieces(embedding: str, texts: Sequence[str]) -> tuple[float, int]:
         total += len(ids)
         long += len(ids) > text_pairs.MAX_PIECES
     return unknown / max(1, total), long
-
-
-def _words(interface: object) -> Wording:
-    return wording(interface if isinstance(interface, str) else FALLBACK)

@@ -352,6 +352,6 @@ def test_on_a_public_server_the_team_leads_work_needs_the_operators_token(servic
 @pytest.mark.parametrize("code", [code for _, code in available()])
 def test_every_page_is_there_in_every_language(services, token, code):
     campaign = make_campaign(services, "a bird")
-    page = handlers.annotate_next(services, token, campaign.campaign_id, interface=code)["html"]
+    page = handlers.annotate_next(services.speaking(wording(code)), token, campaign.campaign_id)["html"]
     assert wording(code)("annotate_skip") in page
     assert "{" not in re.sub(r"<[^>]*>", "", page)

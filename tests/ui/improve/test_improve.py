@@ -140,9 +140,9 @@ def test_what_is_missing_is_what_the_training_itself_says_and_is_counted_anew_wh
     judge(made, "Hund", "c1", "relevant")
     known(made)
     assert len(asked) == 2
-    html = tab.look(made, "", "en").needed
+    html = tab.look(made, "").needed
     assert "Missing: 6 sounds or pictures" in html
-    assert "start" not in tab.look(made, "", "en").can
+    assert "start" not in tab.look(made, "").can
 
 
 def test_a_count_that_fails_is_told_and_not_shown_as_a_number(services):
@@ -153,7 +153,7 @@ def test_a_count_that_fails_is_told_and_not_shown_as_a_number(services):
         services, workshop=dataclasses.replace(services.workshop, counting=FeedbackCounter(fail))
     )
     assert known(made)["rows"] is None
-    html = tab.look(made, "", "en").needed
+    html = tab.look(made, "").needed
     assert "damaged &lt;img" in html and "<img" not in html
 
 
@@ -170,17 +170,17 @@ def test_a_training_begins_with_the_model_that_answers_and_only_with_paths_of_th
 def test_the_curve_is_drawn_while_it_learns_and_it_can_be_cancelled_and_go_on(services):
     run = train(services, "sleep", until="train")
     assert run["state"] == "running"
-    now = tab.look(services, "", "en")
+    now = tab.look(services, "")
     assert now.waiting and now.can == {"cancel"}
-    stopped = tab.act(services, "cancel", "", "en")
+    stopped = tab.act(services, "cancel", "")
     for _ in range(200):
-        stopped = tab.look(services, "", "en")
+        stopped = tab.look(services, "")
         if "resume" in stopped.can:
             break
         time.sleep(0.05)
     assert "can go on" in stopped.run and '<polyline class="loss"' in stopped.run
     (services.workshop.jobs.folder.parent / "plan.json").write_text(json.dumps(verdict(False)))
-    assert tab.act(services, "resume", "", "en").notice == ""
+    assert tab.act(services, "resume", "").notice == ""
     for _ in range(200):
         if (run := improving.improve_status(services)["run"])["state"] == "done":
             break
@@ -192,12 +192,12 @@ def test_the_curve_is_drawn_while_it_learns_and_it_can_be_cancelled_and_go_on(se
 def test_what_the_gate_refused_says_why_and_cannot_be_promoted(services):
     run = train(services, verdict(False))
     assert not run["promotable"]
-    now = tab.look(services, "", "en")
+    now = tab.look(services, "")
     assert "promote" not in now.can
     assert "(a) does not improve &lt;img" in now.run and "<img" not in now.run
     assert "Deutsch (de)" in now.run and "40.0 % before, 50.0 % after" in now.run
     assert now.run.count("<section>") == 2, "what was held out stands for what dev does not ask"
-    assert "problem" in tab.act(services, "promote", "", "en").notice, "nor by a page that is out of date"
+    assert "problem" in tab.act(services, "promote", "").notice, "nor by a page that is out of date"
     assert services.workshop.registry.history() == []
     assert services.workshop.registry.current() == DEFAULT_MODEL
 
@@ -205,7 +205,7 @@ def test_what_the_gate_refused_says_why_and_cannot_be_promoted(services):
 def test_a_failure_is_told_as_text_in_every_language(services):
     train(services, "fail")
     for _, code in available():
-        html = tab.look(services, "", code).run
+        html = tab.look(services.speaking(wording(code)), "").run
         assert "too little &lt;feedback&gt;" in html and "<feedback>" not in html
 
 
@@ -232,9 +232,9 @@ def test_on_a_public_server_names_and_buttons_are_the_team_leads(services):
     public = dataclasses.replace(services, access=Access(public=True, admin_token="right"))
     for token in ("", "wrong"):
         assert improving.improve_status(public, token)["collected"]["annotators"] is None
-        assert tab.look(public, token, "en").can == frozenset()
+        assert tab.look(public, token).can == frozenset()
         for what in ("start", "resume", "cancel", "promote", "rollback"):
-            assert "team lead" in tab.act(public, what, token, "en").notice
+            assert "team lead" in tab.act(public, what, token).notice
     with pytest.raises(PermissionRefusedError):
         improving.improve_start(public)
     assert list(improving.improve_status(public, "right")["collected"]["annotators"]) == ["ana"]
@@ -253,7 +253,7 @@ def test_a_base_that_cannot_be_tuned_is_told_before_anything_starts(services, mo
 
 def test_hostile_names_are_text(services):
     judge(services, "Hund", HOSTILE, "relevant", "<b>ana</b>")
-    now = tab.look(services, "", "en")
+    now = tab.look(services, "")
     assert "&lt;b&gt;ana" in now.collected and "<b>" not in now.collected
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import threading
 import time
@@ -21,6 +22,7 @@ from ui.map import handlers, mapping, rendering
 from ui.map.rendering import question, shell
 from ui.page.wording import available, wording
 from ui.services.maps import MapDesk
+from ui.services.services import Services
 
 ME = "visitor-1"
 ENGLISH = wording("en")
@@ -70,7 +72,7 @@ def test_a_map_that_is_not_stored_is_made_in_the_background_and_then_opened(open
 
 def test_before_the_model_is_there_the_page_is_told_to_wait():
     engine = SimpleNamespace(status=SimpleNamespace(phase="preparing", progress="weights 40%"))
-    answer = handlers.map_open(SimpleNamespace(engine=engine, maps=MapDesk()))
+    answer = handlers.map_open(Services(engine, None))
     assert answer["state"] == "preparing"
     assert "weights 40%" in answer["html"]
 
@@ -208,8 +210,8 @@ def test_a_map_goes_on_while_anybody_waits_and_ends_with_the_last(services, monk
 
     monkeypatch.setattr(store, "make", slow)
     desk, (retriever, inputs) = MapDesk(), mapping.find_inputs(services, ["ar"], True, "", ENGLISH)
-    desk.make(retriever, inputs, "one")
-    desk.make(retriever, inputs, "two")
+    desk.make(retriever, inputs, "one", ENGLISH)
+    desk.make(retriever, inputs, "two", ENGLISH)
     assert began.wait(10)
     desk.stop(inputs.key, "one")
     assert not ended.wait(0.1)
@@ -227,15 +229,14 @@ def test_a_failure_is_told_in_one_line_and_the_next_wish_begins_anew(services, m
 
     monkeypatch.setattr(store, "make", failing)
     desk, (retriever, inputs) = MapDesk(), mapping.find_inputs(services, ["ar"], True, "", ENGLISH)
-    job = desk.make(retriever, inputs, ME)
+    job = desk.make(retriever, inputs, ME, ENGLISH)
     deadline = time.monotonic() + 10
     while job.phase == "fitting" and time.monotonic() < deadline:
         time.sleep(0.01)
-    with_desk = SimpleNamespace(engine=services.engine, maps=desk)
-    told = handlers.map_progress(with_desk, inputs.key)
+    told = handlers.map_progress(dataclasses.replace(services, maps=desk), inputs.key)
     assert told["state"] == "failed"
     assert "the disk is on &lt;fire&gt;" in told["html"] and 'data-action="draw"' in told["html"]
-    assert desk.make(retriever, inputs, ME) is not job
+    assert desk.make(retriever, inputs, ME, ENGLISH) is not job
 
 
 def test_only_so_many_maps_are_wanted_at_once(services, monkeypatch):
@@ -248,13 +249,13 @@ def test_only_so_many_maps_are_wanted_at_once(services, monkeypatch):
 
     monkeypatch.setattr(store, "make", waiting)
     desk = MapDesk()
-    first = desk.make(*mapping.find_inputs(services, ["ar"], True, "", ENGLISH), ME)
+    first = desk.make(*mapping.find_inputs(services, ["ar"], True, "", ENGLISH), ME, ENGLISH)
     assert first.step == "start", "there is no other map to wait for"
     monkeypatch.setattr("ui.services.maps.MOST_JOBS", 2)
-    assert desk.make(*mapping.find_inputs(services, ["ar", "en"], True, "", ENGLISH), ME).step == "wait"
+    assert desk.make(*mapping.find_inputs(services, ["ar", "en"], True, "", ENGLISH), ME, ENGLISH).step == "wait"
     monkeypatch.setattr("ui.services.maps.MOST_JOBS", 1)
     with pytest.raises(QueryError, match="2 maps are being drawn"):
-        desk.make(*mapping.find_inputs(services, ["en"], True, "", ENGLISH), ME)
+        desk.make(*mapping.find_inputs(services, ["en"], True, "", ENGLISH), ME, ENGLISH)
     release.set()
 
 

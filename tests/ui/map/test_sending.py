@@ -287,8 +287,8 @@ def test_the_control_stands_where_there_is_something_to_send(services, key, poin
 def test_hostile_text_stays_text_in_every_language(services, key, points, code):
     services.feedback.store().save_campaign(Campaign(name=HOSTILE, created_by="x"))
     chosen = rows(points, "audio")
-    told = sending.map_send(services, key, chosen, name=HOSTILE, query=HOSTILE, language="en", interface=code)
-    form = sending.map_campaigns(services, key, chosen, query=HOSTILE, language=HOSTILE, interface=code)
+    told = sending.map_send(services.speaking(wording(code)), key, chosen, name=HOSTILE, query=HOSTILE, language="en")
+    form = sending.map_campaigns(services.speaking(wording(code)), key, chosen, query=HOSTILE, language=HOSTILE)
     for shown in (told["html"], form["html"]):
         assert markupsafe.escape(HOSTILE) in shown
         assert "<img" not in shown and "<b>dog" not in shown and "map_" not in shown

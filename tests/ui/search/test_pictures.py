@@ -137,7 +137,7 @@ def test_a_file_that_is_no_picture_is_told_so(services, tmp_path, content, said)
 
 def test_without_a_picture_one_is_asked_for_in_the_interfaces_language(services):
     with pytest.raises(QueryError, match="lade eines hoch"):
-        search_image(services, None, interface="de")
+        search_image(services.speaking(wording("de")), None)
 
 
 def test_a_model_that_knows_no_pictures_says_so_and_shows_none(tiny_model, services, photograph, tmp_path, monkeypatch):
@@ -152,7 +152,7 @@ def test_a_model_that_knows_no_pictures_says_so_and_shows_none(tiny_model, servi
     with pytest.raises(QueryError, match="no pictures can be searched"):
         search(engine.retriever(wording("en")), "dog", "image")
     assert 'class="pictures"' not in page_of(blind, search_text, "dog")
-    assert (preparation(blind, "en").sees, preparation(services, "en").sees) == (False, True)
+    assert (preparation(blind).sees, preparation(services).sees) == (False, True)
 
 
 def test_a_picture_finds_sounds_in_a_gallery_without_pictures(
@@ -170,7 +170,7 @@ def test_a_picture_finds_sounds_in_a_gallery_without_pictures(
 
 
 def test_the_page_shows_pictures_with_their_texts_escaped(services, photograph):
-    page = page_of(services, search_text, "sonne", language="de", interface="de")
+    page = page_of(services.speaking(wording("de")), search_text, "sonne", language="de")
     assert 'aria-label="Bilder"' in page
     assert "Die &lt;i&gt;Sonne&lt;/i&gt;." in page
     assert page.count("<audio") == 4

@@ -21,14 +21,14 @@ def services(tiny_model, tmp_path_factory):
 
 
 def again(services, **asked):
-    return reopened(services, json.dumps(asked), "en")
+    return reopened(services, json.dumps(asked))
 
 
 def test_a_query_comes_back_as_it_was_asked(services):
     found = again(services, q="ein hund", lang="de", kind="sound", licence="as the folder's owner says")
     assert (found.query, found.language, found.kind) == ("ein hund", "de", "sound")
     assert found.licence == "as the folder's owner says"
-    assert search_tab.fields_asked(services, json.dumps({"q": "hund", "lang": "de"}), "en") == ("hund", "de", "", "")
+    assert search_tab.fields_asked(services, json.dumps({"q": "hund", "lang": "de"})) == ("hund", "de", "", "")
 
 
 @pytest.mark.parametrize("wrong", ["xx", "../de", "<script>", "x" * 300, 3, None, ["de"], {"a": 1}])
@@ -40,12 +40,12 @@ def test_what_is_unknown_here_is_left_out(services, wrong):
 @pytest.mark.parametrize("asked", ["[]", "3", '"q"', "{", "[" * 3_000, None, 7, "x" * (MAX_CHARACTERS + 1)])
 def test_what_is_no_query_is_told(services, asked):
     with pytest.raises(QueryError, match="the link"):
-        reopened(services, asked, "en")
+        reopened(services, asked)
 
 
 def test_an_empty_link_asks_for_nothing(services):
-    assert search_tab.show_asked(services, "{}", "en") == ""
-    assert search_tab.show_asked(services, "", "en") == ""
+    assert search_tab.show_asked(services, "{}") == ""
+    assert search_tab.show_asked(services, "") == ""
 
 
 def test_a_long_query_is_cut_to_what_may_be_typed(services):
@@ -53,10 +53,10 @@ def test_a_long_query_is_cut_to_what_may_be_typed(services):
 
 
 def test_hostile_text_of_a_link_is_text_on_the_page(services):
-    page = search_tab.show_asked(services, json.dumps({"q": "<img src=x onerror=alert(1)> hund", "lang": "<b>"}), "en")
+    page = search_tab.show_asked(services, json.dumps({"q": "<img src=x onerror=alert(1)> hund", "lang": "<b>"}))
     assert "<img src=x" not in page and "&lt;img src=x" in page
 
 
 def test_a_clip_is_reopened_with_what_is_like_it(services):
-    page = search_tab.show_asked(services, json.dumps({"like": "dog.wav", "lang": "de"}), "en")
+    page = search_tab.show_asked(services, json.dumps({"like": "dog.wav", "lang": "de"}))
     assert "Like “Ein Hund.”" in page

@@ -145,7 +145,7 @@ def test_silence_is_told_so_and_nothing_is_remembered(services, tmp_path):
 
 def test_without_a_recording_one_is_asked_for_in_the_interfaces_language(services):
     with pytest.raises(QueryError, match="Nimm zuerst"):
-        search_audio(services, None, interface="de")
+        search_audio(services.speaking(wording("de")), None)
 
 
 def test_a_flag_stores_what_the_server_had_shown(services):
@@ -165,7 +165,7 @@ def test_a_second_tab_says_what_stands_and_asks_and_undoing_says_what_counts(ser
     found = search_text(services, "hund", "de")
     shown = (found["search_id"], found["hits"][1]["clip_id"])
     first = judge_card(services, *shown, "relevant", ME)
-    stale = judge_card(services, *shown, "unsure", ME, interface="de")
+    stale = judge_card(services.speaking(wording("de")), *shown, "unsure", ME)
     assert (stale["judgement_id"], stale["label"]) == (first["judgement_id"], "relevant")
     assert stale["stale"].startswith("In einem anderen Tab haben Sie das schon beurteilt: Passt. Das gilt.")
     assert [row.label for row in current(services)] == ["relevant"]
@@ -265,8 +265,8 @@ def test_the_page_gets_html_with_what_was_typed_and_described_as_text(services):
 
 
 def test_the_page_speaks_the_interfaces_language(services, recording):
-    assert "Gesucht auf: <bdi" in page_of(services, search_text, "hund", language="de", interface="de")
-    assert "Ähnliche Klänge" in page_of(services, search_audio, str(recording), interface="de")
+    assert "Gesucht auf: <bdi" in page_of(services.speaking(wording("de")), search_text, "hund", language="de")
+    assert "Ähnliche Klänge" in page_of(services.speaking(wording("de")), search_audio, str(recording))
 
 
 def test_languages_are_offered_by_their_own_names(services):

@@ -87,7 +87,7 @@ def answered(services, model=None) -> str:
 
 
 def test_while_a_chosen_model_prepares_the_one_before_answers(services, versions):
-    now = choose(services, "m2", "", "en")
+    now = choose(services, "m2", "")
     assert (now.answering, now.waiting) == ("", True)
     assert "tiny · m2" in now.notice
     assert "tiny · m1" in now.notice
@@ -96,7 +96,7 @@ def test_while_a_chosen_model_prepares_the_one_before_answers(services, versions
         answered(services, "m2")
     versions.free["m2"].set()
     settle()
-    now = choose(services, "m2", now.answering, "en")
+    now = choose(services, "m2", now.answering)
     assert (now.answering, now.notice, now.waiting) == ("m2", "", False)
     assert answered(services, now.answering) == "m2"
     assert answered(services) == "m1"  # other visitors'
@@ -104,7 +104,7 @@ def test_while_a_chosen_model_prepares_the_one_before_answers(services, versions
 
 def test_a_flag_records_the_model_and_version_that_answered(services, versions):
     versions.free["m2"].set()
-    choose(services, "m2", "", "en")
+    choose(services, "m2", "")
     settle()
     for model in ("m2", None):
         found = search_text(services, "dog", "en", model=model)
@@ -123,7 +123,7 @@ def test_a_promotion_is_picked_up_once_it_is_ready(services, versions):
     settle()
     services.engine.follow_promotion()
     assert answered(services) == "m3"
-    assert choices(services, "en")[0] == ("Current: tiny", "")
+    assert choices(services)[0] == ("Current: tiny", "")
     versions.promoted = "m1"  # rolled back: it is in memory still
     services.engine.follow_promotion()
     assert answered(services) == "m1"
@@ -138,25 +138,25 @@ def test_a_promoted_model_that_is_damaged_leaves_the_old_one_and_is_not_tried_fo
         settle()
     assert answered(services) == "m1"
     assert services.engine.status_of("m3").phase == "failed"
-    said = choose(services, "m3", "", "en")
+    said = choose(services, "m3", "")
     settle()
-    said = choose(services, "m3", "", "en") if said.waiting else said
+    said = choose(services, "m3", "") if said.waiting else said
     assert services.engine.default == "m1"
 
 
 def test_a_failed_choice_is_told_as_text(services, versions):
     versions.broken.add("m4")
     versions.free["m4"].set()
-    choose(services, "m4", "", "en")
+    choose(services, "m4", "")
     settle()
     begun = []
     services.engine._begin = begun.append
     for _ in range(3):  # a page that waits looks every second
-        now = look(services, "m4", "", "en")
+        now = look(services, "m4", "")
         assert "m4 is &lt;damaged&gt;" in now.notice
         assert (now.answering, now.waiting) == ("", False)
     assert begun == [], "looking tries nothing again"
-    choose(services, "m4", "", "en")
+    choose(services, "m4", "")
     assert begun == ["m4"], "choosing does"
 
 
@@ -206,13 +206,13 @@ def test_a_model_that_is_not_offered_is_refused(services, model):
     with pytest.raises(RegistryError, match="no model"):
         answered(services, model)
     with pytest.raises(RegistryError, match="no model"):
-        choose(services, model, "", "en")
+        choose(services, model, "")
 
 
 def test_an_engine_of_one_model_has_nothing_to_choose(tiny_model, tmp_path, monkeypatch):
     monkeypatch.setenv("CACARA_CACHE", str(tmp_path / "cache"))
     services = make_services(tiny_model, tmp_path)
-    assert choose(services, "", "", "en").answering == ""
+    assert choose(services, "", "").answering == ""
     assert models(services) == {"default": "", "models": []}
 
 

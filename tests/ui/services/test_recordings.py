@@ -15,6 +15,7 @@ from ui.page.wording import available, wording
 from ui.recordings import finding, rendering, routes
 from ui.services import recordings as library
 from ui.services.recordings import Recordings
+from ui.services.services import Services
 
 OWN = {"X-Cacara": "1"}
 
@@ -27,7 +28,7 @@ def services(tiny_model):
         status_of=lambda model: SimpleNamespace(phase="ready", problem=""),
         retriever=lambda words, model=None: SimpleNamespace(model=tiny_model),
     )
-    return SimpleNamespace(recordings=Recordings(), engine=engine)
+    return Services(engine, None, recordings=Recordings())
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def test_times_are_the_players_and_notes_are_in_the_pages_language_whichever_mod
         finding.listen(services, recording, model)
         told = wait_for(services, recording)
         assert told["phase"] == "ready" and told["seconds"] == pytest.approx(13, abs=0.1)
-        (note,) = finding.progress(services, recording, "de")["notes"]
+        (note,) = finding.progress(services.speaking(wording("de")), recording)["notes"]
         assert note.startswith("Der Datei fehlt vor ihrem Ende für 10.0 Sekunden der Ton.")
         found = finding.find_text(services, recording, "a dog", "en")
         assert found["notes"][0].startswith("the file has no sound for 10.0 seconds"), "programs get English"

@@ -132,17 +132,17 @@ def test_when_nothing_was_understood_the_page_says_what_helps(searchable, said):
     services = with_dictation(searchable, lambda report: StandIn(text=""))
     services.dictation.transcriber()
     wait(services)
-    page = search_tab.show_written(services, said, "auto", "en")
+    page = search_tab.show_written(services, said, "auto")
     assert "No words were understood" in page and 'data-action="write"' in page
 
 
 def test_the_page_shows_progress_then_the_words_as_text(searchable, said):
     asked = threading.Event()
     services = with_dictation(searchable, lambda report: asked.wait(10) and StandIn())
-    progress = [search_tab.show_written(services, said, "auto", "en") for _ in range(2)]
+    progress = [search_tab.show_written(services, said, "auto") for _ in range(2)]
     assert all("data-waiting" in page for page in progress)
     assert progress[0] != progress[1], "Gradio drops an answer that equals the one before: the page would ask no more"
     asked.set()
     wait(services)
-    page = search_tab.show_written(services, said, "auto", "en")
+    page = search_tab.show_written(services, said, "auto")
     assert 'value="ein &lt;b&gt;hund&lt;/b&gt;"' in page and "<b>" not in page and "data-waiting" not in page

@@ -170,7 +170,7 @@ def test_the_check_shows_how_the_table_was_read_and_columns_that_changed_places_
     assert "“mbwa anabweka 0” was read as English" in found["lacking"]
     with pytest.raises(QueryError, match="Put English first"):
         teaching.teach_start(services, "sw", turned)
-    html, ready = tab.show_check(services, "sw", turned, None, "en")
+    html, ready = tab.show_check(services, "sw", turned, None)
     assert "Put English first" in html and "separated by Tab" in html and not ready
 
 
@@ -221,7 +221,7 @@ def test_a_taught_language_is_in_the_menu_while_its_model_still_prepares(service
     model.part(Acquirers).remove("sw")  # as where the model is not loaded yet, and so reads nothing anew
     monkeypatch.setattr(services.engine, "refresh", lambda: None)
     assert "sw" not in services.engine.languages()
-    now = tab.look(services, "en")
+    now = tab.look(services)
     assert [code for _, code in now.known].count("sw") == 1
 
 
@@ -249,13 +249,13 @@ def test_a_damaged_file_or_one_of_another_model_is_left_unread(services, model, 
 
 def test_only_one_runs_and_it_can_be_cancelled(services):
     slow = "sleep\tlala\n" + ROWS
-    now = tab.start(services, "sw", slow, None, "", "en")
+    now = tab.start(services, "sw", slow, None, "")
     assert now.running and "<progress" in now.job
     with pytest.raises(JobError, match="running already"):
         teaching.teach_start(services, "sw", ROWS)
-    tab.cancel(services, "", "en")
+    tab.cancel(services, "")
     assert wait(services)["last"]["state"] == "cancelled"
-    assert "nothing was changed" in tab.look(services, "en").job
+    assert "nothing was changed" in tab.look(services).job
     assert services.workshop.taught.of("mla") == {}
 
 
@@ -264,31 +264,31 @@ def test_on_a_public_server_only_the_team_lead_teaches(services):
     for token in ("", "wrong"):
         with pytest.raises(PermissionRefusedError):
             teaching.teach_start(public, "sw", ROWS, token)
-        assert "team lead" in tab.cancel(public, token, "en").notice
-        assert "team lead" in tab.forget(public, "sw", token, "en").notice
+        assert "team lead" in tab.cancel(public, token).notice
+        assert "team lead" in tab.forget(public, "sw", token).notice
     assert teaching.teach_start(public, "sw", ROWS, "right")["last"]["language"] == "sw"
     wait(public)
 
 
 def test_without_a_model_that_takes_languages_the_tab_says_so(services, monkeypatch):
     monkeypatch.setattr(Workshop, "models", lambda self: [])
-    now = tab.look(services, "en")
+    now = tab.look(services)
     assert "mla is not installed" in now.notice
     assert not now.available and not now.running
-    html, ready = tab.show_check(services, "sw", ROWS, None, "en")
+    html, ready = tab.show_check(services, "sw", ROWS, None)
     assert "mla is not installed" in html and not ready
 
 
 @pytest.mark.parametrize("code", [code for _, code in available()])
 def test_hostile_rows_and_warnings_are_text_in_every_language(services, code):
     rows = f"{HOSTILE}\t<b>mbwa</b>\n{ROWS}{HOSTILE}\n"
-    html, ready = tab.show_check(services, "sw", rows, None, code)
+    html, ready = tab.show_check(services.speaking(wording(code)), "sw", rows, None)
     assert ready and "<img" not in html and "<b>" not in html and "&lt;b&gt;mbwa" in html
     if code == "en":
-        tab.start(services, "sw", rows, None, "", code)
+        tab.start(services.speaking(wording(code)), "sw", rows, None, "")
         wait(services)
-    assert "<b>" not in tab.look(services, code).job
-    assert "<" not in tab.name_of(services, "<b>", code)
+    assert "<b>" not in tab.look(services.speaking(wording(code))).job
+    assert "<" not in tab.name_of(services.speaking(wording(code)), "<b>")
 
 
 def test_programs_get_plain_values(services):

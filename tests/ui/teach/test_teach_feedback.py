@@ -83,7 +83,7 @@ def offered(services, tmp_path) -> Services:  # noqa: F811
 def test_languages_are_offered_with_what_there_is_and_what_is_missing(offered):
     found = from_feedback.teach_offers(offered)
     assert [(row["name"], row["pairs"]) for row in found["languages"]] == [("Swahili", 80), ("Finnish", 20)]
-    now = tab.look(offered, "en")
+    now = tab.look(offered)
     assert now.offered == [("Swahili (sw)", "sw"), ("Finnish (fi)", "fi")]
     assert "✓ enough" in now.offers
     assert "40 pairs in all, 10 pairs out of feedback, 1 different things" in now.offers
@@ -104,7 +104,7 @@ def test_they_are_counted_anew_when_there_is_other_feedback(offered, services): 
         while from_feedback.teach_offers(made)["counting"] or len(asked) < number + 1:
             time.sleep(0.01)
     assert len(asked) >= 2
-    assert "Nobody has corrected" in tab.look(made, "en").offers
+    assert "Nobody has corrected" in tab.look(made).offers
 
 
 def test_a_language_that_passed_is_read_at_once(offered, model):  # noqa: F811
@@ -113,25 +113,25 @@ def test_a_language_that_passed_is_read_at_once(offered, model):  # noqa: F811
     last = wait(offered)["last"]
     assert (last["state"], last["source"], last["gate"]["passed"], last["in_use"]) == ("done", "feedback", True, True)
     assert not (model.encode_text(["hund"], "sw") == before).all()
-    now = tab.look(offered, "en")
+    now = tab.look(offered)
     assert "✓ Swahili can be used now" in now.job and not now.usable
     assert "12.5" in now.job and "62.5" in now.job and "40 texts of 3 other languages" in now.job
     teaching.forget(offered, "sw", "", WORDS)
     assert (model.encode_text(["hund"], "sw") == before).all()
-    assert "can be used now" not in tab.look(offered, "en").job
+    assert "can be used now" not in tab.look(offered).job
 
 
 def test_one_that_did_not_pass_is_used_only_when_a_person_says_so(offered, model, tmp_path):  # noqa: F811
     (tmp_path / "mode.txt").write_text("stopped")
     before = model.encode_text(["hund"], "sw")
-    now = tab.start_from_feedback(offered, "sw", False, "", None, "", "en")
+    now = tab.start_from_feedback(offered, "sw", False, "", None, "")
     assert now.running and not now.usable
     wait(offered)
-    now = tab.look(offered, "en")
+    now = tab.look(offered)
     assert now.usable and "did not pass the gate" in now.job and "(a) &lt;b&gt;not better" in now.job
     assert teaching.teach_status(offered)["taught"] == []
     assert (model.encode_text(["hund"], "sw") == before).all()
-    now = tab.use(offered, "", "en")
+    now = tab.use(offered, "")
     assert not now.usable and "although it did not pass" in now.job
     assert not (model.encode_text(["hund"], "sw") == before).all()
     with pytest.raises(QueryError, match="nothing that could be taken"):
@@ -148,13 +148,13 @@ def test_what_reads_the_language_now_is_what_the_gate_is_to_compare_with(offered
 def test_it_can_be_cancelled_and_the_newest_of_both_ways_is_shown(offered, tmp_path):
     (tmp_path / "mode.txt").write_text("slow")
     from_feedback.teach_from_feedback(offered, "sw")
-    assert tab.look(offered, "en").running
+    assert tab.look(offered).running
     with pytest.raises(CacaraError, match="running already"):
         teaching.teach_start(offered, "sw", ROWS)
-    tab.cancel(offered, "", "en")
+    tab.cancel(offered, "")
     last = wait(offered)["last"]
     assert (last["state"], last["source"]) == ("cancelled", "feedback")
-    assert not tab.look(offered, "en").usable
+    assert not tab.look(offered).usable
     assert offered.workshop.taught.of("mla") == {}
 
 
@@ -167,18 +167,18 @@ def test_on_a_public_server_only_the_team_lead_teaches_and_uses(offered):
         ):
             with pytest.raises(PermissionRefusedError):
                 refused()
-        assert "team lead" in tab.use(public, token, "en").notice
-        assert "team lead" in tab.start_from_feedback(public, "sw", False, "", None, token, "en").notice
+        assert "team lead" in tab.use(public, token).notice
+        assert "team lead" in tab.start_from_feedback(public, "sw", False, "", None, token).notice
     assert from_feedback.teach_from_feedback(public, "sw", "", "right")["last"]["source"] == "feedback"
     wait(public)
 
 
 def test_what_cannot_be_started_is_told(offered, monkeypatch):
-    assert "Choose a language" in tab.start_from_feedback(offered, None, False, "", None, "", "en").notice
-    assert "English" in tab.start_from_feedback(offered, "en-GB", False, "", None, "", "en").notice
-    assert "more pairs are needed" in tab.start_from_feedback(offered, "fi", True, "a\tb", None, "", "en").notice
+    assert "Choose a language" in tab.start_from_feedback(offered, None, False, "", None, "").notice
+    assert "English" in tab.start_from_feedback(offered, "en-GB", False, "", None, "").notice
+    assert "more pairs are needed" in tab.start_from_feedback(offered, "fi", True, "a\tb", None, "").notice
     monkeypatch.setattr(Workshop, "models", lambda self: [])
-    assert "mla is not installed" in tab.start_from_feedback(offered, "sw", False, "", None, "", "en").notice
+    assert "mla is not installed" in tab.start_from_feedback(offered, "sw", False, "", None, "").notice
 
 
 @pytest.mark.parametrize("code", [code for _, code in available()])
