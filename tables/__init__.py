@@ -2,8 +2,8 @@
 
 What is shown of their names and texts is decided here too, in ``tables.display``.
 
-Every CSV and TSV file that ``cacara``, ``feedback_db``, ``training`` and ``ui`` take in is read here. This package is a
-leaf: it knows none of them.
+Every CSV, TSV and Excel file that ``cacara``, ``feedback_db``, ``training`` and ``ui`` take in is read here. This
+package is a leaf: it knows none of them.
 """
 
 from tables.cells import quoted, split_rows, trimmed

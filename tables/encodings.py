@@ -10,7 +10,7 @@ ADVICE = "save it as CSV in UTF-8 (in Excel: 'CSV UTF-8' or 'Unicode Text')"
 
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _NO_TEXT = (
-    (b"PK\x03\x04", "a workbook (.xlsx, .ods) or another archive"),
+    (b"PK\x03\x04", "an archive or a workbook of another kind than .xlsx"),
     (b"\xd0\xcf\x11\xe0", "a workbook of an old Excel (.xls)"),
     (b"PAR1", "a Parquet file"),
     (b"\x1f\x8b", "a compressed file"),

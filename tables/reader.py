@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tables import encodings, separators
+from tables import encodings, separators, workbooks
 from tables.cells import Row, split_rows, trimmed
 from tables.display import shown
 from tables.errors import TableError
@@ -78,8 +78,8 @@ class Table:
 
     Attributes:
         rows: Those with a cell that is not blank, the heading among them.
-        separator: Between its cells.
-        encoding: Of its bytes; ``text`` for one that came as text.
+        separator: Between its cells; empty where it was no text.
+        encoding: Of its bytes, or their format; ``text`` for a table that came as text.
         cut: There are more rows than were wanted.
     """
 
@@ -145,13 +145,16 @@ def read_bytes(
     candidates: Sequence[str] = separators.SEPARATORS,
     fits: separators.Fits | None = None,
 ) -> Table:
-    """Return the table that bytes hold; see ``read_text``.
+    """Return the table that bytes hold, text (see ``read_text``) or a workbook of Excel's.
 
     Raises:
-        TableError: They are larger than ``limits``, or no text in UTF-8 or UTF-16.
+        TableError: They are larger than ``limits``, or neither text in UTF-8 or UTF-16 nor a workbook.
     """
     if len(content) > limits.size:
         raise TableError(f"it has more than {limits.size:,} bytes; wanted at most {limits.size:,}")
+    if workbooks.is_workbook(content):
+        rows, title, cut = workbooks.read(content, limits.rows)
+        return Table(rows, "", title, cut)
     text, encoding = encodings.decoded(content)
     return read_text(text, limits, candidates, fits, encoding)
 
@@ -162,10 +165,10 @@ def read_file(
     candidates: Sequence[str] = separators.SEPARATORS,
     fits: separators.Fits | None = None,
 ) -> Table:
-    """Return the table of a file; see ``read_text``.
+    """Return the table of a file; see ``read_bytes``.
 
     Raises:
-        TableError: It cannot be read, is larger than ``limits``, or is no text in UTF-8 or UTF-16.
+        TableError: It cannot be read, is larger than ``limits``, or is neither text in UTF-8 or UTF-16 nor a workbook.
     """
     try:
         with path.open("rb") as file:

@@ -10,7 +10,7 @@ import tables
 from cacara import languages
 from cacara.errors import LanguageError, QueryError
 from cacara.languages import mismatch
-from cacara.words import text_pairs
+from cacara.words import dictionaries, text_pairs
 from cacara.words.text_pairs import MAX_PAIRS, PairFault
 from tables import Columns, Preview, Table
 
@@ -64,13 +64,18 @@ def read_text(content: str, max_characters: int, language: str | None = None) ->
 
 
 def read_file(path: Path, max_bytes: int, language: str | None = None) -> PairTable:
-    """Return the pairs of a file in UTF-8 or UTF-16; see ``read_text``.
+    """Return the pairs of a file: text in UTF-8 or UTF-16 (see ``read_text``), a workbook of Excel's, or a dictionary.
+
+    Of a dictionary (``cacara.words.dictionaries``) each word is a pair with each of its English glosses.
 
     Raises:
-        QueryError: It cannot be read, is too large or no text, or ``read_text`` refuses it.
+        QueryError: It cannot be read, is too large or of no such format, or ``read_text`` refuses it.
     """
     limits = tables.Limits(max_bytes, _MAX_ROWS)
     try:
+        dictionary = dictionaries.read(path, max_bytes, _MAX_ROWS)
+        if dictionary is not None:
+            return _read(dictionary.pair_table(language), None)
         return _read(tables.read_file(path, limits, fits=lambda cells: _fits(cells, language)), language)
     except tables.TableError as error:
         raise QueryError(f"the file of pairs cannot be read: {error}") from error

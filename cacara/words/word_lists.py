@@ -12,9 +12,11 @@ import tables
 from cacara import languages
 from cacara.errors import CacaraError, LanguageError
 from cacara.languages import encoder_languages, mismatch
+from cacara.words import dictionaries
 from tables import Columns, Fields, Preview, Table
 
 MAX_BYTES = 2 << 20
+MAX_DICTIONARY_BYTES = 64 << 20
 MAX_ROWS = 5_000
 MAX_TEXT_CHARACTERS = 300
 MAX_CONCEPT_CHARACTERS = 120
@@ -83,12 +85,17 @@ class WordList:
 
 
 def read_file(path: Path) -> WordList:
-    """Return the word list of a CSV or TSV file, UTF-8 or UTF-16.
+    """Return the word list of a file: a table, also one of Excel's, or a dictionary (``cacara.words.dictionaries``).
+
+    The words of a dictionary that does not name its language are in the one that the file's name is the code of.
 
     Raises:
-        CacaraError: It is too large, cannot be read, is no text, or ``read`` refuses it.
+        CacaraError: It is too large, cannot be read, is of no such format, or ``read`` refuses it.
     """
     try:
+        dictionary = dictionaries.read(path, MAX_DICTIONARY_BYTES, _LIMITS.rows)
+        if dictionary is not None:
+            return _read(dictionary.word_table(dictionaries.language_of(path)))
         return _read(tables.read_file(path, _LIMITS, SEPARATORS, _fits))
     except tables.TableError as error:
         raise CacaraError(f"the word list cannot be read: {error}") from error
@@ -137,7 +144,10 @@ def _read(table: Table) -> WordList:
     rows = list(table.rows)
     first = [tables.trimmed(cell) for cell in rows[0].cells] if rows else []
     if first and _TOOLBOX.match(first[0]):
-        raise CacaraError(f"the word list is a Toolbox file ({first[0][:20]!r}); wanted a table: export it as CSV")
+        raise CacaraError(
+            f"the word list is in Toolbox's format ({first[0][:20]!r}); wanted a file that is named by its language's "
+            "code, such as 'sw.txt'"
+        )
     columns: Columns | None
     if wide := _wide(first):
         columns, rows = Columns(tuple(first), tuple(wide)), rows[1:]

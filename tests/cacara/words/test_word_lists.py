@@ -124,7 +124,7 @@ def test_a_colon_that_writes_a_long_vowel_parts_no_cells():
         ("mbwa, sw\nHund, de", "the languages stand in the second column"),
         ("Sprache,Wort,Gloss\nde,Hund,dog", "'Sprache', 'Wort' is no heading that is known.*known are language"),
         ("English,Swahili,German\ndog,mbwa,Hund", "no column is headed language or text"),
-        ("\\lx mbwa\n\\ge dog\n", "a Toolbox file"),
+        ("\\lx mbwa\n\\ge dog\n", "in Toolbox's format"),
     ],
 )
 def test_columns_that_are_not_understood_are_refused_and_never_loaded_as_nonsense(content, reason):
