@@ -23,6 +23,8 @@ from cacara import languages
 from cacara.errors import LanguageError
 from tables import Row, Table, TableError
 
+SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".lift", ".xml", ".db", ".sfm", ".mdf", ".zip")
+"""Of the files that word lists and pairs are read from; what is in them decides, whatever they are called."""
 MAX_UNPACKED_BYTES = 64 << 20
 _HEAD_BYTES = 4096
 _MARKER = re.compile(r"\\(\w+)(?:[ \t]+(.*))?\s*")

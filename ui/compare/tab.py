@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from cacara.languages import coverage
+from cacara.words.dictionaries import SUFFIXES
 from ui.compare import comparing, rendering
 from ui.page import rendering as page
 from ui.page.localised import Localised
@@ -115,7 +116,7 @@ def _ask(services: Services, localised: Localised) -> ComparisonInputs:
             upload = localised.make(
                 gr.UploadButton,
                 {"label": "compare_upload"},
-                file_types=[".csv", ".tsv", ".txt"],
+                file_types=list(SUFFIXES),
                 type="filepath",
                 elem_id="compare-upload",
             )

@@ -10,6 +10,7 @@ import gradio as gr
 
 from cacara import languages
 from cacara.errors import CacaraError
+from cacara.words.dictionaries import SUFFIXES
 from feedback_db.records.opinions import FeedbackError
 from ui.page import rendering as page
 from ui.page.localised import Localised
@@ -247,7 +248,7 @@ def _ask(localised: Localised) -> tuple[gr.Textbox, gr.Textbox, gr.HTML, gr.File
             upload = localised.make(
                 gr.File,
                 {"label": "teach_file"},
-                file_types=[".tsv", ".csv", ".txt"],
+                file_types=list(SUFFIXES),
                 type="filepath",
                 height=150,
                 elem_id="teach-file",
