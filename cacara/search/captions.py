@@ -14,7 +14,7 @@ from cacara.languages import mismatch
 from cacara.search.file_names import Names, Unmatched
 from tables import Fields
 
-CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.txt", "captions.jsonl")
+CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.txt", "captions.xlsx", "captions.jsonl")
 """In any case; the first that is there counts."""
 
 MAX_CAPTION_BYTES = 64 << 20
@@ -29,7 +29,7 @@ FIELDS = Fields(
     },
     required=("file", "text"),
 )
-_WORKBOOKS = ("captions.xlsx", "captions.xls", "captions.ods")
+_WORKBOOKS = ("captions.xls", "captions.ods")
 
 
 @dataclasses.dataclass(frozen=True)

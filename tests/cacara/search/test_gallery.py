@@ -6,6 +6,7 @@ import os
 import unicodedata
 from pathlib import Path
 
+import openpyxl
 import pytest
 from audio_files import ENCODERS, SUBTYPES, encoded_tone
 
@@ -156,10 +157,15 @@ def test_rows_without_a_file_and_files_without_a_row_are_told_by_number_and_the_
 
 
 def test_a_workbook_of_captions_is_not_passed_over_in_silence(sounds):
-    write_captions(sounds, b"PK\x03\x04", "captions.xlsx")
-    assert "captions.xlsx is a workbook and is not read" in load_folder(sounds).notice
+    write_captions(sounds, b"PK\x03\x04", "captions.ods")
+    assert "captions.ods is a workbook and is not read" in load_folder(sounds).notice
+    book = openpyxl.Workbook()
+    for row in (("file", "language", "text"), ("dog.wav", "sw", "mbwa")):
+        book.active.append(row)
+    book.save(sounds / "captions.xlsx")
+    assert {clip.clip_id: clip.captions.get("sw") for clip in load_folder(sounds).clips}["dog.wav"] == ("mbwa",)
     write_captions(sounds, b"PK\x03\x04")
-    assert "captions.csv: it is a workbook" in refusal(sounds)
+    assert "captions.csv: it is an archive" in refusal(sounds)
 
 
 @pytest.mark.parametrize("text", ["two\u2028lines", "next\x85line", "form\x0cfeed", "🐕\u200d🦺 dog"])
