@@ -82,8 +82,8 @@ def setup(options: argparse.Namespace) -> None:
 def search(options: argparse.Namespace) -> None:
     """Search the gallery by text, by a sound file or by a picture."""
     from cacara.media import audio
+    from cacara.search import likelihood, sights
     from cacara.search import setup as preparation
-    from cacara.search import sights
     from cacara.search.request import SearchRequest
 
     if sum(given is not None for given in (options.query, options.audio, options.image)) != 1:
@@ -103,25 +103,44 @@ def search(options: argparse.Namespace) -> None:
     retriever.model.follow_words(PersonalWords(options.words))
     asked = retriever.embed(request)
     found = retriever.nearest(asked, target)
-    hits = []
-    for hit in found:
-        clip = retriever.clip(hit.clip_id)
-        hits.append(
-            {"rank": hit.rank, "clip_id": hit.clip_id, "score": round(hit.score, 6), "caption": hit.text}
-            | {"concept": clip.concept, "path": str(clip.path), "notes": _notes(retriever, hit)}
-        )
+    nothing = retriever.nothing_fits(asked, target, found)
     query = str(options.query or options.audio or options.image)
-    answer = {"query": query, "language": asked.language, "model": retriever.model.name, "hits": hits}
+    answer = {
+        "query": query,
+        "language": asked.language,
+        "model": retriever.model.name,
+        "nothing_fits": nothing,
+        "hits": [_hit(retriever, hit) for hit in found],
+    }
     if options.json:
         sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
         return
     for note in recording.notes if recording is not None else ():
         sys.stderr.write(f"note: {note}\n")
     sys.stdout.write(f"{query} · {asked.language or 'language unknown'} ({asked.language_source})\n")
+    if nothing:
+        sys.stdout.write("nothing here seems to fit; the nearest:\n")
     for hit in found:
-        sys.stdout.write(f"{hit.rank:3d}  {hit.score:6.3f}  {hit.clip_id:40s} {hit.text}\n")
+        likely = f"{likelihood.verdict(hit.probability) or '':8s}"
+        sys.stdout.write(f"{hit.rank:3d}  {hit.score:6.3f}  {likely}  {hit.clip_id:40s} {hit.text}\n")
         for note in _notes(retriever, hit):
             sys.stderr.write(f"note: {hit.clip_id}: {note}\n")
+
+
+def _hit(retriever: Retriever, hit: Hit) -> dict[str, object]:
+    from cacara.search import likelihood
+
+    clip = retriever.clip(hit.clip_id)
+    return {
+        "rank": hit.rank,
+        "clip_id": hit.clip_id,
+        "score": round(hit.score, 6),
+        **likelihood.told(hit.probability),
+        "caption": hit.text,
+        "concept": clip.concept,
+        "path": str(clip.path),
+        "notes": _notes(retriever, hit),
+    }
 
 
 def _notes(retriever: Retriever, hit: Hit) -> list[Note]:

@@ -40,7 +40,7 @@ LAYERS = {
         ("loop", "recipe"),
         ("data",),
         ("sounds",),
-        ("dry_run", "images", "texts"),
+        ("calibration", "dry_run", "images", "texts"),
         ("mla", "uclip"),
         ("feedback",),
         ("studies",),

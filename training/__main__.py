@@ -16,6 +16,7 @@ from cacara.errors import CacaraError
 from cacara.lexicon import PersonalWords
 from cacara.lexicon import table as lexicon_table
 from cacara.model.config import DEFAULT_MODEL
+from training.calibration.calibrate import CalibrationOptions
 from training.feedback.data import MinimumFeedback
 from training.feedback.finetuning import FeedbackOptions
 from training.feedback.teaching_command import teach_feedback, teach_feedback_status
@@ -208,6 +209,23 @@ def lexical_memory(options: LexicalMemoryOptions, base: str, output: Path) -> No
     sys.stdout.write(f"{give_memory(base, output, options)}\n")
 
 
+def calibration(
+    options: CalibrationOptions, base: str, output: Path, benchmark: Path = DEV_BENCHMARK, sounds: Path = BENCHMARK
+) -> None:
+    """Give a model a calibration: how likely its hits are right, fitted on dev-2; its weights stay as they are.
+
+    Args:
+        options: The calibration; ``--recipe`` sets it.
+        base: A bundled model's name or a model folder.
+        output: The run's folder: the model is in its ``final``, how far the calibration can be believed beside it.
+        benchmark: The benchmark by which choices are made.
+        sounds: The frozen benchmark of sounds, whose dev split takes a second look.
+    """
+    from training.calibration.calibrate import give
+
+    sys.stdout.write(f"{give(base, output, options, benchmark, sounds)}\n")
+
+
 def image_benchmark(output: Path = IMAGE_BENCHMARK, sounds: Path = BENCHMARK) -> None:
     """Build the frozen benchmark of pictures anew from the stamps; the same inputs give the same bytes.
 
@@ -366,6 +384,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "dev_benchmark": dev_benchmark,
     "image_benchmark": image_benchmark,
     "lexical_memory": lexical_memory,
+    "calibration": calibration,
     "lexicon": lexicon,
     "dry_run": dry_run,
     "finetune_feedback": finetune_feedback,

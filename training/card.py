@@ -12,6 +12,8 @@ from cacara.model.checkpoint import CARD
 from cacara.model.config import ModelConfig
 from cacara.search.manifest import Clip
 
+CALIBRATION = "Calibration"
+"""Heading of the section on how likely a model's hits are right."""
 POLICIES = {
     "strict": "No pair whose English side names a concept of the benchmark's test or dev split, by whatever name, and "
     "no string of the benchmark in any language.",
@@ -124,8 +126,15 @@ def with_section(card: str, heading: str, *blocks: str) -> str:
     return f"{before}\n\n## {heading}\n\n" + "\n\n".join(blocks) + "\n"
 
 
+def without_section(card: str, heading: str) -> str:
+    """Return a card without the section of a heading; what follows it stays."""
+    before, _, rest = card.partition(f"\n## {heading}\n")
+    _, found, after = rest.partition("\n## ")
+    return f"{before.rstrip()}\n" + (f"{found}{after}" if found else "")
+
+
 def of_base(base: Path, config: ModelConfig, about: str | None = None) -> tuple[str, str]:
-    """Return a base's card under a new model's name, and the base's name.
+    """Return a base's card under a new model's name, and the base's name; what it says of its scores is left out.
 
     Args:
         base: The base's folder.
@@ -137,6 +146,7 @@ def of_base(base: Path, config: ModelConfig, about: str | None = None) -> tuple[
     body = rest.split("\n", 1)[1].strip("\n")
     if about is not None:
         body = f"{about}\n\n{body.partition(chr(10) * 2)[2]}"
+    body = without_section(body, CALIBRATION).strip("\n")
     body = body.replace(f"--model {base_name}`", f"--model {config.name}`")
     return f"{head}\n# {config.name} {config.version}\n\n{body}\n", base_name
 

@@ -17,9 +17,8 @@ from cacara.search.request import SearchRequest
 from cacara.sources.clients import Progress
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from cacara.model.model import Cacara
+    from cacara.search.embedding import QueryEmbedding
 
 _EPILOG = """\
 An hour takes a few minutes on two cores and a few hundred MB of memory, as does a day. Example:
@@ -76,8 +75,8 @@ def find(options: argparse.Namespace) -> None:
     first = next(blocks)  # a file that is no sound fails before the model is loaded
     model = checkpoint.load(options.model, options.device, report=show_progress)
     # Both fail before minutes of work.
-    shown = None if seen is None else embed(model, SearchRequest(pictures=seen)).vector
-    sounding = None if heard is None else embed(model, SearchRequest(sound=heard)).vector
+    shown = None if seen is None else embed(model, SearchRequest(pictures=seen))
+    sounding = None if heard is None else embed(model, SearchRequest(sound=heard))
 
     minutes = [0]
 
@@ -90,9 +89,9 @@ def find(options: argparse.Namespace) -> None:
     show_progress(Progress(options.recording.name, "ready", 1.0))
     searches = [_search(model, timeline, query, options) for query in options.query]
     if sounding is not None:
-        searches.append(Search(options.audio.name, None, _passages(timeline, sounding, options.top)))
+        searches.append(Search(options.audio.name, None, _passages(model, timeline, sounding, options.top)))
     if shown is not None:
-        searches.append(Search(options.image.name, None, _passages(timeline, shown, options.top)))
+        searches.append(Search(options.image.name, None, _passages(model, timeline, shown, options.top)))
     for path in options.export:
         with files.replacing(path) as partial:
             partial.write_bytes(export(path.suffix, options.recording.name, timeline.seconds, searches))
@@ -118,16 +117,19 @@ def _search(model: Cacara, timeline: Timeline, query: str, options: argparse.Nam
     from cacara.search.embedding import embed
 
     asked = embed(model, SearchRequest(text=query, language=options.language, top=options.top))
-    return Search(asked.text, asked.language, _passages(timeline, asked.vector, options.top))
+    return Search(asked.text, asked.language, _passages(model, timeline, asked, options.top))
 
 
-def _passages(timeline: Timeline, embedding: np.ndarray, top: int) -> tuple[Passage, ...]:
+def _passages(model: Cacara, timeline: Timeline, asked: QueryEmbedding, top: int) -> tuple[Passage, ...]:
     from cacara.recordings import long_recordings
 
-    return long_recordings.passages(timeline, long_recordings.similarity(timeline, embedding), top)
+    curve = long_recordings.similarity(timeline, asked.vector)
+    return long_recordings.judged(model, asked, curve, long_recordings.passages(timeline, curve, top))
 
 
 def _tell(options: argparse.Namespace, timeline: Timeline, searches: list[Search]) -> None:
+    from cacara.search import likelihood
+
     for note in timeline.notes:
         sys.stderr.write(f"note: {note}\n")
     if options.json:
@@ -141,6 +143,7 @@ def _tell(options: argparse.Namespace, timeline: Timeline, searches: list[Search
                         "start_seconds": round(hit.start_seconds, 3),
                         "end_seconds": round(hit.end_seconds, 3),
                         "score": round(hit.score, 6),
+                        **likelihood.told(hit.probability),
                         "prominence": round(hit.prominence, 3),
                     }
                     for hit in search.passages

@@ -15,8 +15,10 @@ from torch import Tensor
 from cacara import devices
 from cacara.errors import CheckpointError
 from cacara.files import replacing
+from cacara.model import calibration as calibrations
 from cacara.model import compact_weights, hub, weights_file
 from cacara.model import towers as model_towers
+from cacara.model.calibration import CALIBRATION, Calibration
 from cacara.model.config import DEFAULT_MODEL, ModelConfig
 from cacara.model.model import Cacara
 from cacara.model.parts import table
@@ -27,7 +29,7 @@ from cacara.sources.clients import Report, silent
 
 CONFIG, WEIGHTS, CARD = "config.json", weights_file.NAME, "README.md"
 FILES = (CONFIG, WEIGHTS, CARD)
-OPTIONAL_FILES = (SEEN, *table.FOLDERS)
+OPTIONAL_FILES = (SEEN, CALIBRATION, *table.FOLDERS)
 
 Storage = Literal["plain", "compact", "shared"]
 """Storage of tensors: each part in its own precision; large matrices as int8; or only what a bundled base lacks."""
@@ -99,7 +101,7 @@ def load(
     digest = hashlib.sha256((folder / CONFIG).read_bytes() + raw).hexdigest()
     if weights_file.state(folder) != before:
         raise CheckpointError(f"the model folder {folder} was changed while it was read; wait and load it again")
-    return Cacara(config, towers, parts, digest[:12], target, precision, folder)
+    return Cacara(config, towers, parts, digest[:12], target, precision, folder, calibrations.read(folder))
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -125,6 +127,7 @@ def save(
     base: str | Path | None = None,
     updates: TowerUpdates | None = None,
     seen: SeenTexts | None = None,
+    calibration: Calibration | None = None,
     storage: Storage = "plain",
 ) -> None:
     """Write a model folder beside its place, then put it there.
@@ -140,6 +143,7 @@ def save(
         base: The name or folder of the model that the new one is made of.
         updates: What training changed of the towers.
         seen: What of the benchmark the training saw; None says nothing, or what the base says.
+        calibration: Says how likely its hits are right; None leaves it unsaid, as the base's is of other scores.
         storage: ``plain``; ``compact`` for large matrices as int8; ``shared`` for nothing that a bundled base has.
 
     Raises:
@@ -165,6 +169,8 @@ def save(
     _refuse_loss(folder, files)
     if seen is not None:
         files[SEEN] = (json.dumps(seen.to_json(), indent=1) + "\n").encode()
+    if calibration is not None:
+        files[CALIBRATION] = (json.dumps(calibration.to_json(), indent=1) + "\n").encode()
     metadata: Mapping[str, str] = {}
     if storage == "shared" and origin is not None:
         tensors, metadata = weights_file.shared(tensors, origin)

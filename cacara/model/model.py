@@ -21,6 +21,7 @@ from cacara.errors import CheckpointError, QueryError
 from cacara.languages import Detection
 from cacara.lexicon.personal_words import FixedWords, PersonalWord, WordSource
 from cacara.model import hub
+from cacara.model.calibration import Calibration
 from cacara.model.config import ModelConfig
 from cacara.model.parts import table
 from cacara.model.parts.centring import LanguageCentring
@@ -57,6 +58,7 @@ class Cacara:
         device: torch.device,
         precision: str = "float32",
         folder: Path | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         """Put towers and parts together; ``checkpoint.load`` does it from a folder.
 
@@ -69,6 +71,7 @@ class Cacara:
             device: Where to compute.
             precision: One of ``devices.PRECISIONS``.
             folder: The model folder that it was read from; None for one that was put together in memory.
+            calibration: How likely hits are right; None for a model whose scores nobody measured.
         """
         self.config = config
         self.folder = folder
@@ -79,6 +82,7 @@ class Cacara:
         self.fingerprint = fingerprint
         self.device = device
         self.precision = precision
+        self.calibration = calibration
         self._lock = threading.Lock()
         self._remembered: dict[str, np.ndarray] = {}
 
@@ -87,8 +91,9 @@ class Cacara:
         return next((part for part in self.parts if isinstance(part, kind)), None)
 
     def with_parts(self, *parts: Part) -> Cacara:
-        """Return this model with other parts in place of its own of their kinds; towers are shared."""
+        """Return this model, uncalibrated, with other parts in place of its own of their kinds; towers are shared."""
         made = copy.copy(self)
+        made.calibration = None
         kinds = {type(part) for part in parts}
         kept = (part for part in self.parts if type(part) not in kinds)
         made.parts = table.in_order([*kept, *(part.to(self.device).eval() for part in parts)])
@@ -418,6 +423,7 @@ class Cacara:
         made.config = dataclasses.replace(self.config, audio=made.head.config)
         made.fingerprint = f"{self.fingerprint}-{name}"
         made.folder = None
+        made.calibration = None
         return made
 
     def detect(self, text: str) -> Detection:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +16,12 @@ import numpy.typing as npt
 
 from cacara.errors import AudioError, QueryError
 from cacara.media.decoding import SAMPLE_RATE_HZ
+from cacara.search import likelihood
 
 if TYPE_CHECKING:
     from cacara.media.streaming import Blocks
     from cacara.model.model import Cacara
+    from cacara.search.embedding import QueryEmbedding
 
 WINDOWS_AT_ONCE = 16
 SILENCE_PEAK = 1e-3
@@ -93,6 +95,8 @@ class Passage:
         end_seconds: Where it ends.
         score: Cosine similarity at its best moment, -1 to 1.
         prominence: How far that lies above what is usual in this recording, in robust standard deviations.
+        probability: How likely it is right, 0 to 1, by the model's calibration, a guide alone: that was fitted on
+            sounds apart, not on the steps of one recording. None where the model has none.
     """
 
     rank: int
@@ -100,6 +104,7 @@ class Passage:
     end_seconds: float
     score: float
     prominence: float
+    probability: float | None = None
 
     @property
     def clear(self) -> bool:
@@ -199,6 +204,29 @@ def similarity(timeline: Timeline, query: npt.NDArray[np.float32]) -> npt.NDArra
     means = np.full(steps, np.nan, np.float32)
     np.divide(sums, counts, out=means, where=counts > 0, casting="same_kind")
     return means
+
+
+def judged(
+    model: Cacara, query: QueryEmbedding, curve: npt.NDArray[np.float32], found: Sequence[Passage]
+) -> tuple[Passage, ...]:
+    """Return passages with how likely they are right; as they are where the model is not calibrated.
+
+    Args:
+        model: Its calibration takes the recording's steps for a gallery.
+        query: What was looked for.
+        curve: What ``similarity`` returned.
+        found: What ``passages`` returned.
+    """
+    known = curve[~np.isnan(curve)]
+    fitted = model.calibration and model.calibration.curve(likelihood.kind_of(query), "audio")
+    if not fitted or not known.size:
+        return tuple(found)
+    usual = known.mean(), known.std(), known.size
+    probabilities = fitted.probability([passage.score for passage in found], *usual).tolist()
+    return tuple(
+        dataclasses.replace(passage, probability=probability)
+        for passage, probability in zip(found, probabilities, strict=True)
+    )
 
 
 def passages(timeline: Timeline, curve: npt.NDArray[np.float32], top_k: int = 10) -> tuple[Passage, ...]:

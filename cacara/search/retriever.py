@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from cacara.errors import GalleryError, QueryError
 from cacara.lexicon import PersonalWord
+from cacara.model.calibration import Curve
 from cacara.model.model import Cacara
-from cacara.search import embedding_cache
+from cacara.search import embedding_cache, likelihood
 from cacara.search.embedding import QueryEmbedding, embed
 from cacara.search.engines import SearchIndex
 from cacara.search.gallery import Gallery
 from cacara.search.index import ExactIndex, Mask
+from cacara.search.likelihood import ScoreSample
 from cacara.search.manifest import Clip
 from cacara.search.request import SearchRequest, check_target
 from cacara.sources.clients import Report, silent
@@ -32,12 +36,14 @@ class Hit:
         clip_id: The sound or picture found, or the sound that the found text describes.
         score: Cosine similarity, -1 to 1.
         text: A description of the clip in the language of the search.
+        probability: How likely it is right, 0 to 1, by the model's calibration; None where that does not say.
     """
 
     rank: int
     clip_id: str
     score: float
     text: str
+    probability: float | None = None
 
 
 class Retriever:
@@ -172,11 +178,25 @@ class Retriever:
         assert rows is not None, "pictures were looked for above"
         others = request.top + (request.like is not None)
         nearest = rows.nearest(vector, others, request.licence)[0]
-        found = [pair for pair in nearest if pair[0] != request.like]
+        found = [pair for pair in nearest if pair[0] != request.like][: request.top]
+        likely: Sequence[float | None] = [None] * len(found)
+        if found and (curve := self._curve(query, target)) is not None:
+            scores, count = [score for _, score in found], rows.count(request.licence)
+            likely = likelihood.probabilities(curve, scores, rows.sample, query.vector, count)
         return tuple(
-            Hit(rank, clip_id, score, self._clips[clip_id].caption(language))
-            for rank, (clip_id, score) in enumerate(found[: request.top], start=1)
+            Hit(rank, clip_id, score, self._clips[clip_id].caption(language), probability)
+            for rank, ((clip_id, score), probability) in enumerate(zip(found, likely, strict=True), start=1)
         )
+
+    def nothing_fits(self, query: QueryEmbedding, target: str, hits: Sequence[Hit]) -> bool:
+        """Return whether the best of what ``nearest`` found is so unlikely that nothing is said to fit."""
+        curve = self._curve(query, target)
+        best = hits[0].probability if hits else None
+        return curve is not None and best is not None and best < curve.nothing_below
+
+    def _curve(self, query: QueryEmbedding, target: str) -> Curve | None:
+        calibration = self.model.calibration
+        return None if calibration is None else calibration.curve(likelihood.kind_of(query), target)
 
     def _descriptions(self, language: str, among_texts: bool) -> _ClipIndex:
         """Return the index over one description a wording, in ``language`` where there is one.
@@ -204,6 +224,14 @@ class Retriever:
         return made
 
 
+class _View(NamedTuple):
+    """The rows of one licence: their mask, the names of those that others of the group named, and how many."""
+
+    mask: Mask
+    names: Mapping[str, str]
+    rows: int
+
+
 class _ClipIndex:
     """An index whose rows stand for clips, searched among those of one licence or all."""
 
@@ -220,7 +248,17 @@ class _ClipIndex:
         self.index = index
         self._clips = clips
         self._groups = groups
-        self._views: dict[str, tuple[Mask, Mapping[str, str]] | None] = {}
+        self._views: dict[str, _View] = {}
+
+    @functools.cached_property
+    def sample(self) -> ScoreSample:
+        """Some rows, which tell how usual a score is."""
+        return ScoreSample(self.index.rows(likelihood.sampled(self.index.ids)))
+
+    def count(self, licence: str = "") -> int:
+        """Return how many rows are searched."""
+        view = self._view(licence)
+        return 0 if view is None else view.rows
 
     def nearest(self, vectors: np.ndarray, top: int, licence: str = "") -> list[list[tuple[str, float]]]:
         """Return (clip id, cosine) of the rows nearest to each embedding, best first.
@@ -230,12 +268,11 @@ class _ClipIndex:
         view = self._view(licence)
         if view is None:
             return [[] for _ in vectors]
-        mask, names = view
-        found = self.index.nearest(vectors, top, mask)
-        return [[(names.get(near.item_id, near.item_id), near.score) for near in each] for each in found]
+        found = self.index.nearest(vectors, top, view.mask)
+        return [[(view.names.get(near.item_id, near.item_id), near.score) for near in each] for each in found]
 
-    def _view(self, licence: str) -> tuple[Mask, Mapping[str, str]] | None:
-        """Return the mask of a licence's rows and the names of rows that others named; None where it has no row."""
+    def _view(self, licence: str) -> _View | None:
+        """Return the view of a licence's rows; None where it has no row."""
         if licence and licence not in self._views and not any(clip.licence == licence for clip in self._clips):
             return None  # not kept: whoever asks may invent as many
         if licence not in self._views:
@@ -247,7 +284,7 @@ class _ClipIndex:
                     names[group[0].clip_id] = first.clip_id
             mask = None if len(names) == len(self.index) else self.index.mask(names)
             renamed = {row: name for row, name in names.items() if row != name}
-            self._views[licence] = mask, renamed
+            self._views[licence] = _View(mask, renamed, len(names))
         return self._views[licence]
 
 

@@ -153,7 +153,8 @@ def _train(
     saw = _seen(folder, benchmark_path, rows, galleries)
     config = dataclasses.replace(checkpoint.read_config(folder), name=name, version=version)
     card = f"{described}\n---\n\n{(folder / checkpoint.CARD).read_text(encoding='utf-8')}"
-    checkpoint.save(final, config, list(heads.values()), card, base=folder, seen=saw)
+    # The pull keeps scores near the base's, so what they mean stays.
+    checkpoint.save(final, config, list(heads.values()), card, base=folder, seen=saw, calibration=model.calibration)
     told.tell("gate", 0.0, "asking what was held out")
     tuned = checkpoint.load(final, "cpu")
     tuned.share_towers(model)

@@ -11,6 +11,7 @@ from cacara.errors import CheckpointError
 from cacara.files import replacing
 from cacara.lexicon import table as lexicon_table
 from cacara.model import checkpoint, seen_texts
+from cacara.model.calibration import CALIBRATION
 from cacara.model.config import LexicalMemoryConfig, ModelConfig
 from cacara.model.seen_texts import SEEN
 from training import card as model_card
@@ -78,6 +79,7 @@ def give(base: str, folder: Path, options: LexicalMemoryOptions) -> Path:
         # The weights are copied, not written anew: what a model shares with a bundled one stays shared.
         with replacing(target) as partial:
             shutil.copytree(origin, partial)
+            (partial / CALIBRATION).unlink(missing_ok=True)  # it is of scores without the memory
             described = json.dumps(config.to_json(), indent=1, ensure_ascii=False)
             (partial / checkpoint.CONFIG).write_text(described + "\n", encoding="utf-8")
             (partial / checkpoint.CARD).write_text(_card(origin, config, options, table), encoding="utf-8")

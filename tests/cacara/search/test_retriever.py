@@ -16,9 +16,10 @@ from searching import search
 from cacara.errors import AudioError, GalleryError, LanguageError, QueryError
 from cacara.lexicon import PersonalWord, PersonalWords
 from cacara.media import audio
+from cacara.model.calibration import Calibration, Curve
 from cacara.model.config import LexicalMemoryConfig
 from cacara.model.parts.lexical_memory import LexicalMemory
-from cacara.search import embedding_cache
+from cacara.search import embedding_cache, likelihood
 from cacara.search.engines import open_index
 from cacara.search.gallery import Gallery, load_folder
 from cacara.search.request import MAX_HITS, SearchRequest, clean_query
@@ -131,6 +132,30 @@ def test_texts_find_texts_without_profiles_and_sounds_find_them_with(gallery, se
     heard = model.encode_audio([noise])[0]
     (found,) = [hit for hit in search(retriever, sound=noise, target="text", language="de") if hit.text == "hund"]
     assert found.score == pytest.approx(float(heard @ model.encode_text(["hund"], "de")[0]), abs=1e-5)
+
+
+def test_a_calibrated_model_says_how_likely_hits_are_and_when_nothing_fits(gallery, tiny_model):
+    curve = Curve("english", "audio", -1.0, 4.0, 0.5, -0.1, nothing_below=0.9)
+    model = tiny_model.with_parts()
+    model.calibration = Calibration("0" * 12, (curve, dataclasses.replace(curve, query="unknown", nothing_below=0.1)))
+    retriever = Retriever(model, gallery)
+    query = retriever.embed(SearchRequest(text="dog", language="en", licence=gallery.clips[0].licence))
+    hits = retriever.nearest(query, "audio")
+    cosines = retriever.embeddings([clip.clip_id for clip in gallery.clips]) @ query.vector
+    expected = curve.probability([hit.score for hit in hits], cosines.mean(), cosines.std(), 4)
+    assert [hit.probability for hit in hits] == pytest.approx(expected.tolist(), abs=1e-5)
+    assert likelihood.told(hits[0].probability)["verdict"] == likelihood.verdict(expected[0])
+    assert retriever.nothing_fits(query, "audio", hits) and not retriever.nothing_fits(query, "audio", ())
+    german = retriever.embed(SearchRequest(text="hund", language="de"))
+    assert not retriever.nothing_fits(german, "audio", retriever.nearest(german, "audio"))
+    assert {hit.probability for hit in retriever.nearest(query, "text")} == {None}, "of texts nobody measured it"
+
+
+@pytest.mark.parametrize(
+    ("probability", "word"), [(0.7, "likely"), (0.5, "likely"), (0.2, "maybe"), (0.05, "unlikely"), (None, None)]
+)
+def test_a_probability_is_told_in_a_word(probability, word):
+    assert likelihood.told(probability) == {"probability": probability, "verdict": word}
 
 
 def test_a_sound_finds_descriptions_in_the_language_asked_for(retriever, noise):
