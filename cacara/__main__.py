@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cacara import files
-from cacara.commands import classify, coverage, evaluate, find, index, listen, models, words
+from cacara.commands import classify, clips, coverage, evaluate, find, index, listen, models, words
 from cacara.commands import map as embedding_map_commands
 from cacara.commands.command_line import add_command, require_writable, show_progress
 from cacara.errors import AudioError, CacaraError, QueryError, SourceError
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     classify.add(commands)
     coverage.add(commands)
     find.add(commands)
+    clips.add(commands)
     index.add(commands)
     listen.add(commands)
     embedding_map_commands.add(commands)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cacara import files
 from cacara.commands.command_line import add_command, require_writable, show_progress
 from cacara.errors import QueryError
+from cacara.recordings import elan
 from cacara.recordings.export import FORMATS, Search, export
 from cacara.recordings.long_recordings import Passage, Timeline, Windowing
 from cacara.search.request import SearchRequest
@@ -25,8 +26,9 @@ An hour takes a few minutes on two cores and a few hundred MB of memory, as does
 
     python -m cacara find tape.wav --query mbwa --query "mvua kubwa" --language sw --export tape.eaf --export tape.csv
 
-A file of hits has a tier for each query. "!" marks a hit that stands out of the recording: one that lies far above
-what is usual in it. The nearest passages are given even where nothing stands out.
+A file of hits has a tier for each query; an ELAN document that exists gets these tiers beside its own. "!" marks
+a hit that stands out of the recording: one that lies far above what is usual in it. The nearest passages are given even
+where nothing stands out.
 """
 
 
@@ -93,8 +95,10 @@ def find(options: argparse.Namespace) -> None:
     if shown is not None:
         searches.append(Search(options.image.name, None, _passages(model, timeline, shown, options.top)))
     for path in options.export:
+        existing = elan.read(path) if path.suffix.lower() == ".eaf" and path.exists() else None
+        content = export(path.suffix, options.recording.name, timeline.seconds, searches, existing)
         with files.replacing(path) as partial:
-            partial.write_bytes(export(path.suffix, options.recording.name, timeline.seconds, searches))
+            partial.write_bytes(content)
     _tell(options, timeline, searches)
 
 
@@ -107,6 +111,8 @@ def _check(options: argparse.Namespace) -> None:
         if path.suffix.lower() not in known:
             raise QueryError(f"cannot export to {path.name}; wanted an ending of {', '.join(FORMATS)}")
         require_writable(path)
+        if path.suffix.lower() == ".eaf" and path.exists():
+            elan.tiers(elan.read(path))  # what is no ELAN document is refused before anything is overwritten
     if not 1 <= options.top <= 100:
         raise QueryError(f"--top is {options.top}; wanted 1 to 100")
     if not options.hours > 0:

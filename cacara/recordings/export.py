@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import tables
 from cacara.errors import QueryError
+from cacara.recordings import elan
 from tables.display import is_storable_in_xml
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ class Search:
     passages: tuple[Passage, ...]
 
 
-def export(suffix: str, recording: str, seconds: float, searches: Sequence[Search]) -> bytes:
+def export(
+    suffix: str, recording: str, seconds: float, searches: Sequence[Search], existing: bytes | None = None
+) -> bytes:
     """Return the file of one format; a search is a tier of its own. Equal values give equal bytes.
 
     Args:
@@ -49,9 +52,10 @@ def export(suffix: str, recording: str, seconds: float, searches: Sequence[Searc
         recording: The recording's file name, without its folder.
         seconds: Its length.
         searches: At least one.
+        existing: An ELAN document of the recording, for ``.eaf`` alone: the tiers are added to it.
 
     Raises:
-        QueryError: Unknown format, or nothing was searched for.
+        QueryError: Unknown format, nothing was searched for, or ``existing`` is no ELAN document.
     """
     known = {name.lower(): name for name in FORMATS}
     if suffix.lower() not in known:
@@ -59,7 +63,8 @@ def export(suffix: str, recording: str, seconds: float, searches: Sequence[Searc
     if not searches:
         raise QueryError("nothing has been searched for in this recording; search first, then export")
     write = {".eaf": _eaf, ".TextGrid": _textgrid, ".csv": _csv}[known[suffix.lower()]]
-    return write(_name(recording), seconds, searches)
+    made = write(_name(recording), seconds, searches)
+    return made if existing is None else elan.with_tiers(existing, made)
 
 
 def _eaf(recording: str, seconds: float, searches: Sequence[Search]) -> bytes:

@@ -171,7 +171,9 @@ def _toolbox(content: bytes, max_words: int) -> Dictionary:
 
 
 def _toolbox_words(text: str) -> Iterator[Word]:
-    lexeme, line, glosses, definitions = "", 0, [], []
+    lexeme, line = "", 0
+    glosses: list[str] = []
+    definitions: list[str] = []
 
     def record() -> Iterator[Word]:
         if lexeme:
