@@ -40,7 +40,7 @@ def clips(options: argparse.Namespace) -> None:
     from cacara.recordings import elan
 
     language = languages.normalise(options.language)
-    found = elan.annotations(elan.read(options.annotations), options.tier)
+    found = elan.annotations_of(elan.read(options.annotations), options.tier)
     if not found:
         raise QueryError(f"the tier {options.tier!r:.60} has no annotation with a text and a time; wanted one or more")
     if options.output.exists():

@@ -95,7 +95,7 @@ def tiers(document: bytes) -> tuple[str, ...]:
     return tuple(tier.get("TIER_ID", "") for tier in _parsed(document).iterfind("TIER"))
 
 
-def annotations(document: bytes, tier: str) -> list[Annotation]:
+def annotations_of(document: bytes, tier: str) -> list[Annotation]:
     """Return the annotations of a tier that have a text, by their times.
 
     Annotations that refer to others, as translations do, have the times of those.

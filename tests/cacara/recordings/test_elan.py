@@ -65,9 +65,9 @@ def test_tiers_are_added_and_nothing_else_changes(tmp_path):
 
 
 def test_annotations_have_the_times_of_those_that_they_refer_to():
-    assert elan.annotations(DOCUMENT, "English") == [elan.Annotation(0.5, 1.5, "a dog barks")]
+    assert elan.annotations_of(DOCUMENT, "English") == [elan.Annotation(0.5, 1.5, "a dog barks")]
     with pytest.raises(QueryError, match=r"no tier 'Words'; wanted one of mbwa \(sw\), English"):
-        elan.annotations(DOCUMENT, "Words")
+        elan.annotations_of(DOCUMENT, "Words")
 
 
 @pytest.mark.parametrize(
