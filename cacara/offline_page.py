@@ -1,50 +1,42 @@
-"""The frame of a report: one HTML file with Plotly inside that asks nothing of the network."""
+"""Reports as one HTML file with Plotly inside that asks nothing of the network, by Jinja2 templates.
+
+A report's template extends ``page.html`` of ``cacara/templates`` and fills its block ``body``.
+"""
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
-_PAGE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
-style-src 'unsafe-inline'; img-src data: blob:">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-<script id="charts" type="application/json">{charts}</script>
-<script>{plotly}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
+from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+SHARED = Path(__file__).parent / "templates"
 
 
-def frame(title: str, style: str, body: str, charts: Mapping[str, object], script: str) -> str:
-    """Return a whole page; the same parts, the same bytes.
+def environment(loader: BaseLoader) -> Environment:
+    """Return an environment as all templates have it: what is put in is escaped, and nothing may be missing."""
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def render(template: Path, title: str, charts: Mapping[str, object], **values: object) -> str:
+    """Return a whole page; the same values, the same bytes.
 
     Args:
+        template: The report's; beside it lie its CSS and its JavaScript, named as the template is. The script draws the
+            charts, with Plotly there already.
         title: Plain text.
-        style: CSS.
-        body: HTML, escaped already.
         charts: What the script finds as JSON in the element ``charts``.
-        script: JavaScript that draws them, with Plotly there already.
+        values: What the template is given; all of it is escaped.
     """
     from plotly.offline import get_plotlyjs
 
-    return _PAGE.format(
-        title=html.escape(title),
-        style=style,
-        body=body,
-        # Nothing in a script may look like its end tag.
-        charts=json.dumps(charts, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
-        plotly=get_plotlyjs(),
-        script=script,
+    made = environment(ChoiceLoader([FileSystemLoader(template.parent), FileSystemLoader(SHARED)]))
+    style, script = (template.with_suffix(ending).read_text(encoding="utf-8") for ending in (".css", ".js"))
+    # Nothing in a script may look like its end tag.
+    drawn = json.dumps(charts, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    ours = {"style": style, "script": script, "charts": drawn, "plotly": get_plotlyjs()}
+    return made.get_template(template.name).render(
+        title=title, **{name: Markup(text) for name, text in ours.items()}, **values
     )

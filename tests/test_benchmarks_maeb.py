@@ -13,9 +13,9 @@ from benchmarks.maeb import __main__ as command
 from benchmarks.maeb import sounds_tasks
 from benchmarks.maeb.encoder import CacaraEncoder, language_of
 from benchmarks.maeb.sounds_tasks import SoundsV1A2TRetrieval, SoundsV1T2ARetrieval, mteb_code
-from cacara.benchmark import sound_retrieval
+from cacara.benchmark import retrieval
 from cacara.benchmark.benchmark_file import file_hash
-from cacara.benchmark.sound_benchmark import Benchmark, Query
+from cacara.benchmark.splits import Benchmark, Query
 from cacara.errors import CacaraError
 from cacara.media import audio
 from cacara.model import checkpoint
@@ -56,8 +56,8 @@ def test_the_command_writes_the_recall_that_our_own_evaluation_reports(
     assert command.main(arguments) == 0
     assert len(heard) == 12  # once, though two tasks and two languages ask for them
     waveforms = [audio.load(clip.path, audio.GALLERY_LIMITS).waveform for clip in benchmark.clips]
-    mode = [sound_retrieval.AS_THE_MODEL_HAS_IT]
-    ours = sound_retrieval.evaluate({"tiny": tiny_model}, benchmark, waveforms, modes=mode)["directions"]
+    mode = [retrieval.AS_THE_MODEL_HAS_IT]
+    ours = retrieval.evaluate({"tiny": tiny_model}, benchmark, waveforms, modes=mode)["directions"]
     table = capsys.readouterr().out
     for name, direction in zip(command.OURS, ("text_to_audio", "audio_to_text"), strict=True):
         (path,) = tmp_path.rglob(f"{name}.json")

@@ -17,8 +17,8 @@ from mteb.abstasks.task_metadata import TaskMetadata
 
 from benchmarks.maeb.encoder import COLLECTIVE
 from cacara import sources
-from cacara.benchmark import benchmark_file, sound_benchmark
-from cacara.benchmark.sound_benchmark import Benchmark
+from cacara.benchmark import benchmark_file, splits
+from cacara.benchmark.splits import Benchmark
 
 PATH = Path(__file__).parents[1] / "sounds-v1.jsonl"
 
@@ -36,7 +36,7 @@ def _metadata(name: str, category: str) -> TaskMetadata:
         name=name,
         description="Real sounds of everyday things and texts that name or describe them, in many languages.",
         reference=None,
-        dataset={"path": "benchmarks/sounds-v1.jsonl", "revision": benchmark_file.rows_hash(rows)},
+        dataset={"path": "benchmarks/sounds-v1.jsonl", "revision": rows.hash},
         type="Any2AnyRetrieval",
         category=category,
         modalities=["text", "audio"],
@@ -71,8 +71,8 @@ class _SoundsTask(AbsTaskRetrieval):
 
     def benchmark(self, split: str) -> Benchmark:
         """Return one split of the benchmark."""
-        keys = sound_benchmark.required_sources(PATH, split)
-        return sound_benchmark.load(PATH, split, sources.fetch_all(sorted(keys)))
+        keys = splits.required_sources(PATH, split)
+        return splits.load(PATH, split, sources.fetch_all(sorted(keys)))
 
     def arrange(self, benchmark: Benchmark, language: str) -> RetrievalSplitData:
         """Return queries, candidates and which are right, of one language."""

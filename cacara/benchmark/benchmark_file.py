@@ -1,8 +1,8 @@
-"""The frozen benchmark: which sounds are asked for with which texts, without holding either.
+"""Rows of a frozen benchmark's file: which sounds or pictures are asked for with which texts, without holding any.
 
-A benchmark is a JSONL file. Sounds and texts of others are named by source, place and hash, fetched
-with ``cacara.sources`` and verified when the benchmark is loaded. The first line is the header, then
-sounds and texts follow in any order (``write`` sorts them); no other fields are allowed.
+A benchmark is a JSONL file. What belongs to others is named by source, place and hash, fetched with ``cacara.sources``
+and verified when a split is loaded (``cacara.benchmark.splits``). The first line is the header, then rows follow in any
+order (``write`` sorts them); no other fields are allowed.
 
 Header::
 
@@ -10,27 +10,30 @@ Header::
 
 A sound. ``source`` is a key of ``cacara.sources.SOURCES``; ``member`` is the file's path below
 ``content_folder(source, fetched folder)``, with ``/``; ``sha256`` hashes the file's bytes; ``clip_id``
-is unique over both splits::
+is unique over all splits::
 
     {"row": "sound", "split": "test", "clip_id": "tuxpaint/animals/mammals/dogs/dog", "concept": "dog",
      "source": "tuxpaint", "member": "animals/mammals/dogs/dog.ogg", "sha256": "<64 hex>"}
 
-A text. ``language`` is BCP-47 as ``cacara.languages.normalise`` writes it; ``reference`` says where the
-string stands in its source, in the form its reader in ``TEXT_READERS`` wants; ``sha256_16`` is
-``text_hash`` of the string. ``text`` stands only in sentences of our own, whose source and reference
-are ``"own"``::
+A text that asks for sounds. ``language`` is BCP-47 as ``cacara.languages.normalise`` writes it; ``reference`` says
+where the string stands in its source, in the form its reader in ``TEXT_READERS`` wants; ``sha256_16`` is ``text_hash``
+of the string. ``text`` stands only in sentences of our own, whose source and reference are ``"own"``::
 
     {"row": "text", "split": "test", "concept": "dog", "language": "pt-BR", "source": "tuxpaint",
      "reference": "animals/mammals/dogs/dog.txt#pt_BR", "sha256_16": "<16 hex>"}
-    {"row": "text", "split": "dev", "concept": "rain", "language": "sw", "source": "cldr",
-     "reference": "sw/1F327", "sha256_16": "<16 hex>"}
     {"row": "text", "split": "dev", "concept": "rain", "language": "en", "source": "own",
      "reference": "own", "sha256_16": "<16 hex>", "text": "heavy rain on a roof"}
 
 A text may have a ``kind``, one of ``KINDS``. An ``unseen`` text may be neither in what a model learns from
 nor in what it looks words up in.
 
-The rules over several rows are told and checked in ``cacara.benchmark.sound_benchmark``.
+A picture; ``texts`` is the path of its own descriptions, English and others, which ask for it::
+
+    {"row": "image", "split": "test", "image_id": "tuxpaint/animals/mammals/dogs/dog", "concept": "dog",
+     "source": "tuxpaint", "member": "animals/mammals/dogs/dog.png", "sha256": "<64 hex>",
+     "texts": "animals/mammals/dogs/dog.txt", "texts_sha256": "<64 hex>"}
+
+Rules over several rows are in ``cacara.benchmark.rules``.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +50,8 @@ from cacara.errors import CheckpointError, ManifestError
 from cacara.model.seen_texts import SeenTexts
 from cacara.sources.texts import text_hash
 
-SPLITS = ("test", "dev")
+SPLITS = ("train", "dev", "test")
+"""Sounds have no train split."""
 OWN = "own"  # the source of sentences that are ours and so stand in the file
 ENTRY, UNSEEN = "entry", "unseen"
 KINDS = (ENTRY, UNSEEN)
@@ -81,19 +85,40 @@ class TextRow:
 
 
 @dataclasses.dataclass(frozen=True)
+class ImageRow:
+    """A picture of the file; the module's docstring says what each field holds."""
+
+    split: str
+    concept: str
+    image_id: str
+    source: str
+    member: str
+    sha256: str
+    texts: str
+    texts_sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Rows:
     """What a benchmark file holds, unresolved."""
 
     name: str
     version: int
     rules: Mapping[str, object]
-    sounds: tuple[SoundRow, ...]
-    texts: tuple[TextRow, ...]
+    sounds: tuple[SoundRow, ...] = ()
+    texts: tuple[TextRow, ...] = ()
+    images: tuple[ImageRow, ...] = ()
+
+    @property
+    def hash(self) -> str:
+        """12 hex digits that change with any row or rule, not with their order or white space."""
+        return hashlib.sha256("\n".join(_canonical_lines(self)).encode()).hexdigest()[:12]
 
     @property
     def sources(self) -> set[str]:
         """The keys of ``cacara.sources`` that the rows name."""
-        return ({row.source for row in self.sounds} | {row.source for row in self.texts}) - {OWN}
+        several: tuple[Iterable[SoundRow | TextRow | ImageRow], ...] = self.sounds, self.texts, self.images
+        return {row.source for own in several for row in own} - {OWN}
 
     def of_split(self, split: str) -> Rows:
         """Return the rows of one split.
@@ -107,7 +132,16 @@ class Rows:
             self,
             sounds=tuple(row for row in self.sounds if row.split == split),
             texts=tuple(row for row in self.texts if row.split == split),
+            images=tuple(row for row in self.images if row.split == split),
         )
+
+
+_KINDS_OF_ROWS: Mapping[str, type[SoundRow] | type[TextRow] | type[ImageRow]] = {
+    "sound": SoundRow,
+    "text": TextRow,
+    "image": ImageRow,
+}
+_OPTIONAL = {"text", "kind"}
 
 
 def file_hash(path: Path) -> str:
@@ -131,67 +165,31 @@ def read(path: Path) -> Rows:
 
 def write(rows: Rows, path: Path) -> None:
     """Write a benchmark file, sorted, so that the same rows give the same bytes."""
-    write_lines(_canonical_lines(rows), path)
-
-
-def write_lines(lines: Iterable[str], path: Path) -> None:
-    """Write a text file of lines."""
-    files.write_text(path, "".join(f"{line}\n" for line in lines))
-
-
-def rows_hash(rows: Rows) -> str:
-    """Return 12 hex digits that change with any row or rule, not with their order or white space."""
-    return hashlib.sha256("\n".join(_canonical_lines(rows)).encode()).hexdigest()[:12]
-
-
-def benchmark_hash(path: Path) -> str:
-    """Return ``rows_hash`` of a file.
-
-    Raises:
-        ManifestError: The file cannot be read or is malformed.
-    """
-    return rows_hash(read(path))
+    files.write_text(path, "".join(f"{line}\n" for line in _canonical_lines(rows)))
 
 
 def parse(path: Path) -> tuple[Rows | None, list[str]]:
     """Return what is well-formed, and a problem for every other line; no rows without a header."""
-    header, rows, problems = parse_lines(path, {"sound": SoundRow, "text": TextRow}, optional={"text", "kind"})
-    if header is None:
-        return None, problems
-    sounds = tuple(row for row in rows if isinstance(row, SoundRow))
-    texts = tuple(row for row in rows if isinstance(row, TextRow))
-    return Rows(header["benchmark"], header["version"], header["rules"], sounds, texts), problems
-
-
-def parse_lines(
-    path: Path, kinds: Mapping[str, type[Any]], optional: Collection[str] = ()
-) -> tuple[dict[str, Any] | None, list[Any], list[str]]:
-    """Return header and rows of a benchmark file of any kind, and a problem for every line that is neither.
-
-    Args:
-        path: The file.
-        kinds: What ``row`` may say, and the dataclass of strings that such a row becomes.
-        optional: Fields that may be missing.
-
-    Returns:
-        The header, None when there is none; the rows in their order; the problems, each with its line.
-    """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        return None, [], [f"cannot read the benchmark: {error}"]
+        return None, [f"cannot read the benchmark: {error}"]
     problems: list[str] = []
     objects = list(_objects(lines, problems))
     header = objects[0][1] if objects else {}
     if {name: type(value) for name, value in header.items()} != {"benchmark": str, "version": int, "rules": dict}:
-        return None, [], [*problems, 'line 1: wanted the header {"benchmark": …, "version": …, "rules": {…}}']
-    rows = []
+        return None, [*problems, 'line 1: wanted the header {"benchmark": …, "version": …, "rules": {…}}']
+    found: dict[str, list[Any]] = {kind: [] for kind in _KINDS_OF_ROWS}
     for number, row in objects[1:]:
         try:
-            rows.append(_from_json(row, kinds, optional))
+            found[str(row.get("row"))].append(_from_json(row))
+        except KeyError:
+            kinds = ", ".join(_KINDS_OF_ROWS)
+            problems.append(f"line {number}: row is {str(row.get('row'))!r}; wanted one of {kinds}")
         except ManifestError as error:
             problems.append(f"line {number}: {error}")
-    return header, rows, problems
+    sounds, texts, images = (tuple(found[kind]) for kind in _KINDS_OF_ROWS)
+    return Rows(header["benchmark"], header["version"], header["rules"], sounds, texts, images), problems
 
 
 def _objects(lines: Sequence[str], problems: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -209,42 +207,35 @@ def _objects(lines: Sequence[str], problems: list[str]) -> Iterator[tuple[int, d
             problems.append(f"line {number}: {line!r:.80} is not an object")
 
 
-def _from_json(row: Mapping[str, Any], kinds: Mapping[str, type[Any]], optional: Collection[str]) -> Any:  # noqa: ANN401
-    kind = str(row.get("row"))
-    if kind not in kinds:
-        raise ManifestError(f"row is {kind!r}; wanted one of {', '.join(kinds)}")
-    fields = {field.name for field in dataclasses.fields(kinds[kind])}
+def _from_json(row: Mapping[str, Any]) -> SoundRow | TextRow | ImageRow:
+    kind = str(row["row"])
+    made = _KINDS_OF_ROWS[kind]
+    fields = {field.name for field in dataclasses.fields(made)}
     values = {name: value for name, value in row.items() if name != "row"}
     if unknown := sorted(set(values) - fields):
         raise ManifestError(f"a row {kind!r} has no fields {unknown}; wanted {sorted(fields)}")
-    if missing := sorted(fields - set(values) - set(optional)):
+    if missing := sorted(fields - set(values) - _OPTIONAL):
         raise ManifestError(f"a row {kind!r} lacks the fields {missing}")
     if wrong := sorted(name for name, value in values.items() if not isinstance(value, str) or not value):
         raise ManifestError(f"the fields {wrong} of a row {kind!r} must be strings that are not empty")
-    return kinds[kind](**values)
+    return made(**values)
 
 
 def _canonical_lines(rows: Rows) -> list[str]:
-    lines = [
-        *({"row": "sound", **dataclasses.asdict(row)} for row in rows.sounds),
-        *({"row": "text", **_without_none(dataclasses.asdict(row))} for row in rows.texts),
+    """Return the file's lines: the header, then the rows, sorted, with sorted keys."""
+    several: Iterable[tuple[str, Iterable[SoundRow | TextRow | ImageRow]]]
+    several = zip(_KINDS_OF_ROWS, (rows.sounds, rows.texts, rows.images), strict=True)
+    made = [
+        {"row": kind, **{name: value for name, value in dataclasses.asdict(row).items() if value is not None}}
+        for kind, own in several
+        for row in own
     ]
-    return sorted_lines(rows.name, rows.version, rows.rules, lines)
+    header = {"benchmark": rows.name, "version": rows.version, "rules": rows.rules}
+    return [_dump(header), *sorted(map(_dump, made))]
 
 
-def sorted_lines(
-    name: str, version: int, rules: Mapping[str, object], rows: Iterable[Mapping[str, object]]
-) -> list[str]:
-    """Return a benchmark file's lines: the header, then the rows, sorted, with sorted keys."""
-
-    def dump(row: Mapping[str, object]) -> str:
-        return json.dumps(row, ensure_ascii=False, sort_keys=True)
-
-    return [dump({"benchmark": name, "version": version, "rules": rules}), *sorted(map(dump, rows))]
-
-
-def _without_none(row: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in row.items() if value is not None}
+def _dump(row: Mapping[str, object]) -> str:
+    return json.dumps(row, ensure_ascii=False, sort_keys=True)
 
 
 def seen_of(benchmark: Rows, texts: Iterable[str], concepts: Iterable[str]) -> SeenTexts:
@@ -264,4 +255,4 @@ def seen_of(benchmark: Rows, texts: Iterable[str], concepts: Iterable[str]) -> S
     if unknown := sorted(named - known):
         raise CheckpointError(f"{len(unknown)} concepts are not of {benchmark.name}, first {unknown[0]!r:.80}")
     hashes = {text_hash(text) for text in texts}
-    return SeenTexts(rows_hash(benchmark), named, frozenset(hashes & {row.sha256_16 for row in benchmark.texts}))
+    return SeenTexts(benchmark.hash, named, frozenset(hashes & {row.sha256_16 for row in benchmark.texts}))

@@ -7,9 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from cacara.errors import CheckpointError
 from cacara.model import checkpoint, seen_texts
 from cacara.model.model import Cacara
@@ -95,34 +92,6 @@ def seen_by(entries: Sequence[Entry]) -> SeenTexts | None:
         concepts=frozenset().union(*(seen.concepts for seen in found)),
         texts=frozenset().union(*(seen.texts for seen in found)),
     )
-
-
-class SharedModel:
-    """A model as a ``sound_retrieval.System``: sounds go once through each audio tower that models share."""
-
-    def __init__(self, model: Cacara, heard: dict[int, list[tuple[torch.Tensor, ...]]]) -> None:
-        """Wrap a model.
-
-        Args:
-            model: The model.
-            heard: What towers made of the sounds, by the tower's ``id``; shared by the models of a comparison,
-                which must all be given the same sounds.
-        """
-        self.model = model
-        self._heard = heard
-
-    def encode_text(
-        self, texts: Sequence[str], languages: str | Sequence[str] | None = None, *, centre: bool | None = True
-    ) -> np.ndarray:
-        """Return float32 ``[texts, dimension]``, see ``Cacara.encode_text``."""
-        return self.model.encode_text(texts, languages, centre=centre)
-
-    def encode_audio(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        """Return float32 ``[clips, dimension]``, see ``Cacara.encode_audio``."""
-        tower = id(self.model.audio)
-        if tower not in self._heard:
-            self._heard[tower] = list(self.model.hear(waveforms))
-        return np.concatenate([self.model.place_heard(heard) for heard in self._heard[tower]])
 
 
 def grouped(entries: Sequence[Entry]) -> Mapping[str, list[int]]:

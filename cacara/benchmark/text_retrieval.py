@@ -8,23 +8,20 @@ English ones, relevant are those of the query's concept. Measured twice: where t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara.benchmark import sound_retrieval
-from cacara.benchmark.image_benchmark import ImageBenchmark
 from cacara.benchmark.outcome import Outcome, is_other, outcome_of
-from cacara.benchmark.sound_benchmark import Benchmark, Query
-from cacara.benchmark.sound_retrieval import AS_THE_MODEL_HAS_IT, Measurement
+from cacara.benchmark.retrieval import AS_THE_MODEL_HAS_IT, Measurement
+from cacara.benchmark.splits import Benchmark, Query
 from cacara.model.model import Cacara
 
 DIRECTION = "text_to_text"
 ENGLISH = "en"
 
 
-def measure(model: Cacara, benchmark: ImageBenchmark) -> list[Measurement]:
+def measure(model: Cacara, benchmark: Benchmark) -> list[Measurement]:
     """Return the outcomes in the text space, and in the space that is shared with sounds and pictures.
 
     Raises:
@@ -46,12 +43,6 @@ def measure(model: Cacara, benchmark: ImageBenchmark) -> list[Measurement]:
         )
         for space, (rows, columns) in spaces.items()
     ]
-
-
-def to_report(measured: Sequence[Measurement], benchmark: ImageBenchmark) -> dict[str, Any]:
-    """Return the JSON-ready report, in the form of ``sound_retrieval.to_report``."""
-    as_sounds = Benchmark(benchmark.name, benchmark.hash, benchmark.split, benchmark.images, benchmark.queries)
-    return sound_retrieval.to_report(measured, as_sounds)
 
 
 def _outcomes(

@@ -20,12 +20,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cacara.benchmark.entries import Entry
-    from cacara.benchmark.image_benchmark import ImageBenchmark
     from cacara.benchmark.outcome import Outcomes
-    from cacara.benchmark.sound_benchmark import Benchmark
+    from cacara.benchmark.splits import Benchmark
     from cacara.model.model import Cacara
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "sounds-v1.jsonl"
 DEV_2 = "dev-2"
 COMPARE_OUTPUT = Path("runs") / "compare"
 
@@ -84,14 +82,14 @@ def evaluate(options: argparse.Namespace) -> None:
     elif options.modality == "text":
         evaluate_images.evaluate_descriptions(options)
     elif options.modality != "audio":
-        evaluate_images.evaluate_images(options, BENCHMARK)
+        evaluate_images.evaluate_images(options)
     else:
         _evaluate_one(options)
 
 
 def _evaluate_one(options: argparse.Namespace) -> None:
-    from cacara.benchmark import sound_retrieval
-    from cacara.benchmark.tables import to_markdown
+    from cacara.benchmark import retrieval
+    from cacara.benchmark.report.tables import to_markdown
     from cacara.model import checkpoint, text_cache
 
     if options.json:
@@ -105,29 +103,29 @@ def _evaluate_one(options: argparse.Namespace) -> None:
     variants = {model.name: model, **{name: model.variant(name) for name in names}}
     texts = [query.text for query in sound_benchmark.queries]
     text_cache.recall(model, texts)
-    measured = sound_retrieval.measure(variants, sound_benchmark, waveforms, shared_text=True, progress=_tell)
+    measured = retrieval.measure(variants, sound_benchmark, waveforms, shared_text=True, progress=_tell)
     text_cache.keep(model, texts)
-    report = sound_retrieval.to_report(measured, sound_benchmark)
+    report = retrieval.to_report(measured, sound_benchmark)
     report |= {"model_version": model.version, "fingerprint": model.fingerprint}
     if options.json:
-        sound_retrieval.write_report(report, options.json)
+        retrieval.write_report(report, options.json)
     sys.stdout.write(to_markdown(report))
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from cacara.benchmark import entries as evaluation_models
-    from cacara.benchmark.side_by_side import Contender, compare
-    from cacara.benchmark.side_by_side_tables import to_markdown
+    from cacara.benchmark import entries as named
+    from cacara.benchmark.comparison import Contender, compare
+    from cacara.benchmark.report.comparison_tables import to_markdown
 
     output = options.output or COMPARE_OUTPUT.with_name(f"{COMPARE_OUTPUT.name}-{options.split}")
     make_folder(output)
     if options.json:
         require_writable(options.json)
-    entries = evaluation_models.parse(options.compare)
-    groups = evaluation_models.grouped(entries)
-    seen = {name: evaluation_models.seen_by([entries[at] for at in places]) for name, places in groups.items()}
+    entries = named.parse(options.compare)
+    groups = named.grouped(entries)
+    seen = {name: named.seen_by([entries[at] for at in places]) for name, places in groups.items()}
     sound_benchmark = _benchmark(options.split)
-    models = evaluation_models.load(entries, options.device, show_progress)
+    models = named.load(entries, options.device, show_progress)
     outcomes, pictures = _measure_all(entries, models, sound_benchmark)
     costs = _costs({name: (entries[places[0]], models[places[0]]) for name, places in groups.items()}, sound_benchmark)
     contenders = [
@@ -154,46 +152,46 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _measure_all(
     entries: Sequence[Entry], models: Sequence[Cacara], sound_benchmark: Benchmark
-) -> tuple[list[Outcomes], ImageBenchmark | None]:
+) -> tuple[list[Outcomes], Benchmark | None]:
     """Return each model's outcomes, with those of pictures where it knows pictures, and the pictures' benchmark."""
-    from cacara.benchmark import entries as evaluation_models
-    from cacara.benchmark import image_retrieval, sound_retrieval
+    from cacara.benchmark import retrieval, splits, systems
     from cacara.model import text_cache
 
     waveforms = _waveforms(sound_benchmark)
     has_pictures = sound_benchmark.name != DEV_2 and any(model.sees for model in models)
-    pictures, seen = _pictures(sound_benchmark.split) if has_pictures else (None, ())
+    pictures = splits.fetch(splits.PICTURES, sound_benchmark.split, show_progress) if has_pictures else None
+    pixels = list(splits.pixels(pictures)) if pictures else []
     texts = [query.text for query in (*sound_benchmark.queries, *(pictures.queries if pictures else ()))]
-    towers = list({id(model.text): model for model in models}.values())
-    for model in towers:
+    readers = list({id(model.text): model for model in models}.values())
+    for model in readers:
         text_cache.recall(model, texts)
-    heard: dict[int, Any] = {}
-    systems = {
-        entry.given: evaluation_models.SharedModel(model, heard) for entry, model in zip(entries, models, strict=True)
-    }
-    as_it_is = [sound_retrieval.AS_THE_MODEL_HAS_IT]
-    measured = sound_retrieval.measure(systems, sound_benchmark, waveforms, modes=as_it_is, progress=_tell)
+    towers = systems.SharedTowers()
+    shared = {entry.given: systems.SharedModel(model, towers) for entry, model in zip(entries, models, strict=True)}
+    as_it_is = [retrieval.AS_THE_MODEL_HAS_IT]
+    measured = retrieval.measure(shared, sound_benchmark, waveforms, modes=as_it_is, progress=_tell)
     outcomes = [dict(found.outcomes) for found in measured]
     for entry, model, found in zip(entries, models, outcomes, strict=True):
         if pictures is not None and model.sees:
-            _tell(0.0, f"{entry.given}: {len(seen)} pictures")
-            of_pictures = image_retrieval.measure(model, pictures, seen, sound_benchmark, waveforms, modes=as_it_is)
+            _tell(0.0, f"{entry.given}: {len(pixels)} pictures")
+            of_pictures = retrieval.measure_pictures(
+                model, pictures, pixels, sound_benchmark, waveforms, modes=as_it_is, towers=towers
+            )
             # Without acquirers ("native") its pictures are its own; other variants are branches of the image head too.
             alone = {"untrained": "untrained", "anchor": "untrained", "projection": "projection"}
             wanted = alone.get(entry.variant or "", model.name)
             found.update(next(row.outcomes for row in of_pictures if row.system == wanted))
-    for model in towers:
+    for model in readers:
         text_cache.keep(model, texts)
     return list(outcomes), pictures
 
 
 def _costs(models: Mapping[str, tuple[Entry, Cacara]], sound_benchmark: Benchmark) -> dict[str, dict[str, Any]]:
     """Return what each model cost to make and what a query costs, JSON-ready; a variant is told as the whole model."""
-    from cacara.benchmark import query_latency
+    from cacara.benchmark import latency
     from cacara.model import checkpoint, training_facts
 
     _tell(1.0, "latency of a query")
-    latencies = query_latency.of({name: model for name, (_, model) in models.items()}, sound_benchmark.queries)
+    latencies = latency.of({name: model for name, (_, model) in models.items()}, sound_benchmark.queries)
     found = {}
     for name, (entry, _) in models.items():
         facts = training_facts.of_card((entry.folder / checkpoint.CARD).read_text(encoding="utf-8"))
@@ -206,8 +204,8 @@ def _costs(models: Mapping[str, tuple[Entry, Cacara]], sound_benchmark: Benchmar
 
 
 def _write_comparison(report: Mapping[str, Any], output: Path, copy: Path | None) -> None:
-    from cacara.benchmark.page import to_html
-    from cacara.benchmark.side_by_side_tables import to_markdown
+    from cacara.benchmark.report.comparison_tables import to_markdown
+    from cacara.benchmark.report.page import to_html
 
     text = json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     for path in (output / "compare.json", *([copy] if copy else [])):
@@ -217,32 +215,17 @@ def _write_comparison(report: Mapping[str, Any], output: Path, copy: Path | None
 
 
 def _benchmark(split: str) -> Benchmark:
-    from cacara import sources
-    from cacara.benchmark import sound_benchmark
+    from cacara.benchmark import splits
 
-    path, part = (BENCHMARK.with_name(f"{DEV_2}.jsonl"), "dev") if split == DEV_2 else (BENCHMARK, split)
-    keys = sound_benchmark.required_sources(path, part)
-    return sound_benchmark.load(path, part, sources.fetch_all(sorted(keys), show_progress))
+    path, part = (splits.DEV_2, "dev") if split == DEV_2 else (splits.SOUNDS, split)
+    return splits.fetch(path, part, show_progress)
 
 
-def _pictures(split: str) -> tuple[ImageBenchmark, Sequence[np.ndarray]]:
-    from cacara import sources
-    from cacara.benchmark import image_benchmark
-    from cacara.media import images
+def _waveforms(sounds: Benchmark) -> Sequence[np.ndarray]:
+    from cacara.benchmark import splits
 
-    keys = {row.source for row in image_benchmark.read().images}
-    pictures = image_benchmark.load(image_benchmark.PATH, split, sources.fetch_all(sorted(keys), show_progress))
-    return pictures, [images.load(picture.path, images.GALLERY_LIMITS) for picture in pictures.images]
-
-
-def _waveforms(sound_benchmark: Benchmark) -> Sequence[np.ndarray]:
-    from cacara.media import audio
-
-    waveforms = []
-    for number, clip in enumerate(sound_benchmark.clips):
-        _tell(number / len(sound_benchmark.clips), "read the sounds")
-        waveforms.append(audio.load(clip.path, audio.GALLERY_LIMITS).waveform)
-    return waveforms
+    _tell(0.0, "read the sounds")
+    return list(splits.waveforms(sounds))
 
 
 def _tell(fraction: float, message: str) -> None:

@@ -14,7 +14,7 @@ from cacara.commands.command_line import require_writable, show_progress
 from cacara.sources.clients import Progress
 
 if TYPE_CHECKING:
-    from cacara.benchmark.esc50 import Esc50
+    from cacara.benchmark.esc50.clips import Esc50
     from cacara.model.model import Cacara
     from cacara.search.classification import Labels
 
@@ -49,19 +49,20 @@ def evaluate_esc50(options: argparse.Namespace) -> None:
     Raises:
         CacaraError: A model or the benchmark cannot be had.
     """
-    from cacara.benchmark import entries as evaluation_models
-    from cacara.benchmark import esc50, esc50_tables
+    from cacara.benchmark import entries as named
+    from cacara.benchmark.esc50 import clips as esc50
+    from cacara.benchmark.esc50 import tables
     from cacara.search import classification
 
     if options.json:
         require_writable(options.json)
-    entries = evaluation_models.parse(options.compare or [options.model])
+    entries = named.parse(options.compare or [options.model])
     benchmark = esc50.load(options.folder or esc50.fetch(options.mirror, show_progress))
     further = None
     if options.names:
         further = esc50.naming_all(classification.read_labels(options.names), benchmark.classes)
     sounds_id = benchmark.hash
-    models = evaluation_models.load(entries, options.device, show_progress)
+    models = named.load(entries, options.device, show_progress)
     measured = [
         {"name": entry.name, "version": model.version, "fingerprint": model.fingerprint}
         | _measure(model, entry.name, benchmark, sounds_id, further)
@@ -76,16 +77,16 @@ def evaluate_esc50(options: argparse.Namespace) -> None:
             "files": benchmark.files,
         },
         "models": measured,
-        "peers": [dataclasses.asdict(peer) for peer in esc50_tables.PEERS],
-        "notes": list(esc50_tables.NOTES),
+        "peers": [dataclasses.asdict(peer) for peer in tables.PEERS],
+        "notes": list(tables.NOTES),
     }
     if options.json:
         files.write_text(options.json, json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
-    sys.stdout.write(esc50_tables.to_markdown(report))
+    sys.stdout.write(tables.to_markdown(report))
 
 
 def _measure(model: Cacara, name: str, benchmark: Esc50, sounds_id: str, further: Labels | None) -> dict[str, Any]:
-    from cacara.benchmark import zero_shot
+    from cacara.benchmark.esc50 import zero_shot
     from cacara.media import audio
     from cacara.model import audio_cache, text_cache
 

@@ -71,8 +71,7 @@ def listen(options: argparse.Namespace) -> None:
 def evaluate_speech(options: argparse.Namespace) -> None:
     """Measure how well pictures are found by spoken descriptions, against the same typed."""
     from cacara import languages, sources
-    from cacara.benchmark import image_benchmark, speech_queries
-    from cacara.media import images
+    from cacara.benchmark import benchmark_file, splits, spoken
     from cacara.model import checkpoint
     from cacara.recordings import speech
     from cacara.sources import texts as source_texts
@@ -82,10 +81,10 @@ def evaluate_speech(options: argparse.Namespace) -> None:
     if options.limit is not None and options.limit < 1:
         raise QueryError(f"--limit is {options.limit}; wanted 1 or more")
     folder = sources.fetch("tuxpaint", show_progress)
-    bench = image_benchmark.load(image_benchmark.PATH, options.split, {"tuxpaint": folder})
-    rows = image_benchmark.read().of_split(options.split)
+    bench = splits.load(splits.PICTURES, options.split, {"tuxpaint": folder})
+    rows = benchmark_file.read(splits.PICTURES).of_split(options.split).images
     root = source_texts.content_folder("tuxpaint", folder)
-    queries = speech_queries.spoken_descriptions(rows, root, options.limit)
+    queries = spoken.spoken_descriptions(rows, root, options.limit)
     if options.languages:
         wanted = {languages.normalise(code) for code in options.languages.split(",")}
         queries = [query for query in queries if query.language in wanted]
@@ -93,19 +92,19 @@ def evaluate_speech(options: argparse.Namespace) -> None:
         raise QueryError(f"nothing is spoken in {options.languages}; wanted languages of Tux Paint's recordings")
     model = checkpoint.load(options.model, options.device, report=show_progress)
     transcriber = speech.load(show_progress)
-    embeddings = model.encode_image([images.load(each.path, images.GALLERY_LIMITS) for each in bench.images])
-    report = speech_queries.measure(
+    embeddings = model.encode_image(list(splits.pixels(bench)))
+    report = spoken.measure(
         model,
         transcriber,
         queries,
-        bench.images,
+        bench.clips,
         embeddings,
         lambda fraction: show_progress(Progress("speech", "evaluate", fraction)),
     )
     report |= {"split": options.split, "model": f"{model.name} {model.version}", "benchmark": bench.hash}
     if options.json:
         files.write_text(options.json, json.dumps(report, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
-    sys.stdout.write(speech_queries.to_markdown(report))
+    sys.stdout.write(spoken.to_markdown(report))
 
 
 def _write(heard: LiveResult, as_json: bool) -> None:

@@ -400,6 +400,8 @@ class Cacara:
         ours, theirs = ((model.config.audio.backbone, model.config.audio.patch_pooling) for model in (self, other))
         if ours == theirs and _equal_weights(self.audio, other.audio):
             self.audio = other.audio
+        if self.image is not None and other.image is not None and _equal_weights(self.image, other.image):
+            self.image = other.image
 
     def variant(self, name: str) -> Cacara:
         """Return this model with a part of it alone, for comparison; towers are shared.

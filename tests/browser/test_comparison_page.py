@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cacara.benchmark.comparison import Contender, compare
 from cacara.benchmark.outcome import NO_LANGUAGE, outcome_of
-from cacara.benchmark.page import to_html
-from cacara.benchmark.side_by_side import Contender, compare
-from cacara.benchmark.sound_benchmark import Benchmark
+from cacara.benchmark.report.page import to_html
+from cacara.benchmark.splits import Benchmark
 
 CONCEPTS = [f"concept{number}" for number in range(12)]
 

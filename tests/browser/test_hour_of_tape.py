@@ -19,9 +19,7 @@ import psutil
 import pytest
 from tabs import show_tab
 
-from cacara import sources
-from cacara.benchmark import sound_benchmark
-from cacara.commands.evaluate import BENCHMARK
+from cacara.benchmark import splits
 from cacara.media import audio
 
 pytestmark = pytest.mark.soak
@@ -71,8 +69,7 @@ class Memory(threading.Thread):
 @pytest.fixture(scope="module")
 def tape(tmp_path_factory):
     """Sounds of the dev split, none of test, each half minute; written second by second."""
-    folders = {key: sources.fetch(key) for key in sound_benchmark.required_sources(BENCHMARK, "dev")}
-    clips = sound_benchmark.load(BENCHMARK, "dev", folders).clips
+    clips = splits.fetch(splits.SOUNDS, "dev").clips
     clips = sorted(clips, key=lambda clip: (clip.concept not in QUERIES.values(), clip.sha256))[: SECONDS // APART]
     clips = sorted(clips, key=lambda clip: clip.sha256)
     rate, rng, planted = audio.SAMPLE_RATE_HZ, np.random.default_rng(0), []

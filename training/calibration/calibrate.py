@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cacara import sources
-from cacara.benchmark import image_benchmark, sound_benchmark
+from cacara.benchmark import benchmark_file
+from cacara.benchmark import splits as benchmark_splits
 from cacara.errors import CheckpointError
 from cacara.files import replacing, write_text
 from cacara.model import checkpoint
@@ -65,19 +66,19 @@ def give(base: str, folder: Path, options: CalibrationOptions, benchmark: Path, 
     """
     origin = checkpoint.find(base)
     model = checkpoint.load(origin)
-    pictured = {row.source for row in image_benchmark.read().images} if model.sees else set()
+    pictured = {row.source for row in benchmark_file.read(benchmark_splits.PICTURES).images} if model.sees else set()
     splits = ((benchmark, "dev"), (sounds, "dev"))
-    needed = set[str]().union(*(sound_benchmark.required_sources(*split) for split in splits))
+    needed = set[str]().union(*(benchmark_splits.required_sources(*split) for split in splits))
     keys = needed | pictured | held_out_sources(sounds) | set(options.packages)
     folders = sources.fetch_all(sorted(keys))
-    dev_2 = sound_benchmark.load(benchmark, "dev", folders)
+    dev_2 = benchmark_splits.load(benchmark, "dev", folders)
     others = train_clips({key: folders[key] for key in options.packages}, sounds, folders)
     families = queries.of_sounds(model, dev_2, others, options.seed)
     if model.sees:
         families += queries.of_pictures(model, *queries.pictures(folders), options.seed)
     curves, measured = fit(families, options.seed)
     calibration = Calibration(dev_2.hash, tuple(curves))
-    again = queries.of_sounds(model, sound_benchmark.load(sounds, "dev", folders), others, options.seed)
+    again = queries.of_sounds(model, benchmark_splits.load(sounds, "dev", folders), others, options.seed)
     report = {
         "model": f"{model.name} {model.version}",
         "benchmark": {"name": dev_2.name, "hash": dev_2.hash},

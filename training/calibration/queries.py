@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cacara.benchmark import image_benchmark
-from cacara.benchmark.image_benchmark import ImageBenchmark
-from cacara.benchmark.sound_benchmark import Benchmark, Query
+from cacara.benchmark import splits
+from cacara.benchmark.splits import Benchmark, Query
 from cacara.media import audio, images
 from cacara.model import audio_cache, text_cache
 from cacara.model.model import Cacara
@@ -50,11 +49,11 @@ def of_sounds(model: Cacara, benchmark: Benchmark, others: Sequence[Clip], seed:
     ]
 
 
-def of_pictures(model: Cacara, benchmark: ImageBenchmark, others: Sequence[Clip], seed: int) -> list[list[Asked]]:
+def of_pictures(model: Cacara, benchmark: Benchmark, others: Sequence[Clip], seed: int) -> list[list[Asked]]:
     """Return what texts and pictures ask of pictures; arguments as of ``of_sounds``."""
-    seen, beside = _seen(model, benchmark.images), _seen(model, others)
+    seen, beside = _seen(model, benchmark.clips), _seen(model, others)
     pool = np.concatenate([seen, beside])
-    concepts = [clip.concept or clip.clip_id for clip in benchmark.images]
+    concepts = [clip.concept or clip.clip_id for clip in benchmark.clips]
     holds = [frozenset([concept]) for concept in concepts] + [frozenset[str]()] * len(others)
     return [
         _asked_in_text(model, benchmark.queries, "image", pool, holds, seed),
@@ -62,11 +61,10 @@ def of_pictures(model: Cacara, benchmark: ImageBenchmark, others: Sequence[Clip]
     ]
 
 
-def pictures(folders: Mapping[str, Path]) -> tuple[ImageBenchmark, Sequence[Clip]]:
+def pictures(folders: Mapping[str, Path]) -> tuple[Benchmark, Sequence[Clip]]:
     """Return the dev split of the benchmark of pictures, and the pictures of its train split, of other concepts."""
-    path = image_benchmark.PATH
-    dev, train = (image_benchmark.load(path, split, folders) for split in ("dev", "train"))
-    return dev, train.images
+    dev, train = (splits.load(splits.PICTURES, split, folders) for split in ("dev", "train"))
+    return dev, train.clips
 
 
 def _asked_in_text(

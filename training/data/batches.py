@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cacara.benchmark import esc50
+from cacara.benchmark.esc50 import clips as esc50
 from cacara.errors import ManifestError
 from cacara.search.manifest import Clip
 from training.data.features import Features

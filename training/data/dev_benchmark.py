@@ -19,7 +19,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cacara import languages, sources
-from cacara.benchmark import benchmark_file, sound_benchmark
+from cacara.benchmark import benchmark_file
+from cacara.benchmark import rules as benchmark_rules
 from cacara.benchmark.benchmark_file import ENTRY, OWN, UNSEEN, Rows, SoundRow, TextRow
 from cacara.errors import LanguageError, ManifestError
 from cacara.search.manifest import Clip
@@ -106,9 +107,9 @@ def build(
     rows = Rows(NAME, VERSION, _RULES, tuple(sounds), (*english, *_of_rich_languages(texts.values())))
     out_path.parent.mkdir(parents=True, exist_ok=True)
     benchmark_file.write(rows, out_path)
-    if problems := sound_benchmark.find_problems(out_path):
+    if problems := benchmark_rules.find_problems(out_path):
         raise ManifestError(f"{out_path}: {len(problems)} problems, first: {problems[0]}")
-    log.info("%s: %d sounds, %d texts, %s", out_path, len(sounds), len(rows.texts), benchmark_file.rows_hash(rows))
+    log.info("%s: %d sounds, %d texts, %s", out_path, len(sounds), len(rows.texts), rows.hash)
     return rows
 
 

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 from pathlib import Path
 
-from cacara.benchmark import image_benchmark
+from cacara.benchmark import benchmark_file
 from cacara.benchmark.benchmark_file import UNSEEN
 from cacara.errors import ManifestError
 from cacara.sources import texts as source_texts
@@ -72,7 +72,7 @@ def read(sounds: Path, pictures: Path, tuxpaint: Path) -> HeldOut:
         ManifestError: A benchmark is malformed, or a text of it is not there.
     """
     every = list(benchmarks(sounds))
-    images = [row for row in image_benchmark.read(pictures).images if row.split != "train"]
+    images = [row for row in benchmark_file.read(pictures).images if row.split != "train"]
     concepts = {sound.concept for rows in every for sound in rows.sounds} | {image.concept for image in images}
     names = set(translations.concept_names(concepts))
     for _, (label, further) in rules.read_table(rules.TABLES / "esc50.tsv", columns=2):

@@ -18,8 +18,9 @@ import numpy as np
 from PIL import Image
 
 from cacara import sources
-from cacara.benchmark import benchmark_file, image_benchmark
-from cacara.benchmark.image_benchmark import ImageRow, ImageRows
+from cacara.benchmark import benchmark_file, splits
+from cacara.benchmark import rules as benchmark_rules
+from cacara.benchmark.benchmark_file import ImageRow, Rows
 from cacara.errors import ManifestError
 from cacara.media import images
 from cacara.sources import texts as source_texts
@@ -51,7 +52,7 @@ def build_from_sources(out_path: Path, sounds: Path) -> None:
     build(sources.fetch(SOURCE), out_path, sounds)
 
 
-def build(folder: Path, out_path: Path, sounds: Path, tables: Path = rules.TABLES) -> ImageRows:
+def build(folder: Path, out_path: Path, sounds: Path, tables: Path = rules.TABLES) -> Rows:
     """Write the benchmark of pictures and return its rows.
 
     Args:
@@ -71,12 +72,12 @@ def build(folder: Path, out_path: Path, sounds: Path, tables: Path = rules.TABLE
     found: dict[str, ImageRow] = {}
     for row in _rows(root, split_of, tables):
         found.setdefault(row.sha256, row)  # a picture that lies there twice stands once
-    rows = ImageRows(NAME, VERSION, _rules_told(), tuple(found.values()))
-    problems = image_benchmark.find_problems(rows, held) + shared_looks(rows.images, root)
+    rows = Rows(NAME, VERSION, _rules_told(), images=tuple(found.values()))
+    problems = benchmark_rules.find_problems_of_pictures(rows, held) + shared_looks(rows.images, root)
     if problems:
         raise ManifestError(f"{out_path}: {len(problems)} problems, first: {problems[0]}")
     out_path.parent.mkdir(parents=True, exist_ok=True)
-    image_benchmark.write(rows, out_path)
+    benchmark_file.write(rows, out_path)
     log.info("%s: %d pictures, %s", out_path, len(rows.images), rows.hash)
     return rows
 
@@ -167,6 +168,6 @@ def _rules_told() -> dict[str, object]:
         "test": "every stamp of a concept with a test sound of sounds-v1",
         "dev": f"every stamp of a concept with a dev sound, and {DEV_PERCENT} % of the other concepts by hash",
         "train": "the other stamps",
-        "texts": f"Tux Paint's own strings; languages with {image_benchmark.MIN_TEXTS} or more in a split, without "
+        "texts": f"Tux Paint's own strings; languages with {splits.MIN_IMAGE_TEXTS} or more in a split, without "
         "varieties of English, which repeat it",
     }

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cacara import files, sources
-from cacara.benchmark import benchmark_file, image_benchmark
+from cacara.benchmark import benchmark_file, splits
 from cacara.errors import ManifestError
 from cacara.search.manifest import write_clips
 from training.data import corpora, held_out, lexicon, translations
@@ -38,7 +38,7 @@ def prepare(
     benchmark: Path,
     packages: Sequence[str],
     licences: Collection[str] = (),
-    pictures: Path = image_benchmark.PATH,
+    pictures: Path = splits.PICTURES,
 ) -> dict[str, Any]:
     """Fetch the packages, write the manifests into ``output`` and return the report.
 
@@ -73,7 +73,7 @@ def prepare(
     seen = {policy: translations.allowed(pairs, policy, benchmark) for policy in translations.POLICIES}
     rows = benchmark_file.read(benchmark)
     report = {
-        "benchmark": {"name": rows.name, "hash": benchmark_file.rows_hash(rows)},
+        "benchmark": {"name": rows.name, "hash": rows.hash},
         "clips": describe_clips(clips, durations(clips)),
         "pairs": {policy: describe_pairs(allowed) for policy, allowed in seen.items()},
     }

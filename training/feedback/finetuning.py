@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from cacara import sources
-from cacara.benchmark import benchmark_file, sound_benchmark
+from cacara.benchmark import benchmark_file, splits
 from cacara.model import checkpoint, seen_texts
 from cacara.model.model import Cacara
 from cacara.model.parts.head import AnchoredHead
@@ -300,8 +300,8 @@ def dev_probes(
         judged: Concepts and texts that were judged, in small letters.
         told: Is told of the progress.
     """
-    folders = sources.fetch_all(sorted(sound_benchmark.required_sources(benchmark_path, "dev")))
-    split = sound_benchmark.load(benchmark_path, "dev", folders)
+    folders = sources.fetch_all(sorted(splits.required_sources(benchmark_path, "dev")))
+    split = splits.load(benchmark_path, "dev", folders)
     heard = finetune_feedback_data.hear(model, split.clips, "sound", lambda share: told.tell("gate", share, "dev"))
     touched = {query.concept for query in split.queries if query.text.lower() in judged or query.concept in judged}
     asked = [query for query in split.queries if query.text.lower() not in judged]

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from cacara import files, languages, working_folders
-from cacara.benchmark.sound_benchmark import Benchmark
+from cacara.benchmark.splits import Benchmark
 from cacara.model import checkpoint
 from cacara.model.model import Cacara
 from cacara.model.parts import acquirer_files

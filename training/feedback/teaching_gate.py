@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cacara import sources
-from cacara.benchmark import sound_benchmark
-from cacara.benchmark.sound_benchmark import Benchmark
+from cacara.benchmark import splits
+from cacara.benchmark.splits import Benchmark
 from cacara.model.model import Cacara
 from training.data.translations import concept_names, names_any
 from training.feedback import data as finetune_feedback_data
@@ -103,7 +103,7 @@ def dev_split(path: Path) -> Benchmark:
         SourceError: A package cannot be fetched.
         ManifestError: The benchmark cannot be read.
     """
-    return sound_benchmark.load(path, "dev", sources.fetch_all(sorted(sound_benchmark.required_sources(path, "dev"))))
+    return splits.load(path, "dev", sources.fetch_all(sorted(splits.required_sources(path, "dev"))))
 
 
 def dev_exam(

@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cacara import sources
-from cacara.benchmark import benchmark_file, image_benchmark
+from cacara.benchmark import benchmark_file, rules, splits
 from cacara.encoders import image
 from cacara.encoders.image import ImageTower
 from cacara.errors import ManifestError
@@ -130,7 +129,7 @@ def train(options: ImageAlignmentOptions, base: str, output: Path, benchmark: Pa
     watch, accelerator = run_folder.Watch(output), loop.start(options.loop)
     with accelerator.main_process_first():  # what the first computes the others find in the cache
         folder = checkpoint.find(base)
-        rows = image_benchmark.read(benchmark)
+        rows = benchmark_file.read(benchmark)
         pictures = train_pictures(rows, benchmark, sounds)
         model = checkpoint.load(folder, "cpu", report=lambda progress: log.info("%s", progress))
         described = {**dataclasses.asdict(options), "base": _text_space(model)}
@@ -153,7 +152,7 @@ def train(options: ImageAlignmentOptions, base: str, output: Path, benchmark: Pa
     return final
 
 
-def train_pictures(rows: image_benchmark.ImageRows, benchmark: Path, sounds: Path) -> list[Clip]:
+def train_pictures(rows: benchmark_file.Rows, benchmark: Path, sounds: Path) -> list[Clip]:
     """Return the pictures of the train split with their English descriptions alone.
 
     Args:
@@ -165,14 +164,12 @@ def train_pictures(rows: image_benchmark.ImageRows, benchmark: Path, sounds: Pat
         ManifestError: A rule that keeps test and dev out is broken, or files are missing or differ.
         SourceError: A package cannot be fetched.
     """
-    if problems := image_benchmark.find_problems(rows, benchmark_file.read(sounds)):
+    if problems := rules.find_problems_of_pictures(rows, benchmark_file.read(sounds)):
         raise ManifestError(f"{rows.name}: {len(problems)} problems, first: {problems[0]}")
-    keys = sorted({row.source for row in rows.of_split("train")})
-    folders = sources.fetch_all(keys, lambda progress: log.info("%s", progress))
-    resolved = image_benchmark.load(benchmark, "train", folders)
+    resolved = splits.fetch(benchmark, "train", lambda progress: log.info("%s", progress))
     pictures = [
         dataclasses.replace(picture, captions={"en": (*picture.captions["en"], f"A {picture.concept}.")})
-        for picture in resolved.images
+        for picture in resolved.clips
     ]
     require_english(pictures)
     return pictures

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cacara import sources
-from cacara.benchmark.image_benchmark import ImageRows
+from cacara.benchmark.benchmark_file import Rows
 from cacara.model.parts.head import ImageHead
 from cacara.search.manifest import Clip
 from training import card as model_card
@@ -31,7 +31,7 @@ def add(
     card: str,
     options: ImageAlignmentOptions,
     pictures: Sequence[Clip],
-    benchmark: ImageRows,
+    benchmark: Rows,
     head: ImageHead,
     base: str,
 ) -> str:

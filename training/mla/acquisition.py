@@ -401,5 +401,5 @@ def _described(
 ) -> dict[str, Any]:
     flat = [dataclasses.astuple(pair) for own in pairs.values() for pair in own]
     digest = hashlib.sha256(json.dumps(flat).encode()).hexdigest()[:12]
-    record = run_folder.describe(dataclasses.asdict(options), benchmark_file.rows_hash(rows), ())
+    record = run_folder.describe(dataclasses.asdict(options), rows.hash, ())
     return record | {"base": fingerprint, "pairs": {"count": len(flat), "hash": digest}}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cacara import sources
-from cacara.benchmark import benchmark_file, image_benchmark
+from cacara.benchmark import benchmark_file
 from cacara.model.model import Cacara
 from cacara.search.manifest import Clip
 from cacara.sources import texts as source_texts
@@ -123,7 +123,7 @@ def things(
     things = [(clips[position].concept or clips[position].clip_id, said[position]) for position in heard.kept]
     seen = None
     if model.image is not None:
-        pictures = train_pictures(image_benchmark.read(images), images, benchmark)
+        pictures = train_pictures(benchmark_file.read(images), images, benchmark)
         seen = image_features.compute(pictures, model.image, ImageViewOptions())
         described = _descriptions(images, benchmark)
         things += [(picture.concept or picture.clip_id, described[picture.clip_id]) for picture in pictures]
@@ -144,13 +144,14 @@ def things(
 
 def _descriptions(images: Path, benchmark: Path) -> dict[str, Mapping[str, tuple[str, ...]]]:
     """Return each train stamp's descriptions by language, without those that name or are a benchmark text."""
-    rows = image_benchmark.read(images)
+    rows = benchmark_file.read(images)
     held_out = benchmark_file.read(benchmark)
     hashes = {row.sha256_16 for row in held_out.texts}
     names = translations.concept_names({row.concept for row in held_out.sounds})
     found: dict[str, Mapping[str, tuple[str, ...]]] = {}
-    folders = {key: sources.fetch(key) for key in {row.source for row in rows.of_split("train")}}
-    for row in rows.of_split("train"):
+    train = rows.of_split("train")
+    folders = {key: sources.fetch(key) for key in train.sources}
+    for row in train.images:
         root = source_texts.content_folder(row.source, folders[row.source])
         captions = source_texts.stamp_captions(root / row.texts)
         clean = not any(translations.names_any(text, names) for text in captions.get("en", ()))

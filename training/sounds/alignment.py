@@ -252,7 +252,7 @@ def train(
             lambda progress: log.info("%s", progress),
         )
         clips = _clips(options, benchmark, folders)
-        record = run_folder.describe(dataclasses.asdict(options), benchmark_file.rows_hash(rows), clips)
+        record = run_folder.describe(dataclasses.asdict(options), rows.hash, clips)
         run_folder.claim(output, record | ({"captions": captions.record(clips)} if captions else {}))
         text_tower = text.load(options.text).to(accelerator.device)
         centring = text_statistics.cached_centres(

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cacara.benchmark.benchmark_file import Rows, rows_hash
+from cacara.benchmark.benchmark_file import Rows
 from cacara.model.config import ModelConfig
 from cacara.model.parts.centring import LanguageCentring
 from cacara.model.parts.head import AudioHead
@@ -101,7 +101,7 @@ def render(
             clips=len(clips),
             captions=model_card.captions_of(clips),
             others=_ENGLISH_ALONE if method.english_alone else _OTHERS_TOO,
-            benchmark=f"{benchmark.name}, hash {rows_hash(benchmark)}",
+            benchmark=f"{benchmark.name}, hash {benchmark.hash}",
         ),
         metrics=_METRICS.format(name=config.name),
         limits=_LIMITS.format(

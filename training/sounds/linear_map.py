@@ -127,7 +127,7 @@ def train(options: LinearMapOptions, output: Path, benchmark: Path) -> Path:
         clips = corpora.train_clips({key: folders[key] for key in options.packages}, benchmark, folders)
         require_english(clips)
         corpora.check_leakage(clips, benchmark, folders)
-        record = run_folder.describe(dataclasses.asdict(options), benchmark_file.rows_hash(rows), clips)
+        record = run_folder.describe(dataclasses.asdict(options), rows.hash, clips)
         run_folder.claim(output, record)
         tower = text.load(options.text)
         names = text_statistics.cldr_names(folders["cldr"])

@@ -9,21 +9,16 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from cacara import sources
-from cacara.benchmark import entries, image_benchmark, sound_benchmark, sound_retrieval
-from cacara.benchmark.sound_benchmark import Benchmark
-from cacara.media import audio, images
+from cacara.benchmark import entries, retrieval, splits
+from cacara.benchmark.splits import Benchmark
+from cacara.benchmark.systems import SharedTowers
 from cacara.model import text_cache
 from cacara.model.model import Cacara
 from training.studies import naming
 from training.studies.cells import Row
 
-SOUNDS = Path("benchmarks/sounds-v1.jsonl")
-PICTURES = Path("benchmarks/images-v1.jsonl")
-AT_ONCE = 16
 _OF_PICTURES = {"text_to_audio": "text_to_image", "audio_to_text": "image_to_text"}
 
 Embed = Callable[[Sequence[str], str], NDArray[np.float32]]
@@ -51,7 +46,9 @@ class _System:
 class DevSplit:
     """What models are asked; each part is read when it is first wanted."""
 
-    def __init__(self, languages: Collection[str] = (), sounds: Path = SOUNDS, pictures: Path = PICTURES) -> None:
+    def __init__(
+        self, languages: Collection[str] = (), sounds: Path = splits.SOUNDS, pictures: Path = splits.PICTURES
+    ) -> None:
         """Name the benchmarks.
 
         Args:
@@ -62,26 +59,19 @@ class DevSplit:
         self.languages = frozenset(languages)
         self._paths = sounds, pictures
         self._models: list[Cacara] = []
-        self._heard: dict[int, list[tuple[torch.Tensor, ...]]] = {}
-        self._seen: dict[int, list[tuple[torch.Tensor, ...]]] = {}
+        self._towers = SharedTowers()
 
     @functools.cached_property
     def sounds(self) -> tuple[Benchmark, list[NDArray[np.float32]]]:
         """Sounds with their texts, and the waveforms, float32 mono [samples] each."""
-        path = self._paths[0]
-        folders = sources.fetch_all(sorted(sound_benchmark.required_sources(path, "dev")))
-        split = sound_benchmark.load(path, "dev", folders)
-        waveforms = [audio.load(clip.path, audio.GALLERY_LIMITS).waveform for clip in split.clips]
-        return self._asked(split), waveforms
+        split = splits.fetch(self._paths[0], "dev")
+        return self._asked(split), list(splits.waveforms(split))
 
     @functools.cached_property
     def pictures(self) -> tuple[Benchmark, list[NDArray[np.uint8]]]:
         """Pictures with their texts, and the pixels, uint8 [height, width, 3] each."""
-        rows = image_benchmark.read(self._paths[1])
-        folders = sources.fetch_all(sorted({row.source for row in rows.images}))
-        split = image_benchmark.load(self._paths[1], "dev", folders)
-        pixels = [images.load(picture.path, images.GALLERY_LIMITS) for picture in split.images]
-        return self._asked(Benchmark(split.name, split.hash, split.split, split.images, split.queries)), pixels
+        split = splits.fetch(self._paths[1], "dev")
+        return self._asked(split), list(splits.pixels(split))
 
     def load(self, given: str | Path) -> Cacara:
         """Return a model, ``[LABEL=]NAME_OR_FOLDER[:VARIANT]``; what it shares with earlier ones is in memory once.
@@ -106,10 +96,10 @@ class DevSplit:
         own = embed or (lambda texts, code: model.encode_text(texts, code))
         split, waveforms = self.sounds
         text_cache.recall(model, self._texts(model))
-        found = _rows(split, own, self._place_sounds(model, waveforms))
+        found = _rows(split, own, self._towers.sounds(model, waveforms))
         if model.sees:
             of_pictures, pixels = self.pictures
-            vectors = self._place_pictures(model, pixels)
+            vectors = model.place_seen(self._towers.seen(model, pixels))
             found += [(_OF_PICTURES[kind], *rest) for kind, *rest in _rows(of_pictures, own, vectors)]  # type: ignore
             if name_pictures:
                 found += naming.rows(own, of_pictures.clips, vectors, sorted(self.languages or of_pictures.languages))
@@ -120,18 +110,6 @@ class DevSplit:
         several = [self.sounds[0], *([self.pictures[0]] if model.sees else [])]
         return [query.text for split in several for query in split.queries]
 
-    def _place_sounds(self, model: Cacara, waveforms: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        tower = id(model.audio)
-        if tower not in self._heard:
-            self._heard[tower] = list(model.hear(waveforms))
-        return np.concatenate([model.place_heard(heard) for heard in self._heard[tower]])
-
-    def _place_pictures(self, model: Cacara, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        tower = id(model.image)
-        if tower not in self._seen:
-            self._seen[tower] = list(model.see(pixels))
-        return np.concatenate([model.place_seen(seen) for seen in self._seen[tower]])
-
     def _asked(self, split: Benchmark) -> Benchmark:
         kept = tuple(query for query in split.queries if not self.languages or query.language in self.languages)
         return dataclasses.replace(split, queries=kept)
@@ -139,8 +117,8 @@ class DevSplit:
 
 def _rows(split: Benchmark, embed: Embed, vectors: NDArray[np.float32]) -> list[Row]:
     silent = [np.zeros(1, np.float32)] * len(split.clips)
-    modes = [sound_retrieval.AS_THE_MODEL_HAS_IT]
-    (measured,) = sound_retrieval.measure({"it": _System(embed, vectors)}, split, silent, modes=modes)
+    modes = [retrieval.AS_THE_MODEL_HAS_IT]
+    (measured,) = retrieval.measure({"it": _System(embed, vectors)}, split, silent, modes=modes)
     return [
         (direction, language, concept, query, int(rank))
         for direction, own in measured.outcomes.items()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cacara.benchmark.splits import SOUNDS
 from cacara.model import training_facts
 from cacara.model.parts.acquirer_files import AcquirerFile
 from training import recipe as recipes
@@ -21,7 +22,6 @@ from training.mla.acquisition import LanguageAcquisitionOptions, StageOptions
 from training.run_folder import RunError
 from training.studies import simulated_feedback
 from training.studies.cells import Cell, Context
-from training.studies.dev_split import SOUNDS
 from training.studies.dictionary import freedict
 
 RECIPES = Path(__file__).parents[1] / "recipes"

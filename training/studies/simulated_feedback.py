@@ -18,8 +18,8 @@ from typing import Any, Literal
 import numpy as np
 
 from cacara import sources
-from cacara.benchmark import sound_benchmark
-from cacara.benchmark.sound_benchmark import Benchmark, Query
+from cacara.benchmark import splits
+from cacara.benchmark.splits import SOUNDS, Benchmark, Query
 from cacara.model import checkpoint
 from cacara.model.model import Cacara
 from cacara.model.parts.part import acting_on_media
@@ -36,7 +36,6 @@ from training.feedback.gate import Probe
 from training.feedback.manifest import Manifest
 from training.run_folder import RunError
 from training.studies.cells import Cell, Context, Row
-from training.studies.dev_split import SOUNDS
 
 Asked = tuple[Probe, list[str]]
 """Queries with known answers, and their texts."""
@@ -164,11 +163,11 @@ def make(
 def _world(base: str, packages: tuple[str, ...]) -> Simulation:
     """Return what is simulated with; the frozen towers' work is cached."""
     model = checkpoint.load(base, "cpu")
-    keys = {*sound_benchmark.required_sources(SOUNDS, "dev"), *packages}
-    keys |= sound_benchmark.required_sources(SOUNDS, "test")  # whose sounds are kept out of the bystanders
+    keys = {*splits.required_sources(SOUNDS, "dev"), *packages}
+    keys |= splits.required_sources(SOUNDS, "test")  # whose sounds are kept out of the bystanders
     keys |= corpora.held_out_sources(SOUNDS)
     folders = sources.fetch_all(sorted(keys))
-    split = sound_benchmark.load(SOUNDS, "dev", folders)
+    split = splits.load(SOUNDS, "dev", folders)
     bystanders = corpora.train_clips({key: folders[key] for key in packages}, SOUNDS, folders)
     parts = [feedback_data.hear(model, clips, "sound", lambda share: None) for clips in (split.clips, bystanders)]
     heard = TowerOutputs(

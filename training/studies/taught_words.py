@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cacara import files, languages, sources
-from cacara.benchmark import sound_benchmark
+from cacara.benchmark import splits
+from cacara.benchmark.retrieval import AS_THE_MODEL_HAS_IT, measure
 from cacara.benchmark.significance import paired_difference
-from cacara.benchmark.sound_benchmark import Benchmark
-from cacara.benchmark.sound_retrieval import AS_THE_MODEL_HAS_IT, measure
+from cacara.benchmark.splits import Benchmark
 from cacara.errors import LexiconError
 from cacara.lexicon import LexiconTable, PersonalWord
 from cacara.media import audio
@@ -91,7 +91,7 @@ def study(output: Path, dev_2: Path, model_name: str = checkpoint.DEFAULT_MODEL)
 
 
 def _benchmark(path: Path) -> Benchmark:
-    found = sound_benchmark.load(path, "dev", sources.fetch_all(sorted(sound_benchmark.required_sources(path, "dev"))))
+    found = splits.load(path, "dev", sources.fetch_all(sorted(splits.required_sources(path, "dev"))))
     return dataclasses.replace(found, queries=tuple(query for query in found.queries if query.language in LANGUAGES))
 
 

@@ -379,7 +379,7 @@ def _described(
     options: TextAlignmentOptions, fingerprint: str, rows: benchmark_file.Rows, pairs: Sequence[Translation]
 ) -> dict[str, Any]:
     digest = hashlib.sha256(json.dumps([dataclasses.astuple(pair) for pair in pairs]).encode()).hexdigest()[:12]
-    record = run_folder.describe(dataclasses.asdict(options), benchmark_file.rows_hash(rows), ())
+    record = run_folder.describe(dataclasses.asdict(options), rows.hash, ())
     return record | {"base": fingerprint, "pairs": {"count": len(pairs), "hash": digest}}
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cacara import sources
-from cacara.benchmark.benchmark_file import rows_hash
 from cacara.model.config import ModelConfig
 from cacara.model.parts.projectors import Projectors
 from training import card as model_card
@@ -106,7 +105,7 @@ def render(
             clips=len(clips),
             captions=model_card.captions_of(clips),
             stamps=len(stamps),
-            benchmark=f"{material.rows.name}, hash {rows_hash(material.rows)}",
+            benchmark=f"{material.rows.name}, hash {material.rows.hash}",
         ),
         metrics=_METRICS.format(name=config.name),
         limits=_LIMITS,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from cacara import sources
-from cacara.benchmark import benchmark_file, image_benchmark
+from cacara.benchmark import benchmark_file
 from cacara.model.model import Cacara
 from cacara.search.manifest import Clip
 from training.data import corpora, features
@@ -66,7 +66,7 @@ def collect(options: MediaOptions, base: Cacara, benchmark: Path, pictures: Path
         corpora.check_leakage(clips, benchmark, folders)
     if not (options.pictures and base.sees):
         return clips, []
-    return clips, alignment.train_pictures(image_benchmark.read(pictures), pictures, benchmark)
+    return clips, alignment.train_pictures(benchmark_file.read(pictures), pictures, benchmark)
 
 
 def bank(

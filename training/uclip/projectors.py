@@ -339,7 +339,7 @@ def train_on(material: Material, options: UclipOptions, output: Path) -> Path:
     watch, accelerator = run_folder.Watch(output), loop.start(options.loop)
     clips, rows = [*material.clips, *material.stamps], material.rows
     with accelerator.main_process_first():
-        record = run_folder.describe(dataclasses.asdict(options), benchmark_file.rows_hash(rows), clips)
+        record = run_folder.describe(dataclasses.asdict(options), rows.hash, clips)
         run_folder.claim(output, record | {"base": material.dual.fingerprint})
         used = material.centring if options.centred else None
         captions = [caption for clip in clips for caption in clip.captions["en"]]

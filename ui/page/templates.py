@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
+from jinja2 import BaseLoader, Environment, TemplateNotFound
 from markupsafe import Markup, escape
 
-from cacara import languages
+from cacara import languages, offline_page
 from cacara.errors import LanguageError
 
 if TYPE_CHECKING:
@@ -74,9 +74,7 @@ def language_name(code: str) -> str:
 
 @functools.cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=_TabLoader(), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = offline_page.environment(_TabLoader())
     environment.filters |= {
         "address": _address,
         "as_json": _as_json,

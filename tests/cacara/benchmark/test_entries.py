@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from cacara.benchmark import entries as evaluation_models
-from cacara.benchmark.entries import SharedModel, grouped, load, parse, seen_by
+from cacara.benchmark import entries
+from cacara.benchmark.entries import grouped, load, parse, seen_by
+from cacara.benchmark.systems import SharedModel, SharedTowers
 from cacara.encoders import audio as audio_towers
 from cacara.encoders import text as text_towers
 from cacara.errors import CheckpointError
@@ -83,11 +84,10 @@ def test_towers_of_equal_weights_are_shared_and_give_the_same_embeddings(folder_
     models = load(parse([*given, f"{given[0]}:untrained"]), "cpu")
     assert models[0].text is models[1].text is models[2].text
     assert models[0].audio is models[1].audio is models[2].audio
-    heard = {}
-    shared = [SharedModel(model, heard) for model in models]
+    towers = SharedTowers()
+    shared = [SharedModel(model, towers) for model in models]
     waveforms = [noise, noise[:20_000], *[noise[: 16_000 + n] for n in range(20)]]
     together = [model.encode_audio(waveforms) for model in shared]
-    assert len(heard) == 1
     for model, embeddings, place in zip(models, together, given, strict=False):
         alone = checkpoint.load(place, "cpu")
         assert np.array_equal(embeddings, model.encode_audio(waveforms))
@@ -130,7 +130,7 @@ def test_seeds_saw_what_any_of_them_saw_and_the_untrained_nothing(folder_of):
 
 
 def test_the_module_names_the_variants_that_a_model_has(tiny_model):
-    for name in set(evaluation_models.VARIANTS) - {
+    for name in set(entries.VARIANTS) - {
         "native",
         "unlexical",
         "unprofiled",

@@ -10,7 +10,8 @@ import pytest
 
 from cacara import sources
 from cacara.__main__ import main
-from cacara.benchmark import esc50, zero_shot
+from cacara.benchmark.esc50 import clips as esc50
+from cacara.benchmark.esc50 import zero_shot
 from cacara.encoders import audio as audio_towers
 from cacara.errors import ManifestError, SourceError
 from cacara.media import audio

@@ -11,11 +11,10 @@ import torch
 
 from cacara import sources
 from cacara.__main__ import main
-from cacara.benchmark import image_benchmark
+from cacara.benchmark import splits
 from cacara.benchmark.benchmark_file import file_hash
 from cacara.benchmark.entries import Entry
-from cacara.benchmark.image_benchmark import ImageBenchmark
-from cacara.benchmark.sound_benchmark import Benchmark, Query
+from cacara.benchmark.splits import Benchmark, Query
 from cacara.commands import evaluate
 from cacara.encoders import audio as audio_towers
 from cacara.encoders.image import ImageTower
@@ -141,10 +140,10 @@ def seeing(tiny_model):
 
 def test_models_that_see_are_measured_on_pictures_too(benchmark, tiny_model, seeing, monkeypatch):
     clips = tuple(dataclasses.replace(clip, clip_id=f"picture/{clip.clip_id}") for clip in benchmark.clips)
-    pictures = ImageBenchmark("tiny-images", "ba9876543210", "dev", clips, QUERIES)
+    pictures = Benchmark("tiny-images", "ba9876543210", "dev", clips, QUERIES)
     pixels = [np.full((8, 8, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255), (9, 9, 9))]
-    monkeypatch.setattr(image_benchmark, "load", lambda *_: pytest.fail("the real pictures"))
-    monkeypatch.setattr(evaluate, "_pictures", lambda split: (pictures, pixels))
+    monkeypatch.setattr(splits, "fetch", lambda *_: pictures)
+    monkeypatch.setattr(splits, "pixels", lambda split: iter(pixels))
     entries = [Entry("a", "blind", Path(), None), Entry("b", "seeing", Path(), None)]
     entries.append(Entry("c", "seeing:untrained", Path(), "untrained"))
     models = [tiny_model, seeing, seeing.variant("untrained")]
@@ -170,7 +169,7 @@ def test_dev_2_is_a_benchmark_of_its_own_without_splits(folders, monkeypatch, ca
         asked.append((path.name, split))
         raise QueryError("enough")
 
-    monkeypatch.setattr("cacara.benchmark.sound_benchmark.required_sources", required)
+    monkeypatch.setattr("cacara.benchmark.splits.required_sources", required)
     for chosen in (["--split", "dev"], ["--benchmark", "dev-2"]):
         assert main(["evaluate", *chosen, "--model", folders[0], "--device", "cpu"]) == 1
     assert asked == [("sounds-v1.jsonl", "dev"), ("dev-2.jsonl", "dev")]

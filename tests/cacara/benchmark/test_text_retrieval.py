@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cacara.benchmark import text_retrieval
-from cacara.benchmark.image_benchmark import ImageBenchmark
-from cacara.benchmark.sound_benchmark import Query
+from cacara.benchmark.splits import Benchmark, Query
 from tests.cacara.model.test_profile import make_profile, with_profile
 
 ENGLISH = [Query("dog", "en", "a dog"), Query("cat", "en", "a cat"), Query("pet", "en", "a cat")]
@@ -15,7 +14,7 @@ OTHERS = [Query("dog", "de", "ein hund"), Query("pet", "de", "katze"), Query("bi
 
 def test_each_description_finds_the_english_one_of_its_concept_in_both_spaces(seeing_model):
     model = with_profile(seeing_model, make_profile())
-    benchmark = ImageBenchmark("tiny", "0", "dev", (), (*ENGLISH, *OTHERS, Query("dog", "en-GB", "a dog")))
+    benchmark = Benchmark("tiny", "0", "dev", (), (*ENGLISH, *OTHERS, Query("dog", "en-GB", "a dog")))
     alone, shared = text_retrieval.measure(model, benchmark)
     for measured, space in ((alone, "text"), (shared, "shared")):
         german = measured.outcomes["text_to_text"]["de"]
@@ -29,4 +28,4 @@ def test_each_description_finds_the_english_one_of_its_concept_in_both_spaces(se
 
 def test_english_alone_is_refused(seeing_model):
     with pytest.raises(ValueError, match="0 texts ask for 2 English ones"):
-        text_retrieval.measure(seeing_model, ImageBenchmark("tiny", "0", "dev", (), tuple(ENGLISH)))
+        text_retrieval.measure(seeing_model, Benchmark("tiny", "0", "dev", (), tuple(ENGLISH)))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cacara.benchmark import image_retrieval
+from cacara.benchmark import systems
 from cacara.errors import CheckpointError, QueryError
 from cacara.model import checkpoint, weights_file
 from cacara.model.config import ModelConfig, ProfileConfig
@@ -127,7 +127,7 @@ def test_a_variant_without_profiles_ranks_as_the_text_space_does(profiled, seein
 
 def test_measured_pictures_are_as_wide_too(profiled):
     picture = np.full((20, 30, 3), 90, np.uint8)
-    sights = image_retrieval.variants_of(profiled, [picture]).values()
+    sights = systems.sights_of(profiled, systems.SharedTowers().seen(profiled, [picture])).values()
     assert all(sight.encode_audio([picture]).shape == (1, SHARED) for sight in sights)
 
 

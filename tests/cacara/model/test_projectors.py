@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cacara.benchmark import image_retrieval
+from cacara.benchmark import systems
 from cacara.errors import CheckpointError
 from cacara.model import checkpoint
 from cacara.model.config import ModelConfig, ProjectorsConfig
@@ -87,7 +87,7 @@ def test_pictures_go_through_the_same_head_as_sounds(seeing_model, folder):
     picture = np.full((20, 30, 3), 90, np.uint8)
     expected = model.part(Projectors).dual(torch.from_numpy(seeing_model.encode_image([picture]))).detach().numpy()
     np.testing.assert_allclose(model.encode_image([picture]), expected, atol=1e-5)
-    own, *branches = image_retrieval.variants_of(model, [picture]).values()
+    own, *branches = systems.sights_of(model, systems.SharedTowers().seen(model, [picture])).values()
     np.testing.assert_allclose(own.encode_audio([picture]), expected, atol=1e-5)
     assert all(branch.encode_audio([picture]).shape == (1, 20) for branch in branches)
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cacara.benchmark import benchmark_file
-from cacara.benchmark.benchmark_file import Rows, SoundRow, TextRow, rows_hash
+from cacara.benchmark.benchmark_file import Rows, SoundRow, TextRow
 from cacara.errors import CheckpointError
 from cacara.model import seen_texts
 from cacara.model.seen_texts import SEEN
@@ -30,7 +30,7 @@ def test_only_what_is_the_benchmarks_is_kept_as_hashes():
     seen = benchmark_file.seen_of(ROWS, ["pluie e\u0301", "some other text", "a dog"], ["dog"])
     assert seen.texts == {text_hash("pluie é")}  # the same letters, spelled in another way
     assert seen.holds_text("pluie é") and not seen.holds_text("A dog.")
-    assert (seen.concepts, seen.benchmark) == ({"dog"}, rows_hash(ROWS))
+    assert (seen.concepts, seen.benchmark) == ({"dog"}, ROWS.hash)
 
 
 def test_a_concept_that_is_not_the_benchmarks_is_refused():

@@ -11,7 +11,7 @@ import pytest
 from audio_files import ENCODERS, SUBTYPES, encoded_tone
 
 from cacara import sources
-from cacara.benchmark import sound_benchmark
+from cacara.benchmark import rules
 from cacara.errors import GalleryError, SourceError
 from cacara.search import captions as captions_module
 from cacara.search import gallery
@@ -397,7 +397,7 @@ def test_the_animals_alone_have_an_english_text(packages):
 
 
 def test_the_benchmark_refuses_the_stamps_that_the_gallery_leaves_out():
-    assert {("tuxpaint", stem) for stem in gallery.SILENT_STAMPS} <= sound_benchmark.REFUSED_SOUNDS
+    assert {("tuxpaint", stem) for stem in gallery.SILENT_STAMPS} <= rules.REFUSED_SOUNDS
 
 
 @pytest.mark.weights

@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cacara import sources
 from cacara.__main__ import main
-from cacara.benchmark import image_benchmark, image_retrieval, stamp_films
-from cacara.benchmark.image_benchmark import ImageBenchmark
-from cacara.benchmark.sound_benchmark import Benchmark, Query
+from cacara.benchmark import films, retrieval, splits
+from cacara.benchmark.splits import Benchmark, Query
 from cacara.errors import ImageError, QueryError
 from cacara.media import audio, images, video
 from cacara.model import checkpoint
 from cacara.search import setup as preparation
 from cacara.search import sights
 from cacara.search.embedding import embed
-from tests.cacara.benchmark.test_image_retrieval import CONCEPTS, clip
+from tests.cacara.benchmark.test_retrieval_of_pictures import CONCEPTS, clip
 from tests.cacara.media.test_video import film
 
 
@@ -116,11 +114,11 @@ def test_a_silent_film_is_classified_by_what_it_shows(seeing_model, tiny_model, 
 def test_a_film_made_of_a_picture_begins_near_and_ends_with_all_of_it_the_same_each_time():
     pixels = np.zeros((60, 90, 3), np.uint8)
     pixels[:30, :45] = (250, 250, 250)  # all that is to be seen at the beginning
-    frames = stamp_films.frames_of(pixels)
+    frames = films.frames_of(pixels)
     assert {frame.shape for frame in frames} == {(150, 224, 3)}  # even sides, as the codec wants
     brightness = [frame.mean() for frame in frames]
     assert brightness[0] > 200 and brightness[-1] < 80 and brightness == sorted(brightness, reverse=True)
-    assert stamp_films.film(pixels) == stamp_films.film(pixels)
+    assert films.film(pixels) == films.film(pixels)
 
 
 def test_films_are_measured_by_the_mean_of_their_frames(seeing_model):
@@ -128,24 +126,23 @@ def test_films_are_measured_by_the_mean_of_their_frames(seeing_model):
     shown = tuple(clip(f"picture/{concept}", concept, "image") for concept in CONCEPTS)
     queries = tuple(Query(concept, "en", concept) for concept in CONCEPTS)
     frames = [random.integers(0, 255, (9, 9, 3)).astype(np.uint8) for _ in range(2 * len(shown))]
-    asked = ImageBenchmark("films", "0" * 12, "dev", shown, queries)
+    asked = Benchmark("films", "0" * 12, "dev", shown, queries)
     silent = Benchmark("none", "1" * 12, "dev", (), ())
-    found = image_retrieval.measure(seeing_model, asked, frames, silent, [], frames=2)[0].outcomes["text_to_image"][
+    found = retrieval.measure_pictures(seeing_model, asked, frames, silent, [], frames=2)[0].outcomes["text_to_image"][
         "en"
     ]
     means = np.stack([sights.embed(seeing_model, frames[2 * n : 2 * n + 2]) for n in range(3)])
     scores = seeing_model.encode_text(sorted(CONCEPTS), "en") @ means[np.argsort(CONCEPTS)].T
     assert found.ranks.tolist() == (1 + (scores > np.diag(scores)[:, None]).sum(1)).tolist()
     with pytest.raises(ValueError, match="6 pictures of 3 × 3"):
-        image_retrieval.measure(seeing_model, asked, frames, silent, [], frames=3)
+        retrieval.measure_pictures(seeing_model, asked, frames, silent, [], frames=3)
 
 
 @pytest.mark.weights
 def test_a_film_panned_over_a_stamp_finds_that_stamp_again():
-    keys = {row.source for row in image_benchmark.read().images}
-    dev = image_benchmark.load(image_benchmark.PATH, "dev", sources.fetch_all(sorted(keys)))
-    concepts = {shown.concept: shown for shown in dev.images}
+    dev = splits.fetch(splits.PICTURES, "dev")
+    concepts = {picture.concept: picture for picture in dev.clips}
     stamps = [images.load(concepts[name].path, images.GALLERY_LIMITS) for name in sorted(concepts)[::14]]
     model = checkpoint.load("cacara", "cpu")
-    films = np.stack([sights.embed(model, stamp_films.frames_of(stamp)) for stamp in stamps])
-    assert len(stamps) == 5 and (films @ model.encode_image(stamps).T).argmax(1).tolist() == [0, 1, 2, 3, 4]
+    shown = np.stack([sights.embed(model, films.frames_of(stamp)) for stamp in stamps])
+    assert len(stamps) == 5 and (shown @ model.encode_image(stamps).T).argmax(1).tolist() == [0, 1, 2, 3, 4]

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara.benchmark import benchmark_file, sound_benchmark
+from cacara.benchmark import benchmark_file, splits
+from cacara.benchmark import rules as benchmark_rules
 from cacara.benchmark.benchmark_file import ENTRY, UNSEEN, Rows, SoundRow, TextRow, file_hash
 from cacara.errors import ManifestError
 from cacara.media import audio
@@ -98,14 +99,14 @@ def benchmark(tmp_path: Path, folders: dict[str, Path]) -> Path:
 def test_sounds_are_the_chosen_clips_without_the_other_benchmarks(folders, benchmark, tables, tmp_path):
     rows = builder.build(folders, LEXICON, benchmark, tmp_path / "dev-2.jsonl", tables)
     assert {row.clip_id for row in rows.sounds} == {"cdda-soundpacks/axe_1", "cdda-soundpacks/rain_1"}
-    assert sound_benchmark.find_problems(tmp_path / "dev-2.jsonl") == []
+    assert benchmark_rules.find_problems(tmp_path / "dev-2.jsonl") == []
 
 
 def test_texts_are_entries_and_what_no_other_source_holds(folders, benchmark, tables, tmp_path):
     rows = builder.build(folders, LEXICON, benchmark, tmp_path / "dev-2.jsonl", tables)
     texts = {
         (query.language, query.text, query.kind)
-        for query in sound_benchmark.load(tmp_path / "dev-2.jsonl", "dev", folders).queries
+        for query in splits.load(tmp_path / "dev-2.jsonl", "dev", folders).queries
     }
     assert texts == {
         ("en", "axe", ENTRY),
@@ -131,7 +132,7 @@ def test_a_concept_without_a_clip_of_its_own_stops_the_build(folders, benchmark,
 
 def test_the_frozen_file_keeps_the_rules_and_shares_no_concept_with_the_test():
     path = ROOT / "benchmarks/dev-2.jsonl"
-    assert sound_benchmark.find_problems(path) == []
+    assert benchmark_rules.find_problems(path) == []
     rows, v1 = benchmark_file.read(path), benchmark_file.read(path.with_name("sounds-v1.jsonl"))
     assert not {row.concept for row in rows.sounds} & {row.concept for row in v1.of_split("test").sounds}
     assert not {row.sha256 for row in rows.sounds} & {row.sha256 for row in v1.sounds}

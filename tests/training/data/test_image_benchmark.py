@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from cacara import sources
-from cacara.benchmark import image_benchmark
+from cacara.benchmark import splits
+from cacara.benchmark.benchmark_file import ImageRow
 from training.data import image_benchmark as builder
 from training.data.image_benchmark import concept_of, noun_of, shared_looks
 
@@ -48,7 +49,7 @@ def test_two_pictures_that_look_alike_may_not_stand_in_two_splits(tmp_path):
     for name, pixels in (("a", first), ("b", first ^ 1), ("c", 255 - first)):
         Image.fromarray(pixels).save(tmp_path / f"{name}.png")
     rows = [
-        image_benchmark.ImageRow(split, name, name, "tuxpaint", f"{name}.png", "", "", "")
+        ImageRow(split, name, name, "tuxpaint", f"{name}.png", "", "", "")
         for name, split in (("a", "train"), ("b", "test"), ("c", "dev"))
     ]
     assert shared_looks(rows, tmp_path) == ["a (train) looks like b (test)"]
@@ -57,4 +58,4 @@ def test_two_pictures_that_look_alike_may_not_stand_in_two_splits(tmp_path):
 @pytest.mark.weights
 def test_the_frozen_file_is_built_anew_to_the_same_bytes(tmp_path):
     builder.build(sources.fetch("tuxpaint"), tmp_path / "images.jsonl", SOUNDS)
-    assert (tmp_path / "images.jsonl").read_bytes() == image_benchmark.PATH.read_bytes()
+    assert (tmp_path / "images.jsonl").read_bytes() == splits.PICTURES.read_bytes()

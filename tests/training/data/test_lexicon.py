@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cacara.benchmark import benchmark_file
 from cacara.errors import ManifestError, SourceError
 from training.data import held_out, lexicon, scripts
 from training.data.lexicon import LexiconRow
@@ -97,9 +98,8 @@ def test_a_word_is_checked_against_the_script_of_its_language(language, text, ex
 @pytest.fixture
 def tuxpaint(tmp_path, monkeypatch) -> Path:
     """The texts of two stamps that the benchmark of pictures has."""
-    from cacara.benchmark import image_benchmark
 
-    stamps = [row for row in image_benchmark.read(BENCHMARKS / "images-v1.jsonl").images if row.split != "train"]
+    stamps = [row for row in benchmark_file.read(BENCHMARKS / "images-v1.jsonl").images if row.split != "train"]
     for number, row in enumerate(stamps):
         write(tmp_path / "tuxpaint" / row.texts, f"Thing {number}.\nsw.utf8=Kitu {number} cha {row.split}\n")
     return tmp_path / "tuxpaint"

@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from cacara.benchmark import benchmark_file
-from cacara.benchmark.benchmark_file import rows_hash
 from cacara.search.manifest import Clip
 from cacara.sources.texts import text_hash
 from training.data.seen import seen_in_training
@@ -20,7 +19,7 @@ def test_concepts_named_in_captions_or_as_concepts_are_seen_and_parts_of_words_a
     seen = seen_in_training(BENCHMARK, clips)
     assert {"dog", "cat"} <= seen.concepts and "owl" not in seen.concepts
     assert seen.texts == frozenset()
-    assert seen.benchmark == rows_hash(benchmark_file.read(BENCHMARK))
+    assert seen.benchmark == benchmark_file.read(BENCHMARK).hash
 
 
 def test_strings_of_the_benchmark_are_seen_whole_and_in_any_language():

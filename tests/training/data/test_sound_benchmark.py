@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cacara.benchmark import benchmark_file
-from cacara.benchmark import sound_benchmark as benchmark
+from cacara.benchmark import rules as benchmark_rules
 from cacara.errors import ManifestError
 from cacara.media import audio
 from cacara.sources.texts import text_hash
@@ -48,7 +48,7 @@ def tables(tmp_path: Path) -> Path:
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     """Tiny packages: four stamps, two animals, two dev sounds and CLDR in two languages."""
-    monkeypatch.setattr(benchmark, "MIN_TEST_TEXTS", 3)
+    monkeypatch.setattr(benchmark_rules, "MIN_TEST_TEXTS", 3)
     monkeypatch.setattr(builder, "MIN_DEV_TEXTS", 1)
     stamps = tmp_path / "tuxpaint/usr/share/tuxpaint/stamps"
     for seed, name in enumerate(("dog", "hound", "ewe", "stone")):
@@ -76,7 +76,7 @@ def test_the_same_packages_give_the_same_bytes(folders, tables, tmp_path):
     builder.build(folders, tmp_path / "one.jsonl", tables)
     builder.build(folders, tmp_path / "two.jsonl", tables)
     assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
-    assert benchmark.find_problems(tmp_path / "one.jsonl") == []
+    assert benchmark_rules.find_problems(tmp_path / "one.jsonl") == []
 
 
 def test_test_sounds_are_the_stamps_of_the_table_and_the_ovos_animals(folders, tables, tmp_path):
@@ -157,7 +157,7 @@ def test_a_missing_source_is_named(folders, tables, tmp_path):
 
 def test_the_committed_benchmark_keeps_its_rules():
     path = ROOT / "benchmarks/sounds-v1.jsonl"
-    assert benchmark.find_problems(path) == []
+    assert benchmark_rules.find_problems(path) == []
     rows = benchmark_file.read(path)
     assert rows.sources == set(builder.needed_sources())
     concepts = {dev.name for dev in builder._dev_concepts(rules.TABLES)}

@@ -112,13 +112,13 @@ def test_an_unknown_policy_lists_the_known_ones():
 @pytest.mark.weights
 def test_no_benchmark_string_is_among_the_pairs_of_either_policy():
     from cacara import sources
-    from cacara.benchmark import sound_benchmark
+    from cacara.benchmark import splits
     from cacara.sources.texts import text_hash
 
     pairs = translations.collect({key: sources.fetch(key) for key in ("cldr", "tuxpaint")})
     assert len(pairs) > 200_000
-    keys = sound_benchmark.required_sources(BENCHMARK, "test")
-    test = sound_benchmark.load(BENCHMARK, "test", {key: sources.fetch(key) for key in keys})
+    keys = splits.required_sources(BENCHMARK, "test")
+    test = splits.load(BENCHMARK, "test", {key: sources.fetch(key) for key in keys})
     forbidden = {text_hash(query.text) for query in test.queries}
     for policy in translations.POLICIES:
         assert not [p for p in translations.allowed(pairs, policy, BENCHMARK) if text_hash(p.text) in forbidden]
@@ -128,10 +128,10 @@ def test_no_benchmark_string_is_among_the_pairs_of_either_policy():
 @pytest.mark.parametrize("split", ["dev", "test"])
 def test_every_english_text_of_the_benchmark_names_its_concept(split):
     from cacara import sources
-    from cacara.benchmark import sound_benchmark
+    from cacara.benchmark import splits
 
-    keys = sound_benchmark.required_sources(BENCHMARK, split)
-    resolved = sound_benchmark.load(BENCHMARK, split, {key: sources.fetch(key) for key in keys})
+    keys = splits.required_sources(BENCHMARK, split)
+    resolved = splits.load(BENCHMARK, split, {key: sources.fetch(key) for key in keys})
     english = [query for query in resolved.queries if query.language == "en"]
     assert len(english) > 50
     unnamed = [q.text for q in english if not translations.names_any(q.text, translations.concept_names({q.concept}))]

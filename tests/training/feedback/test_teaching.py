@@ -11,7 +11,7 @@ import pytest
 import torch
 from feedback_examples import caption, judgement
 
-from cacara.benchmark.sound_benchmark import Benchmark, Query
+from cacara.benchmark.splits import Benchmark, Query
 from cacara.model import checkpoint
 from cacara.model.config import AcquirerConfig
 from cacara.model.model import Cacara

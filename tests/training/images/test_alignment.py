@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from cacara.benchmark import benchmark_file, image_benchmark
-from cacara.benchmark.image_benchmark import ImageRow, ImageRows
+from cacara.benchmark import benchmark_file
+from cacara.benchmark.benchmark_file import ImageRow, Rows
 from cacara.encoders import image
 from cacara.errors import CheckpointError, ManifestError, QueryError
 from cacara.model import checkpoint
@@ -60,7 +60,7 @@ def world(tmp_path, monkeypatch, tiny_image_tower):
         rows.append(
             ImageRow("train", concept, concept, "tuxpaint", f"{concept}.png", hashes[0], f"{concept}.txt", hashes[1])
         )
-    image_benchmark.write(ImageRows("images-test", 1, {}, tuple(rows)), tmp_path / "images.jsonl")
+    benchmark_file.write(Rows("images-test", 1, {}, images=tuple(rows)), tmp_path / "images.jsonl")
     benchmark_file.write(benchmark_file.Rows("sounds-test", 1, {}, (), ()), tmp_path / "sounds.jsonl")
     monkeypatch.setenv("CACARA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("cacara.sources.fetch_all", lambda keys, report: {"tuxpaint": root})
@@ -131,7 +131,7 @@ def test_only_the_projection_learns(world, base):
 
 def test_train_pictures_have_english_alone(world):
     pictures = train_pictures(
-        image_benchmark.read(world / "images.jsonl"), world / "images.jsonl", world / "sounds.jsonl"
+        benchmark_file.read(world / "images.jsonl"), world / "images.jsonl", world / "sounds.jsonl"
     )
     assert [picture.captions for picture in pictures] == [
         {"en": (f"A {name} here.", f"A {name}.")} for name in CONCEPTS

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cacara.benchmark.image_benchmark import ImageRow, ImageRows
+from cacara.benchmark.benchmark_file import ImageRow, Rows
 from cacara.errors import LanguageError, ManifestError
 from cacara.model import checkpoint, seen_texts
 from cacara.model.config import AcquirerConfig
@@ -231,8 +231,8 @@ def test_descriptions_of_train_stamps_name_no_concept_of_the_sounds(monkeypatch,
     rows = [
         ImageRow("train", name, name, "tuxpaint", f"{name}.png", "0", f"{name}.txt", "0") for name in ("clean", "leak")
     ]
-    found = ImageRows("images", 1, {}, tuple(rows))
-    monkeypatch.setattr(language_exposure.image_benchmark, "read", lambda path: found)
+    found = Rows("images", 1, {}, images=tuple(rows))
+    monkeypatch.setattr(language_exposure.benchmark_file, "read", lambda path: found)
     monkeypatch.setattr(language_exposure.sources, "fetch", lambda key: stamps)
     described = language_exposure._descriptions(IMAGES, BENCHMARK)
     assert described["clean"]["de"] == ("Ein roter Würfel.",) and described["leak"] == {}

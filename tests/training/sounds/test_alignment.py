@@ -142,7 +142,7 @@ def test_the_folder_says_what_the_run_was_and_the_card_what_it_saw(world):
     final = world.train()
     stored = json.loads((world.output / "options.json").read_text(encoding="utf-8"))
     assert stored["options"] == json.loads(json.dumps(dataclasses.asdict(world.options)))
-    assert stored["benchmark"] == benchmark_file.benchmark_hash(world.benchmark)
+    assert stored["benchmark"] == benchmark_file.read(world.benchmark).hash
     card = (final / "README.md").read_text(encoding="utf-8")
     for expected in (
         "license: cc0-1.0",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from cacara.benchmark.sound_benchmark import Benchmark, Query
+from cacara.benchmark.splits import Benchmark, Query
 from cacara.model import checkpoint
 from cacara.search.manifest import Clip
 from tests.training.sounds.test_alignment import world  # noqa: F401  (a fixture)

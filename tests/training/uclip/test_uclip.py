@@ -241,7 +241,7 @@ def test_a_run_leaves_a_model_that_loads_and_says_what_it_saw(lexicons, tmp_path
     assert (facts.sounds, facts.unpaired_texts, facts.translations) == (8, 31 + 4, None) and facts.minutes is not None
     assert "| cldr | " in card and "seed 0" in card and "policy `strict`" in card
     saw = seen_texts.read(final)
-    assert saw is not None and saw.benchmark == benchmark_file.rows_hash(benchmark_file.read(lexicons.benchmark))
+    assert saw is not None and saw.benchmark == benchmark_file.read(lexicons.benchmark).hash
     assert "dog" not in " ".join(json.dumps(row) for row in [saw.to_json()])
 
 

@@ -1,4 +1,4 @@
-"""A report of ``cacara.benchmark.side_by_side`` as Markdown tables."""
+"""A report of ``cacara.benchmark.comparison`` as Markdown tables."""
 
 from __future__ import annotations
 

@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara.benchmark import image_retrieval
-from cacara.benchmark.image_benchmark import ImageBenchmark
-from cacara.benchmark.image_retrieval import DIRECTIONS, between, measure, to_report, variants_of
 from cacara.benchmark.outcome import NO_LANGUAGE
-from cacara.benchmark.sound_benchmark import Benchmark, Query
-from cacara.benchmark.sound_retrieval import Mode
-from cacara.benchmark.tables import to_markdown
+from cacara.benchmark.report.tables import to_markdown
+from cacara.benchmark.retrieval import IMAGE_DIRECTIONS, Mode, between, measure_pictures, to_report
+from cacara.benchmark.splits import Benchmark, Query
+from cacara.benchmark.systems import SharedTowers, sights_of
 from cacara.errors import QueryError
 from cacara.search.manifest import Clip
 
@@ -29,17 +27,17 @@ def measured(seeing_model):
     random = np.random.default_rng(0)
     pictures = [clip(f"picture/{concept}{n}", concept, "image") for concept in CONCEPTS for n in range(2)]
     queries = [Query(concept, code, f"{concept} {code}") for concept in CONCEPTS for code in ("en", "de")]
-    benchmark = ImageBenchmark("images-test", "0" * 12, "dev", tuple(pictures), tuple(queries))
+    benchmark = Benchmark("images-test", "0" * 12, "dev", tuple(pictures), tuple(queries))
     sounds = Benchmark("sounds-test", "1" * 12, "dev", (clip("dog", "dog"), clip("rain", "rain")), ())
     pixels = [random.integers(0, 255, (20, 30, 3)).astype(np.uint8) for _ in pictures]
     waveforms = [random.normal(0, 0.1, 16_000).astype(np.float32) for _ in sounds.clips]
-    return measure(seeing_model, benchmark, pixels, sounds, waveforms), benchmark
+    return measure_pictures(seeing_model, benchmark, pixels, sounds, waveforms), benchmark
 
 
 def test_the_models_own_pictures_come_first_in_all_four_directions(measured):
     first, *others = measured[0]
     assert (first.system, first.mode) == ("seeing", Mode(True, True))
-    assert tuple(first.outcomes) == DIRECTIONS
+    assert tuple(first.outcomes) == IMAGE_DIRECTIONS
     assert set(first.outcomes["text_to_image"]) == set(first.outcomes["image_to_text"]) == {"en", "de"}
     assert set(first.outcomes["audio_to_image"]) == {NO_LANGUAGE}
     assert {found.system for found in others} == {"seeing", "untrained", "projection"}
@@ -56,7 +54,7 @@ def test_the_report_has_a_row_a_variant_and_reads_as_tables(measured):
     found, benchmark = measured
     report = to_report(found, benchmark)
     assert (report["model"], report["benchmark"]["name"], report["split"]) == ("seeing", "images-test", "dev")
-    assert set(report["summary"]) == set(DIRECTIONS)
+    assert set(report["summary"]) == set(IMAGE_DIRECTIONS)
     assert report["summary"]["image_to_audio"]["without_language"]["recall_at_10"] == 100
     page = to_markdown(report)
     assert "## audio to image" in page
@@ -76,7 +74,10 @@ def test_ranks_are_those_of_the_scores():
 
 def test_variants_share_the_tower_and_differ_in_the_heads_shares(seeing_model):
     pixels = [np.random.default_rng(1).integers(0, 255, (9, 9, 3)).astype(np.uint8) for _ in range(2)]
-    found = {name: sight.encode_audio(pixels) for name, sight in variants_of(seeing_model, pixels).items()}
+    found = {
+        name: sight.encode_audio(pixels)
+        for name, sight in sights_of(seeing_model, SharedTowers().seen(seeing_model, pixels)).items()
+    }
     assert np.allclose(found["seeing"], seeing_model.encode_image(pixels), atol=1e-6)
     both = found["untrained"] + found["projection"]
     assert np.allclose(found["seeing"], both / np.linalg.norm(both, axis=1, keepdims=True), atol=1e-5)
@@ -84,11 +85,11 @@ def test_variants_share_the_tower_and_differ_in_the_heads_shares(seeing_model):
 
 def test_a_model_without_pictures_is_not_measured(tiny_model, seeing_model):
     with pytest.raises(QueryError, match="tiny knows no pictures"):
-        variants_of(tiny_model, [])
+        SharedTowers().seen(tiny_model, [])
     with pytest.raises(ValueError, match="wanted one each"):
-        image_retrieval.measure(
+        measure_pictures(
             seeing_model,
-            ImageBenchmark("x", "", "dev", (clip("a", "a"),), ()),
+            Benchmark("x", "", "dev", (clip("a", "a"),), ()),
             [],
             Benchmark("x", "", "dev", (), ()),
             [],

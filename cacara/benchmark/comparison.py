@@ -14,19 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara.benchmark.figures import by_kind, mean_hits, per_language, rounded, summary
-from cacara.benchmark.outcome import INTERVAL_DEPTH, Outcome, Outcomes, is_other, part_of
-from cacara.benchmark.rank_statistics import (
+from cacara.benchmark.figures import (
+    by_kind,
     concept_ranks,
     confusions,
+    mean_hits,
     mean_rank_variance,
     occurrence_skewness,
     orphan_share,
+    per_language,
+    rounded,
+    summary,
     z_scores,
 )
+from cacara.benchmark.outcome import INTERVAL_DEPTH, Outcome, Outcomes, is_other, part_of
+from cacara.benchmark.retrieval import DIRECTIONS
 from cacara.benchmark.significance import Difference, holm, paired_difference
-from cacara.benchmark.sound_benchmark import Benchmark
-from cacara.benchmark.sound_retrieval import DIRECTIONS
+from cacara.benchmark.splits import Benchmark
 from cacara.model.seen_texts import SeenTexts
 
 TESTED_DEPTHS = (1, 10)

@@ -1,4 +1,4 @@
-"""A report of ``cacara.benchmark.sound_retrieval`` as Markdown tables."""
+"""A report of ``cacara.benchmark.retrieval`` as Markdown tables."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cacara.benchmark.zero_shot import LEXICON
+from cacara.benchmark.esc50.zero_shot import LEXICON
 
 
 @dataclasses.dataclass(frozen=True)

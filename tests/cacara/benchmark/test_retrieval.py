@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara.benchmark.sound_benchmark import Benchmark, Query
-from cacara.benchmark.sound_retrieval import MODES, Mode, evaluate, measure, write_report
-from cacara.benchmark.tables import to_markdown
+from cacara.benchmark.report.tables import to_markdown
+from cacara.benchmark.retrieval import MODES, Mode, evaluate, measure, write_report
+from cacara.benchmark.splits import Benchmark, Query
 from cacara.search.manifest import Clip
 
 CLIPS = (("dog1", "dog"), ("dog2", "dog"), ("cat1", "cat"), ("bell1", "bell"))

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from cacara import files, sources
-from cacara.benchmark.sound_benchmark import Query
+from cacara.benchmark.splits import Query
 from cacara.model.model import Cacara
 from cacara.search.index import ExactIndex
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cacara import languages
-from cacara.benchmark.image_benchmark import ImageRow
+from cacara.benchmark.benchmark_file import ImageRow
 from cacara.errors import LanguageError
 from cacara.media import audio
 from cacara.metrics import bootstrap_interval, chance_recall_at_k, ranks_of_first_relevant

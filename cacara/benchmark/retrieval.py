@@ -1,13 +1,17 @@
-"""How well systems find sounds by text and texts by sound, per language, on the frozen benchmark.
+"""Retrieval on the frozen benchmarks: sounds and pictures by text, texts by either, pictures and sounds by each other.
 
-Two directions. ``text_to_audio``: a query is one text, the candidates are all clips of the split,
-relevant are the clips of the text's concept. ``audio_to_text``: a query is a clip, the candidates are
-the distinct texts of one language, relevant are those that were written for the clip's concept; a clip
-whose concept has no text in that language is left out there, and counted.
+Between texts and clips there are two directions. ``text_to_audio``: a query is one text, the candidates are all clips
+of the split, relevant are the clips of the text's concept. ``audio_to_text``: a query is a clip, the candidates are the
+distinct texts of one language, relevant are those that were written for the clip's concept; a clip whose concept has
+no text in that language is left out there, and counted. With pictures they are ``text_to_image`` and ``image_to_text``.
 
-Every system is measured in four modes: the language given or left to the system's detector, and text
-centred per language or not. The first system, language given and centred, is the one the report is
-about; the others are rows beside it.
+Between sounds and pictures a query is one of either, the candidates are all of the other kind in the split, and what
+is relevant is what shares the query's concept; a query whose concept is not among them is left out, and counted. No
+model was trained on a sound with a picture: that edge emerges from the texts between them.
+
+Every system is measured in several modes: the language given or left to the system's detector, and text centred per
+language or not. The first system, language given and centred, is the one the report is about; the others are rows
+beside it.
 """
 
 from __future__ import annotations
@@ -16,35 +20,21 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cacara import files
 from cacara.benchmark.figures import by_kind, per_language, summary
-from cacara.benchmark.outcome import Outcome, Outcomes, is_other, outcome_of
-from cacara.benchmark.sound_benchmark import Benchmark, Query
+from cacara.benchmark.outcome import NO_LANGUAGE, Outcome, Outcomes, is_other, outcome_of
+from cacara.benchmark.splits import Benchmark, Query
+from cacara.benchmark.systems import SharedTowers, System, sights_of
+from cacara.model.model import Cacara
 from cacara.search.manifest import Clip
 
 DIRECTIONS = ("text_to_audio", "audio_to_text")
-
-
-class System(Protocol):
-    """Anything that embeds texts and sounds into one space."""
-
-    def encode_text(
-        self, texts: Sequence[str], languages: str | Sequence[str] | None = None, *, centre: bool | None = True
-    ) -> NDArray[np.float32]:
-        """Return float32 ``[N, D]``, L2-normalised; without ``languages`` the system detects them.
-
-        ``centre`` None leaves it to the system whether texts are centred by language.
-        """
-        ...
-
-    def encode_audio(self, waveforms: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Return float32 ``[N, D]``, L2-normalised, of float32 mono waveforms ``[samples]``."""
-        ...
+IMAGE_DIRECTIONS = ("text_to_image", "image_to_text", "audio_to_image", "image_to_audio")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +47,7 @@ class Mode:
 
 AS_THE_MODEL_HAS_IT = Mode(True, None)
 MODES = (Mode(True, True), Mode(False, True), Mode(True, False), Mode(False, False))
+IMAGE_MODES = MODES[:3]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +57,6 @@ class Measurement:
     system: str
     mode: Mode
     outcomes: Outcomes
-
-
-Further = Callable[[str, System, Mode], Outcomes]
-"""Measures more directions of a system (its name, itself, the mode), such as those of pictures."""
 
 
 def evaluate(
@@ -93,7 +80,6 @@ def measure(
     *,
     modes: Sequence[Mode] = MODES,
     shared_text: bool = False,
-    further: Further | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> list[Measurement]:
     """Return every system's outcome in every mode, systems in their order within a mode.
@@ -104,7 +90,6 @@ def measure(
         waveforms: One float32 mono ``[samples]`` a clip, in the order of ``benchmark.clips``.
         modes: What to measure, the reported mode first.
         shared_text: The systems differ in their audio side only, so texts are encoded once, by the first.
-        further: Gives the outcomes of directions beyond sounds and texts.
         progress: Called with the fraction done in [0, 1] and what is being done.
 
     Raises:
@@ -129,12 +114,87 @@ def measure(
             tell((len(audio) + len(measured)) / steps, f"{name}: {_describe(mode)}")
             if not texts or not shared_text:
                 texts = _encode_texts(system, languages, mode)
-            outcomes = _outcomes(languages, texts, benchmark.clips, audio[name])
-            if further is not None:
-                outcomes |= further(name, system, mode)
-            measured.append(Measurement(name, mode, outcomes))
+            measured.append(Measurement(name, mode, _outcomes(languages, texts, benchmark.clips, audio[name])))
     tell(1.0, "done")
     return measured
+
+
+def measure_pictures(
+    model: Cacara,
+    benchmark: Benchmark,
+    images: Sequence[NDArray[np.uint8]],
+    sounds: Benchmark,
+    waveforms: Sequence[NDArray[np.float32]],
+    *,
+    modes: Sequence[Mode] = IMAGE_MODES,
+    frames: int = 1,
+    towers: SharedTowers | None = None,
+    progress: Callable[[float, str], None] | None = None,
+) -> list[Measurement]:
+    """Return the outcomes of all directions in every mode, the model's own first.
+
+    Args:
+        model: One that knows pictures.
+        benchmark: A resolved split.
+        images: Its pictures, uint8 [height, width, 3] each, in the order of ``benchmark.clips``, ``frames`` of each.
+        sounds: The same split of the benchmark of sounds.
+        waveforms: Its sounds, float32 mono ``[samples]`` each.
+        modes: What to measure between texts and pictures; sounds and pictures have no language.
+        frames: How many of ``images`` in turn stand for one picture of the benchmark, as those of a film do.
+        towers: Shared with other models that are given the same sounds and pictures.
+        progress: Called with the fraction done in [0, 1] and what is being done.
+
+    Raises:
+        QueryError: The model knows no pictures.
+        ValueError: The benchmark has no text, or not as many pictures or sounds as are given.
+    """
+    if len(images) != frames * len(benchmark.clips) or len(waveforms) != len(sounds.clips):
+        raise ValueError(
+            f"{len(images)} pictures of {frames} × {len(benchmark.clips)}, {len(waveforms)} sounds of "
+            f"{len(sounds.clips)}; wanted one each"
+        )
+    towers = towers or SharedTowers()
+    variants = sights_of(model, towers.seen(model, images), frames)
+    heard = towers.sounds(model, waveforms)
+    edges = {
+        name: between(sounds.clips, heard, benchmark.clips, sight.encode_audio(images[::frames]))
+        for name, sight in variants.items()
+    }
+    stand_ins: Any = images[::frames]  # only their number counts: each variant knows what was seen
+    measured = measure(variants, benchmark, stand_ins, modes=modes, shared_text=True, progress=progress)
+    renamed = dict(zip(DIRECTIONS, IMAGE_DIRECTIONS[:2], strict=True))
+    return [
+        dataclasses.replace(
+            found,
+            outcomes={
+                **{renamed[name]: outcomes for name, outcomes in found.outcomes.items()},
+                **(edges[found.system] if found.mode == modes[0] else {}),
+            },
+        )
+        for found in measured
+    ]
+
+
+def between(
+    clips: Sequence[Clip],
+    heard: NDArray[np.float32],
+    pictures: Sequence[Clip],
+    seen: NDArray[np.float32],
+) -> Outcomes:
+    """Return both directions between sounds and pictures; neither if no concept has both.
+
+    Args:
+        clips: The sounds.
+        heard: Their embeddings, float32 ``[clips, dimension]``.
+        pictures: The pictures.
+        seen: Their embeddings, float32 ``[pictures, dimension]``.
+    """
+    if not {clip.concept for clip in clips} & {picture.concept for picture in pictures}:
+        return {}
+    return {
+        "audio_to_image": {NO_LANGUAGE: _one_way(clips, heard, pictures, seen)},
+        "image_to_audio": {NO_LANGUAGE: _one_way(pictures, seen, clips, heard)},
+    }
 
 
 def to_report(measured: Sequence[Measurement], benchmark: Benchmark) -> dict[str, Any]:
@@ -149,6 +209,8 @@ def to_report(measured: Sequence[Measurement], benchmark: Benchmark) -> dict[str
     notes = ["recall@k: at least one relevant candidate among the first k; ties count against the system"]
     if english_dialects:
         notes.append(f"dialects of English, in no mean: {', '.join(english_dialects)}")
+    if IMAGE_DIRECTIONS[0] in measured[0].outcomes:
+        notes.append(f"sounds and pictures were never trained with each other; {NO_LANGUAGE} is no language")
     return {
         "model": measured[0].system,
         "benchmark": {"name": benchmark.name, "hash": benchmark.hash},
@@ -255,3 +317,12 @@ def _kinds(measurement: Measurement, kinds: Mapping[tuple[str, str], str]) -> di
 def _describe(mode: Mode) -> str:
     language = "language given" if mode.language_given else "language detected"
     return language if mode.centred is None else f"{language}, {'centred' if mode.centred else 'not centred'}"
+
+
+def _one_way(
+    queries: Sequence[Clip], asked: NDArray[np.float32], candidates: Sequence[Clip], found: NDArray[np.float32]
+) -> Outcome:
+    wanted, there = ([clip.concept or clip.clip_id for clip in clips] for clips in (queries, candidates))
+    relevant = np.array(wanted)[:, None] == np.array(there)[None, :]
+    named, keys = ([clip.clip_id for clip in clips] for clips in (queries, candidates))
+    return outcome_of(asked @ found.T, relevant, named, wanted, keys, there)

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from cacara.benchmark.outcome import Outcome, outcome_of, part_of
-from cacara.benchmark.rank_statistics import (
+from cacara.benchmark.figures import (
     concept_ranks,
     confusions,
     mean_rank_variance,
@@ -15,6 +14,7 @@ from cacara.benchmark.rank_statistics import (
     orphan_share,
     z_scores,
 )
+from cacara.benchmark.outcome import Outcome, outcome_of, part_of
 
 CANDIDATES = ("dog1", "dog2", "cat1", "bell1")
 CONCEPTS = ("dog", "dog", "cat", "bell")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cacara import sources
-from cacara.benchmark import query_latency
-from cacara.benchmark.query_latency import Latency
-from cacara.benchmark.sound_benchmark import Query
+from cacara.benchmark import latency
+from cacara.benchmark.latency import Latency
+from cacara.benchmark.splits import Query
 
 QUERIES = [
     Query("dog", code, f"{word} {n}") for code, word in (("cs", "pes"), ("tlh", "ha"), ("en", "dog")) for n in range(30)
@@ -20,10 +20,10 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def test_the_same_texts_are_asked_evenly_over_the_languages_that_the_benchmark_has():
-    asked = query_latency.chosen(QUERIES)
-    assert asked == query_latency.chosen(list(reversed(QUERIES)))
+    asked = latency.chosen(QUERIES)
+    assert asked == latency.chosen(list(reversed(QUERIES)))
     assert [code for _, code in asked] == ["cs"] * 20 + ["en"] * 20 and len(set(asked)) == 40
-    assert {code for _, code in query_latency.chosen(QUERIES[30:60])} == {"tlh"}
+    assert {code for _, code in latency.chosen(QUERIES[30:60])} == {"tlh"}
 
 
 def test_every_query_goes_through_the_tower_though_the_model_remembers_it(tiny_model, monkeypatch):
@@ -31,18 +31,18 @@ def test_every_query_goes_through_the_tower_though_the_model_remembers_it(tiny_m
     model.encode_text(texts, "en")
     real, read = model.text.tokenize, []
     monkeypatch.setattr(model.text, "tokenize", lambda given: read.append(list(given)) or real(given))
-    found = query_latency.measure({"one": model, "two": model}, [(text, "en") for text in texts])
+    found = latency.measure({"one": model, "two": model}, [(text, "en") for text in texts])
     assert read == [["dog"], ["dog"], ["cat a"], ["cat a"]]  # each by both models, one at a time
     assert found["one"].queries == 2 and 0 < found["one"].median_ms <= found["one"].p90_ms
     assert set(model.known_texts()) >= set(texts)
 
 
 def test_what_was_measured_is_kept_and_a_damaged_file_is_measured_anew(tiny_model, tmp_path, monkeypatch, caplog):
-    first = query_latency.of({"tiny": tiny_model}, QUERIES)
+    first = latency.of({"tiny": tiny_model}, QUERIES)
     (kept,) = (tmp_path / "latency").iterdir()
-    monkeypatch.setattr(query_latency, "measure", lambda models, asked: {name: Latency(1, 2, 3) for name in models})
-    assert query_latency.of({"tiny": tiny_model}, QUERIES) == first
-    assert query_latency.of({"other": tiny_model}, QUERIES) == {"other": Latency(1, 2, 3)}
+    monkeypatch.setattr(latency, "measure", lambda models, asked: {name: Latency(1, 2, 3) for name in models})
+    assert latency.of({"tiny": tiny_model}, QUERIES) == first
+    assert latency.of({"other": tiny_model}, QUERIES) == {"other": Latency(1, 2, 3)}
     kept.write_text("{}", encoding="utf-8")
-    assert query_latency.of({"tiny": tiny_model}, QUERIES) == {"tiny": Latency(1, 2, 3)}
+    assert latency.of({"tiny": tiny_model}, QUERIES) == {"tiny": Latency(1, 2, 3)}
     assert "measured anew" in caplog.text

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cacara.benchmark.comparison import Contender, compare
 from cacara.benchmark.outcome import NO_LANGUAGE, outcome_of
-from cacara.benchmark.page import to_html
-from cacara.benchmark.side_by_side import Contender, compare
-from cacara.benchmark.side_by_side_tables import to_markdown
-from cacara.benchmark.sound_benchmark import Benchmark, Query
-from cacara.benchmark.sound_retrieval import AS_THE_MODEL_HAS_IT, measure
+from cacara.benchmark.report.comparison_tables import to_markdown
+from cacara.benchmark.report.page import to_html
+from cacara.benchmark.retrieval import AS_THE_MODEL_HAS_IT, measure
+from cacara.benchmark.splits import Benchmark, Query
 from cacara.model.seen_texts import SeenTexts
 from cacara.search.manifest import Clip
 from cacara.sources.texts import text_hash
@@ -234,7 +234,7 @@ def test_quality_and_cost_stand_in_one_table(weak, strong):
 def test_every_chart_is_a_figure_that_plotly_takes(report, weak, strong):
     import plotly.graph_objects as go
 
-    from cacara.benchmark.charts import charts
+    from cacara.benchmark.report.charts import charts
 
     third = contender("third", Knows(en=1))
     found = charts(compare([weak, strong, third], BENCHMARK))

@@ -1,0 +1,1 @@
+"""ESC-50: zero-shot classification and retrieval, for measuring alone."""

@@ -1,0 +1,1 @@
+"""Reports of benchmarks as Markdown, and of comparisons as one HTML file."""
