@@ -127,12 +127,13 @@ def test_a_wrong_flag_shows_the_usage(capsys, arguments):
 def test_a_search_writes_its_hits_as_json(capsys, loaded_once, arguments):
     assert main(["search", *arguments, "--top", "3", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert list(answer) == ["query", "language", "model", "hits"]
+    assert list(answer) == ["query", "language", "model", "nothing_fits", "hits"]
     assert (answer["query"], answer["model"]) == (arguments[0], DEFAULT_MODEL)
     assert answer["language"] in ("de-DE", "ja", "zh", "en", None)
     assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3]
     for hit in answer["hits"]:
-        assert list(hit) == ["rank", "clip_id", "score", "caption", "concept", "path", "notes"]
+        fields = ["rank", "clip_id", "score", "probability", "verdict", "caption", "concept", "path", "notes"]
+        assert list(hit) == fields
         assert Path(hit["path"]).is_file() and hit["caption"] and -1 <= hit["score"] <= 1
     assert answer["hits"][0]["score"] >= answer["hits"][2]["score"]
 
