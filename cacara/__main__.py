@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cacara import files
-from cacara.commands import classify, clips, coverage, evaluate, find, index, listen, models, words
+from cacara.commands import classify, clips, coverage, evaluate, find, index, listen, models, space, words
 from cacara.commands import map as embedding_map_commands
 from cacara.commands.command_line import add_command, require_writable, show_progress
 from cacara.errors import AudioError, CacaraError, QueryError, SourceError
@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     embedding_map_commands.add(commands)
     models.add(commands)
     words.add(commands)
+    space.add(commands)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     if isinstance(sys.stdout, io.TextIOWrapper):  # hits are in every script, whatever the system's encoding
