@@ -186,24 +186,24 @@ def make_services(settings: Settings) -> Services:
     from cacara.model.registry import Registry
     from ui.services.engine import Engine
     from ui.services.jobs import Jobs
-    from ui.services.models import Shelf
+    from ui.services.models import ServedModels
     from ui.services.permissions import Access
     from ui.services.recordings import Recordings
     from ui.services.services import Feedback, Services
     from ui.services.taught_languages import TaughtLanguages
-    from ui.services.workshop import Workshop
+    from ui.services.training import Trainings
 
     registry, taught = Registry(settings.models), TaughtLanguages(settings.models)
-    shelf = Shelf(registry, settings.gallery, settings.device, settings.model, settings.index)
+    models = ServedModels(registry, settings.gallery, settings.device, settings.model, settings.index)
     database = settings.database.absolute()
     jobs = Jobs(database.parent / "jobs")
     recordings = Recordings(settings.local_files)
     return Services(
-        Engine(models=shelf, refresh=taught.refresh),
+        Engine(models=models, refresh=taught.refresh),
         Feedback(settings.database, settings.feedback_dataset),
         recordings=recordings,
         access=Access(_is_public(settings), settings.admin_token, settings.login),
-        workshop=Workshop(jobs, registry, taught, database, settings.gallery, settings.model),
+        trainings=Trainings(jobs, registry, taught, database, settings.gallery, settings.model),
     )
 
 

@@ -51,7 +51,7 @@ LAYERS = {
         ("services",),
         ("server",),
         ("search",),
-        ("about", "annotate", "compare", "improve", "languages", "models_menu", "recordings", "teach"),
+        ("about", "annotate", "compare", "improve", "languages", "model_selector", "recordings", "teach"),
         ("review",),
         ("map",),
         ("layout",),

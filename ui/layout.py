@@ -16,7 +16,7 @@ from ui.improve import tab as improve_tab
 from ui.languages import tab as languages_tab
 from ui.map import tab as map_tab
 from ui.map.routes import plotly_route
-from ui.models_menu import menu as models_menu
+from ui.model_selector import selector as model_selector
 from ui.page import rendering
 from ui.page.fonts.routes import font_routes
 from ui.page.localised import Localised
@@ -97,8 +97,8 @@ def create_app(services: Services) -> gr.Blocks:
                 gr.HTML, {"value": rendering.heading}, elem_id="heading", scale=4, js_on_load=_script("heading.js")
             )
             localised.make_menu()
-            model, answering = models_menu.build(services, localised)
-        models_menu.connect(services, model, answering)
+            model, answering = model_selector.build(services, localised)
+        model_selector.connect(services, model, answering)
         notice = gr.HTML(elem_id="notice")
         panel = gr.HTML(elem_id="preparation")
         retry = localised.make(gr.Button, {"value": "retry"}, visible=False, elem_id="retry")
@@ -110,7 +110,7 @@ def create_app(services: Services) -> gr.Blocks:
             recordings_tab.build(services, localised)
             annotate_tab.build(services, localised)
             review_tab.build(services, localised)
-            if services.workshop is not None:
+            if services.trainings is not None:
                 teach_tab.build(services, localised, language)
                 improve_tab.build(services, localised)
             languages_tab.build(services, localised)

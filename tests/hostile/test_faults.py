@@ -28,12 +28,12 @@ from cacara.search import bulk_embedding
 from cacara.search.engines import open_index
 from tests.cacara.sources.test_fetching import local_source  # noqa: F401 - a fixture
 from tests.ui.services.test_services import make_gallery, make_services
-from ui.models_menu.menu import choose
+from ui.model_selector.selector import choose
 from ui.search.actions import search_text
 from ui.server import media
 from ui.services import engine as engine_module
 from ui.services.engine import Engine
-from ui.services.models import Shelf
+from ui.services.models import ServedModels
 from ui.services.services import Feedback, Services
 
 
@@ -114,7 +114,7 @@ def test_a_sound_that_went_with_the_cache_is_fetched_again(local_source, tiny_mo
 
 
 def test_a_gallery_whose_files_came_back_is_read_again_for_the_next_model(tmp_path):
-    shelf = Shelf(Registry(tmp_path / "models"), make_gallery(tmp_path / "gallery"), "cpu")
+    shelf = ServedModels(Registry(tmp_path / "models"), make_gallery(tmp_path / "gallery"), "cpu")
     first = shelf._sounds(print)
     assert shelf._sounds(print) is first
     shutil.rmtree(tmp_path / "gallery")
@@ -152,7 +152,7 @@ class Promotions:
     def __init__(self, tiny_model, folder: Path) -> None:
         self.registry, self._model = Registry(folder / "models"), tiny_model
         self.row = {"promoted_utc": "2026-01-01T00:00:00+00:00", "forced": False, "gate": {}}
-        shelf = Shelf(self.registry, make_gallery(folder / "gallery"), "cpu")
+        shelf = ServedModels(self.registry, make_gallery(folder / "gallery"), "cpu")
         self.services = Services(Engine(models=shelf), Feedback(folder / "feedback.db"))
 
     def promote(self, *versions: str) -> Path:

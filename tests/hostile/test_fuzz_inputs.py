@@ -15,7 +15,7 @@ from feedback_db import FeedbackError
 from feedback_db.exchange.table import from_cells
 from feedback_db.records.lines import from_json, from_line
 from ui.page.wording import wording
-from ui.search.reopening import reopened
+from ui.search.links import linked_query
 from ui.server.door import MAX_DEPTH, _depth, _hostname, read_credentials
 from ui.services.services import Services
 
@@ -69,7 +69,7 @@ def test_any_json_is_a_clip_or_an_error(value):
 def test_any_link_is_reopened_or_an_error(asked):
     unready = Services(SimpleNamespace(languages=lambda: ("de", "sw"), retriever=_unready), None)
     try:
-        found = reopened(unready, asked)
+        found = linked_query(unready, asked)
     except CacaraError:
         return
     assert found.language in ("auto", "de", "sw")

@@ -15,6 +15,7 @@ from visitors import Visitor
 
 from feedback_db import Campaign, Item, save_recording
 from tests.ui.services.test_services import make_services
+from ui.annotate import actions as annotate_actions
 from ui.annotate import handlers
 from ui.annotate.routes import ADMIN_HEADER, CONSENTED, TOKEN_HEADER
 from ui.services.permissions import Access
@@ -88,7 +89,7 @@ def test_a_recording_is_for_its_owner_the_lead_and_who_is_asked_about_it_alone(s
     assert f'data-recording="{asked.sha256}"' in page["html"] and CONSENTED not in page["html"]
     assert listen(visitor, asked.sha256, stranger) == (200, asked.sound), "they are asked about it now"
     assert listen(visitor, asked.sha256, stranger, Range="bytes=0-3") == (206, b"RIFF")
-    handlers.annotate_skip(services, stranger, asked.item.item_id)
+    annotate_actions.annotation_skip(services, stranger, asked.item.item_id)
     assert listen(visitor, asked.sha256, stranger)[0] == 403, "they gave the question back"
 
 

@@ -17,11 +17,12 @@ from cacara.search.request import clean_query
 from feedback_db import FeedbackError
 from tests.ui.annotate.test_annotate import first_item, make_campaign
 from tests.ui.services.test_services import make_services
-from ui.annotate import handlers, work
+from ui.annotate import actions as annotate_actions
+from ui.annotate import handlers
 from ui.page.wording import wording
 from ui.recordings import rendering
 from ui.search.actions import search_text
-from ui.search.judging import flag
+from ui.search.judgements import flag
 from ui.services.recordings import Recordings
 from ui.services.services import Feedback
 
@@ -57,7 +58,7 @@ def test_a_query_is_searched_and_stored_without_what_turns_it_round(services, ch
 
 @pytest.mark.parametrize("character", [*UNSEEN, "\u200c", "\u200d"])
 def test_nobody_looks_like_somebody_else_by_a_character_that_is_not_seen(services, character):
-    ana = work.annotator_register(services, "Ana", True)["token"]
+    ana = annotate_actions.annotator_register(services, "Ana", True)["token"]
     store = services.feedback.store()
     for name in (f"An{character}a", f"Ana{character}", f"{character}Ana"):
         if " ".join(name.split()) != name:  # it is a space, and is cleaned as one
@@ -65,7 +66,7 @@ def test_nobody_looks_like_somebody_else_by_a_character_that_is_not_seen(service
         with pytest.raises(
             FeedbackError, match=f"U\\+{ord(character):04X} at position . a character that cannot|cannot be seen"
         ):
-            work.annotator_register(services, name, True)
+            annotate_actions.annotator_register(services, name, True)
         found = search_text(services, "dog", "en", 3)
         with pytest.raises(FeedbackError, match="cannot be seen"):
             flag(services, found["search_id"], found["hits"][0]["clip_id"], "relevant", name)
@@ -77,19 +78,19 @@ def test_nobody_looks_like_somebody_else_by_a_character_that_is_not_seen(service
 
 
 def test_one_name_in_two_spellings_of_unicode_is_one_name(services):
-    assert work.annotator_register(services, "Jose\u0301", True)["annotator"] == "José"
+    assert annotate_actions.annotator_register(services, "Jose\u0301", True)["annotator"] == "José"
     with pytest.raises(FeedbackError, match="taken"):
-        work.annotator_register(services, "José", True)
+        annotate_actions.annotator_register(services, "José", True)
 
 
 @pytest.mark.parametrize("name", ["می\u200cخواهم", "क्\u200dष", "👩\u200d🔬 Ana", "नी\u200cला", "Ọ̀ṣun", "李 雷"])
 def test_names_that_need_joiners_may_have_them(services, name):
-    assert work.annotator_register(services, name, True)["annotator"]
+    assert annotate_actions.annotator_register(services, name, True)["annotator"]
 
 
 @pytest.mark.parametrize("text", [*SURROGATES, "a\x00b"])
 def test_what_no_database_holds_is_told_by_its_field(services, text):
-    token = work.annotator_register(services, "Ana", True)["token"]
+    token = annotate_actions.annotator_register(services, "Ana", True)["token"]
     campaign = make_campaign(services, "a bird")
     item = first_item(services, token, campaign)["item_id"]
     for field, said in (
@@ -97,20 +98,20 @@ def test_what_no_database_holds_is_told_by_its_field(services, text):
         ("comment", {"comment": f"hm {text}"}),
     ):
         with pytest.raises(FeedbackError, match=f"{field}: found the character U\\+"):
-            work.annotation_judge(services, token, item, "relevant", **said)
+            annotate_actions.annotation_judge(services, token, item, "relevant", **said)
     for field in ("name", "guidelines"):
         with pytest.raises(FeedbackError, match=f"{field}: found the character U\\+"):
             make.campaign(**{field: f"x{text}"})
     with pytest.raises(FeedbackError, match="annotator: found the character U\\+"):
-        work.annotator_register(services, f"Ana{text}", True)
+        annotate_actions.annotator_register(services, f"Ana{text}", True)
     assert services.feedback.store().current_judgements() == []
 
 
 def test_a_description_keeps_its_marks_of_direction_inside_its_own_element(services):
-    token = work.annotator_register(services, "Ana", True)["token"]
+    token = annotate_actions.annotator_register(services, "Ana", True)["token"]
     campaign = make_campaign(services, "a bird", guidelines="look \u202eereh", name="Birds")
     item = first_item(services, token, campaign)["item_id"]
-    work.annotation_judge(services, token, item, "relevant", caption="a \u202egod", caption_language="en")
+    annotate_actions.annotation_judge(services, token, item, "relevant", caption="a \u202egod", caption_language="en")
     assert services.feedback.store().current_captions()[0].caption == "a \u202egod"
     page = handlers.annotate_mine(services, token)["html"]
     # A mark ends with the block that it stands in, so it turns nothing else round.

@@ -29,7 +29,7 @@ with atheris.instrument_imports(include=["cacara", "feedback_db", "ui"]):
     from feedback_db.exchange import parquet_rows
     from feedback_db.exchange.importing import read_file
     from feedback_db.exchange.table import from_row
-    from ui.search.reopening import reopened
+    from ui.search.links import linked_query
     from ui.services.services import Services
     from ui.teach import pairs
 
@@ -111,7 +111,7 @@ def _pairs(content: bytes, path: Path) -> None:
 
 
 def _link(content: bytes, path: Path) -> None:
-    found = reopened(UNREADY, content.decode("utf-8", "replace"))
+    found = linked_query(UNREADY, content.decode("utf-8", "replace"))
     assert found.language in ("auto", "de", "sw") and found.kind in ("", "sound", "picture")
 
 

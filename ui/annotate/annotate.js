@@ -137,7 +137,7 @@ const toggle = (button) => button.setAttribute("aria-pressed", String(button.get
 const skip = () => alone(async () => {
   if (!item()) return;
   const left = item().dataset.item;
-  const done = await ask("annotate_skip", { item_id: left });
+  const done = await ask("annotation_skip", { item_id: left });
   if (done.problem) return tell(done.problem, true);
   tell("");
   await next();

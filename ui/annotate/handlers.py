@@ -7,9 +7,9 @@ from typing import Any
 from cacara.errors import QueryError
 from feedback_db import Campaign, Caption, Judgement, Preference, Store
 from feedback_db.errors import StaleAnswerError
-from ui.annotate import pooling, rendering, work
+from ui.annotate import actions, pooling, rendering
 from ui.page.wording import Wording
-from ui.services.permissions import PermissionRefusedError, require_admin
+from ui.services.permissions import is_admin, require_admin
 from ui.services.services import Services
 
 RECENT = 12
@@ -29,25 +29,25 @@ def annotate_open(
     me = store.identify(token) if isinstance(token, str) and token else None
     if me is None:
         return {"state": "nobody", "html": rendering.sign_in(words)}
-    if campaign and any(each.campaign_id == campaign for each in work.open_campaigns(store)):
+    if campaign and any(each.campaign_id == campaign for each in actions.open_campaigns(store)):
         return annotate_next(services, token, campaign, languages)
     found = []
-    for each in work.open_campaigns(store):
+    for each in actions.open_campaigns(store):
         (mine,) = store.annotator_statistics(each.campaign_id, me)
         found.append((each, store.progress(each.campaign_id), mine.judgements + mine.preferences))
-    return {"state": "campaigns", "name": me, "html": rendering.campaigns(me, found, _is_admin(services, admin), words)}
+    return {"state": "campaigns", "name": me, "html": rendering.campaigns(me, found, is_admin(services, admin), words)}
 
 
 def annotate_register(services: Services, name: str = "", agreed: bool = False) -> dict[str, Any]:
     """Take a name; returns its token and the page that shows it."""
-    made = work.annotator_register(services, name, agreed)
+    made = actions.annotator_register(services, name, agreed)
     return made | {"html": rendering.registered(made["annotator"], made["token"], services.words)}
 
 
 def annotate_examples(services: Services, token: str = "", admin: str = "") -> dict[str, Any]:
     """Begin a campaign made from the gallery, and return its first question."""
     require_admin(services, admin)
-    store, me = work.require_person(services, token)
+    store, me = actions.require_person(services, token)
     campaign, items = pooling.example_campaign(services.retriever(), me)
     store.save_campaign(campaign)
     store.add_items(items)
@@ -56,19 +56,19 @@ def annotate_examples(services: Services, token: str = "", admin: str = "") -> d
 
 def annotate_next(services: Services, token: str, campaign: str, languages: list[str] | None = None) -> dict[str, Any]:
     """Return the page with the next question of a campaign."""
-    store, me = work.require_person(services, token)
+    store, me = actions.require_person(services, token)
     told = store.campaign(str(campaign))
-    chosen = work.known_languages(told, work.checked_codes(languages), services.words.code)
-    asked = work.annotation_next(services, token, campaign, chosen)["item"]
+    chosen = actions.known_languages(told, actions.checked_codes(languages), services.words.code)
+    asked = actions.annotation_next(services, token, campaign, chosen)["item"]
     return _page(services, me, told, chosen, asked)
 
 
 def annotate_again(services: Services, token: str, item_id: str, languages: list[str] | None = None) -> dict[str, Any]:
     """Return the page with a question that was answered or passed over, and the answer given."""
-    store, me = work.require_person(services, token)
-    asked = work.annotation_again(services, token, item_id)["item"]
+    store, me = actions.require_person(services, token)
+    asked = actions.annotation_again(services, token, item_id)["item"]
     told = store.campaign(asked["campaign_id"])
-    chosen = work.known_languages(told, work.checked_codes(languages), services.words.code)
+    chosen = actions.known_languages(told, actions.checked_codes(languages), services.words.code)
     return _page(services, me, told, chosen, asked)
 
 
@@ -87,7 +87,7 @@ def annotate_judge(
 ) -> dict[str, Any]:
     """Store an answer about one clip; where another stands than was seen, return that and ask."""
     try:
-        return work.annotation_judge(
+        return actions.annotation_judge(
             services, token, item_id, label, reasons, comment, caption, caption_language, seconds, seen
         )
     except StaleAnswerError:
@@ -105,31 +105,26 @@ def annotate_prefer(
 ) -> dict[str, Any]:
     """Store which of two lists is better; where another answer stands than was seen, return that and ask."""
     try:
-        return work.annotation_prefer(services, token, item_id, choice, seconds, seen)
+        return actions.annotation_prefer(services, token, item_id, choice, seconds, seen)
     except StaleAnswerError:
         return _stale(services, token, item_id, languages)
 
 
-def annotate_skip(services: Services, token: str, item_id: str) -> dict[str, Any]:
-    """Pass a question over."""
-    return dict(work.annotation_skip(services, token, item_id))
-
-
 def annotate_undo(services: Services, token: str, campaign: str) -> dict[str, Any]:
     """Take the last answer back; returns the ``item_id`` of its question, and in words what counts now."""
-    store, me = work.require_person(services, token)
+    store, me = actions.require_person(services, token)
     words = services.words
-    done = work.annotation_undo(services, token, campaign)
-    _, now = work.standing(store, me, done["item_id"])
+    done = actions.annotation_undo(services, token, campaign)
+    _, now = actions.standing(store, me, done["item_id"])
     told = words("annotate_undone", answer=rendering.answer_name(now, words)) if now else words("annotate_undone_none")
     return done | {"told": told}
 
 
 def annotate_recent(services: Services, token: str, campaign: str) -> dict[str, Any]:
     """Return this person's latest answers in a campaign, one of each question."""
-    store, me = work.require_person(services, token)
+    store, me = actions.require_person(services, token)
     latest: dict[str, Judgement | Preference] = {}
-    for event in work.answers(store, me, str(campaign)):
+    for event in actions.answers(store, me, str(campaign)):
         if not isinstance(event, Caption) and event.item_id is not None:
             latest.setdefault(event.item_id, event)
     return {"html": rendering.recent(list(latest.values())[:RECENT], services.words)}
@@ -137,14 +132,14 @@ def annotate_recent(services: Services, token: str, campaign: str) -> dict[str, 
 
 def annotate_mine(services: Services, token: str) -> dict[str, Any]:
     """Return the page of what is this person's."""
-    store, me = work.require_person(services, token)
+    store, me = actions.require_person(services, token)
     recordings = store.list_my_recordings(token)
     return {"html": rendering.mine(me, store.list_mine(token), len(recordings), services.words)}
 
 
 def annotate_forget(services: Services, token: str, name: str = "") -> dict[str, Any]:
     """Delete for good all that is this person's; they typed their name to say that they mean it."""
-    store, me = work.require_person(services, token)
+    store, me = actions.require_person(services, token)
     words = services.words
     if not isinstance(name, str) or " ".join(name.split()) != me:
         raise QueryError(words("annotate_wrong_name"))
@@ -160,7 +155,7 @@ def _page(
     (mine,) = store.annotator_statistics(campaign.campaign_id, me)
     known = list(dict.fromkeys([*chosen, *_own(words, campaign), *campaign.languages]))[:MAX_KNOWN]
     if asked is None:
-        _, elsewhere = work.sort_galleries(services, store, campaign.campaign_id)
+        _, elsewhere = actions.sort_galleries(services, store, campaign.campaign_id)
         body = rendering.nothing_left(elsewhere, words)
     else:
         body = rendering.question(asked, known, _earlier(store, me, asked), words)
@@ -170,25 +165,25 @@ def _page(
 
 def _stale(services: Services, token: str, item_id: str, languages: list[str] | None) -> dict[str, Any]:
     """Return the page with the question and the answer that stands, and a question whether to replace it."""
-    store, me = work.require_person(services, token)
+    store, me = actions.require_person(services, token)
     words = services.words
-    _, now = work.standing(store, me, item_id)
+    _, now = actions.standing(store, me, item_id)
     told = words("annotate_stale", answer=rendering.answer_name(now, words)) if now else words("annotate_stale_none")
     return annotate_again(services, token, item_id, languages) | {"stale": told}
 
 
 def _earlier(store: Store, me: str, asked: dict[str, Any]) -> dict[str, Any]:
     """Return what this person said before about a question, to fill its fields with."""
-    mine = [each for each in work.answers(store, me, asked["campaign_id"]) if each.item_id == asked["item_id"]]
-    told: dict[str, Any] = {"seen": work.standing(store, me, asked["item_id"])[0]}
+    mine = [each for each in actions.answers(store, me, asked["campaign_id"]) if each.item_id == asked["item_id"]]
+    told: dict[str, Any] = {"seen": actions.standing(store, me, asked["item_id"])[0]}
     for event in reversed(mine):
         if isinstance(event, Judgement):
             told |= {"label": event.label, "reasons": event.reasons, "comment": event.comment}
         elif isinstance(event, Caption):
             told |= {"caption": event.caption, "caption_language": event.caption_language}
         else:
-            side = event.choice if event.choice in work.SIDES else ("left" if event.choice == event.left else "right")
-            told |= {"choice": side}
+            chosen = "left" if event.choice == event.left else "right"
+            told |= {"choice": event.choice if event.choice in actions.SIDES else chosen}
     return told
 
 
@@ -196,11 +191,3 @@ def _own(words: Wording, campaign: Campaign) -> list[str]:
     """Return the interface's language as a language to describe in, unless the campaign spells it out itself."""
     base = words.code.split("-")[0]
     return [] if any(code.split("-")[0] == base for code in campaign.languages) else [words.code]
-
-
-def _is_admin(services: Services, admin: str) -> bool:
-    try:
-        require_admin(services, admin)
-    except PermissionRefusedError:
-        return False
-    return True

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.annotate import handlers, rendering, work
+from ui.annotate import actions, handlers, rendering
 from ui.page.localised import Localised
 from ui.server.bind import bind, bind_message
 from ui.services.services import Services
@@ -23,7 +23,7 @@ CALLED = (
     handlers.annotate_again,
     handlers.annotate_judge,
     handlers.annotate_prefer,
-    handlers.annotate_skip,
+    actions.annotation_skip,
     handlers.annotate_undo,
     handlers.annotate_recent,
     handlers.annotate_mine,
@@ -32,13 +32,13 @@ CALLED = (
 """What the script on the page may call."""
 
 PUBLISHED = (
-    work.annotator_register,
-    work.annotation_next,
-    work.annotation_again,
-    work.annotation_judge,
-    work.annotation_prefer,
-    work.annotation_skip,
-    work.annotation_undo,
+    actions.annotator_register,
+    actions.annotation_next,
+    actions.annotation_again,
+    actions.annotation_judge,
+    actions.annotation_prefer,
+    actions.annotation_skip,
+    actions.annotation_undo,
 )
 """What programs may call, by these names."""
 
@@ -81,7 +81,7 @@ def _login(services: Services) -> None:
     known = gr.JSON(visible=False)
 
     def sign_in(token: dict[str, str] | str | None, profile: gr.OAuthProfile | None) -> dict[str, str] | None:
-        return work.log_in(services, profile.username if profile else None, str(token or ""))
+        return actions.log_in(services, profile.username if profile else None, str(token or ""))
 
     sign_in.__annotations__ = {"token": str, "profile": gr.OAuthProfile | None}
     held = gr.Textbox(visible=False)

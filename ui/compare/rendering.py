@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from cacara import languages
-from ui.compare import figures, telling
+from ui.compare import figures
 from ui.page.rendering import table_reading
 from ui.page.templates import markup, render
 from ui.search.answers import described
@@ -16,7 +16,7 @@ from ui.server.media import sound_url
 
 if TYPE_CHECKING:
     from cacara.words.comparison import Comparison
-    from cacara.words.diagnosis import Reading
+    from cacara.words.diagnosis import Finding, Reading
     from cacara.words.word_lists import BadRow, WordList
     from ui.page.wording import Wording
     from ui.services.comparisons import StoredComparison
@@ -98,7 +98,7 @@ def page(key: str, compared: StoredComparison, left_out: Sequence[BadRow], words
         words: The interface's language.
     """
     comparison = compared.comparison
-    agreeing = telling.agreement(comparison, words)
+    agreeing = agreement_sentence(comparison, words)
     labels = [column.label for column in comparison.distinct_columns]
     drawn = {"all": figures.agreement(comparison.agreement(), labels, words)} if agreeing else {}
     first = comparison.concepts[0]
@@ -107,7 +107,7 @@ def page(key: str, compared: StoredComparison, left_out: Sequence[BadRow], words
         words,
         comparison=key,
         problems=problems(left_out, words),
-        summary=telling.summary(comparison, words),
+        summary=summary(comparison, words),
         places={measure: figures.overview(comparison, measure, words) for measure in ("rank", "score")},
         agreement={"told": agreeing, "drawn": drawn} if agreeing else None,
         concepts=[(name, figures.name_of(comparison, name, words)) for name in comparison.concepts],
@@ -163,7 +163,7 @@ def _row(comparison: Comparison, at: int, words: Wording) -> dict[str, Any]:
             {"text": each.text, "language": each.language, "score": f"{each.score:.2f}"}
             for each in comparison.neighbours[at]
         ],
-        "told": " ".join(telling.sentences(comparison.findings[at], words)),
+        "told": " ".join(sentences(comparison.findings[at], words)),
     }
 
 
@@ -205,3 +205,38 @@ def _sound(
         "score": f"{score:.2f}",
         "right": clip_id in wanted,
     }
+
+
+def sentences(findings: Sequence[Finding], words: Wording) -> Iterator[str]:
+    """Yield a sentence for each finding, plain text."""
+    for finding in findings:
+        yield words(f"compare_told_{finding.code}", **finding.values)
+
+
+def summary(comparison: Comparison, words: Wording) -> str:
+    """Return in one sentence what was compared and how many words find their sound."""
+    ranks = [place.rank for place in comparison.places if place.rank is not None]
+    values = {
+        "texts": len(comparison.entries),
+        "languages": len({entry.language for entry in comparison.entries}),
+        "found": sum(rank <= 10 for rank in ranks),
+        "wanted": len(ranks),
+        "sounds": comparison.sounds,
+    }
+    return words("compare_summary" if ranks else "compare_summary_no_sound", **values)
+
+
+def agreement_sentence(comparison: Comparison, words: Wording) -> str:
+    """Return in a sentence how much the languages agree, and which least; empty with one alone."""
+    shares = comparison.agreement()
+    columns = comparison.distinct_columns
+    means: list[tuple[float, str]] = []
+    for row, column in enumerate(columns):
+        others = [float(share) for at, share in enumerate(shares[row]) if at != row and share == share]
+        if others:
+            means.append((sum(others) / len(others), column.label))
+    if not means:
+        return ""
+    share = sum(mean for mean, _ in means) / len(means)
+    ordered = sorted(means, key=lambda pair: (-pair[0], pair[1]))
+    return words("compare_agree", share=f"{100 * share:.0f}", most=ordered[0][1], least=ordered[-1][1])

@@ -10,7 +10,7 @@ import gradio as gr
 
 from cacara.languages import coverage
 from cacara.words.dictionaries import SUFFIXES
-from ui.compare import comparing, rendering
+from ui.compare import actions, rendering
 from ui.page import rendering as page
 from ui.page.localised import Localised
 from ui.server.bind import bind, bind_message
@@ -40,13 +40,13 @@ def build(services: Services, localised: Localised, answering: gr.State | None =
         results = gr.HTML(
             elem_id="comparison",
             js_on_load=(FOLDER / "compare.js").read_text(encoding="utf-8"),
-            server_functions=[bind_message(each, services) for each in (comparing.show_concept, comparing.make_csv)],
+            server_functions=[bind_message(each, services) for each in (actions.show_concept, actions.make_csv)],
         )
-        gr.api(bind(comparing.compare, services), api_name="compare", concurrency_limit=2, concurrency_id="model")
+        gr.api(bind(actions.compare, services), api_name="compare", concurrency_limit=2, concurrency_id="model")
     model = answering if answering is not None else gr.State(None)
 
     work = asked.run.click(
-        bind(comparing.show_comparison, services, show=page.problem),
+        bind(actions.show_comparison, services, show=page.problem),
         [asked.rows, asked.wanted, model],
         results,
         concurrency_limit=2,
@@ -55,7 +55,7 @@ def build(services: Services, localised: Localised, answering: gr.State | None =
     )
     halt = asked.stop.click(bind(show_stopped, services), None, results, cancels=[work], queue=False, **QUIET)
     halt.then(bind(show_still_stopped, services), None, results, queue=False, **QUIET)
-    read = bind(comparing.read_list, services, show=_not_read, present=_filled)
+    read = bind(actions.read_list, services, show=_not_read, present=_filled)
     asked.upload.upload(read, asked.upload, [asked.rows, left_out], **QUIET)
     taken: dict[str, Any] = {"inputs": [asked.concept, asked.codes], "outputs": [asked.rows, left_out], **QUIET}
     take = bind(take_concept, services, show=_not_read, present=_filled)
@@ -109,7 +109,7 @@ def _ask(services: Services, localised: Localised) -> ComparisonInputs:
             )
             wanted = localised.make(
                 gr.Dropdown,
-                {"label": "compare_wanted", "choices": lambda words: comparing.sound_choices(services, words)},
+                {"label": "compare_wanted", "choices": lambda words: actions.sound_choices(services, words)},
                 value="",
                 elem_id="compare-wanted",
             )
@@ -136,14 +136,14 @@ def show_still_stopped(services: Services) -> str:
 
 def take_concept(services: Services, key: str | None, codes: list[str] | None) -> tuple[str | None, str]:
     """Return a concept of the lexicon as text for the box, None for no concept, and that nothing was left out."""
-    return (comparing.take_concept(services, key, codes) if key else None), ""
+    return (actions.take_concept(services, key, codes) if key else None), ""
 
 
 def open_tab(services: Services) -> tuple[list[tuple[str, str]], list[Any]]:
     """Return the choices of the lexicon and of the wanted sound; those of the lexicon are sent once."""
     words = services.words
-    sounds = comparing.sound_choices(services, words)
-    return ([] if len(sounds) == 1 else comparing.lexicon_choices(services)), sounds
+    sounds = actions.sound_choices(services, words)
+    return ([] if len(sounds) == 1 else actions.lexicon_choices(services)), sounds
 
 
 def _updates(choices: tuple[list[tuple[str, str]], list[Any]]) -> list[Any]:

@@ -18,7 +18,7 @@ def drawings(curves: Mapping[str, Mapping[str, Any]], words: Wording) -> list[di
     """Return a drawing of the losses for each kind of clip, as ``improve/drawings.html`` takes it.
 
     Args:
-        curves: As ``ui.improve.improving.curves`` returns them.
+        curves: As ``ui.improve.actions.curves`` returns them.
         words: The interface.
     """
     drawn = (_drawing(kind, curves[kind], words) for kind in sorted(curves))

@@ -9,10 +9,11 @@ import gradio as gr
 
 from cacara.errors import CacaraError
 from feedback_db.records.opinions import FeedbackError
-from ui.improve import improving, rendering
+from ui.improve import actions, rendering
 from ui.page import rendering as page
 from ui.page.localised import Localised
 from ui.server.bind import bind
+from ui.services.permissions import is_admin
 from ui.services.services import Services
 
 POLLING_SECONDS = 1.5
@@ -52,7 +53,7 @@ def look(services: Services, token: str, problem: str = "") -> View:
     """
     words = services.words
     try:
-        found = improving.improve_status(services, token or "")
+        found = actions.improve_status(services, token or "")
     except (CacaraError, FeedbackError) as error:
         return View(page.problem(problem or str(error)), "", "", "", "", frozenset(), False)
     run, models, needed = found["run"], found["models"], found["needed"]
@@ -64,7 +65,7 @@ def look(services: Services, token: str, problem: str = "") -> View:
         rendering.needed(needed, words),
         rendering.run(run, words),
         rendering.models(models, words),
-        _possible(found, improving.is_admin(services, token or "")),
+        _possible(found, is_admin(services, token or "")),
         running or needed["counting"] or changing,
     )
 
@@ -78,11 +79,11 @@ def act(services: Services, what: str, token: str) -> View:
         token: The team lead's, or an empty string.
     """
     doing: dict[str, Callable[[], Any]] = {
-        "start": lambda: improving.improve_start(services, token or ""),
-        "resume": lambda: improving.improve_resume(services, token or ""),
-        "cancel": lambda: improving.improve_cancel(services, token or ""),
-        "promote": lambda: improving.improve_promote(services, token or ""),
-        "rollback": lambda: improving.improve_rollback(services, token or ""),
+        "start": lambda: actions.improve_start(services, token or ""),
+        "resume": lambda: actions.improve_resume(services, token or ""),
+        "cancel": lambda: actions.improve_cancel(services, token or ""),
+        "promote": lambda: actions.improve_promote(services, token or ""),
+        "rollback": lambda: actions.improve_rollback(services, token or ""),
     }
     try:
         doing[what]()
@@ -133,12 +134,12 @@ def build(services: Services, localised: Localised) -> None:
         with gr.Row(elem_classes="improve-buttons"):
             rollback = button("rollback")
         for published in (
-            improving.improve_status,
-            improving.improve_start,
-            improving.improve_resume,
-            improving.improve_cancel,
-            improving.improve_promote,
-            improving.improve_rollback,
+            actions.improve_status,
+            actions.improve_start,
+            actions.improve_resume,
+            actions.improve_cancel,
+            actions.improve_promote,
+            actions.improve_rollback,
         ):
             gr.api(bind(published, services), api_name=published.__name__)
         states = {what: gr.State(what) for what in ACTIONS}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cacara.errors import QueryError
-from ui.map import mapping, rendering
+from ui.map import actions, rendering
 from ui.page.templates import language_name
 from ui.search.actions import DETECT
 from ui.services.services import Services
@@ -28,7 +28,7 @@ def map_open(
     status = services.engine.status
     if status.phase in ("waiting", "preparing") and not model:
         return {"state": "preparing", "html": rendering.waiting(words("not_ready", progress=status.progress), words)}
-    retriever, inputs = mapping.find_inputs(services, languages, centred, model, words)
+    retriever, inputs = actions.find_inputs(services, languages, centred, model)
     drawn = services.maps.find(inputs)
     if drawn is None:
         services.maps.make(retriever, inputs, _visitor(visitor), words)
@@ -38,7 +38,7 @@ def map_open(
     counts = text_counts(retriever)
     return {
         "state": "ready",
-        "map": mapping.columns(drawn, retriever),
+        "map": actions.columns(drawn, retriever),
         "languages": {code: language_name(code) for code in inputs.languages},
         "boxes": rendering.language_boxes(counts, inputs.languages, words),
         "options": rendering.language_options(inputs.languages, words),
@@ -53,7 +53,7 @@ def map_progress(services: Services, key: str) -> dict[str, Any]:
     if job is None:
         return {"state": "made", "key": key}
     if job.phase == "fitting":
-        told = mapping.told_progress(job.step, job.fraction, words)
+        told = actions.told_progress(job.step, job.fraction, words)
         return {"state": "fitting", "key": key, "html": rendering.progress(told, job.fraction, words)}
     message = words("map_stopped") if job.phase == "stopped" else words("map_failed", problem=job.problem)
     return {"state": job.phase, "key": key, "html": rendering.ended(message, words)}
@@ -69,7 +69,7 @@ def map_stop(services: Services, key: str, visitor: str = "") -> dict[str, Any]:
 def map_point(services: Services, key: str, position: int, model: str = "") -> dict[str, Any]:
     """Return a picked point and its neighbours in every kind, as ``html``."""
     words = services.words
-    found = mapping.near_point(services.maps.recall(key, words), position)
+    found = actions.near_point(services.maps.recall(key, words), position)
     clip = services.retriever(model).clip(found["point"]["clip_id"])
     return {"html": rendering.point(found, clip, words)}
 
@@ -87,7 +87,7 @@ def map_place(
         raise QueryError(words("empty_query"))
     drawn = services.maps.recall(key, words)
     retriever = services.retriever(model)
-    return {"html": rendering.placed(mapping.place_text(retriever, drawn, query, language, mapping.TOP_K), words)}
+    return {"html": rendering.placed(actions.place_text(retriever, drawn, query, language, actions.TOP_K), words)}
 
 
 def place_recording(services: Services, recording: str | None, key: str, model: str) -> str:
@@ -97,22 +97,22 @@ def place_recording(services: Services, recording: str | None, key: str, model: 
         raise QueryError(words("no_sound"))
     drawn = services.maps.recall(key, words)
     retriever = services.retriever(model)
-    return rendering.placed(mapping.place_sound(retriever, drawn, Path(recording)), words)
+    return rendering.placed(actions.place_sound(retriever, drawn, Path(recording)), words)
 
 
 def map_select(services: Services, key: str, positions: list[int], query: str = "") -> dict[str, Any]:
     """Return the table of selected points, as ``html``."""
     words = services.words
     drawn = services.maps.recall(key, words)
-    rows = mapping.checked_rows(drawn, positions)
-    shown = [mapping.described(drawn, row) for row in rows[: rendering.ROWS_SHOWN]]
+    rows = actions.checked_rows(drawn, positions)
+    shown = [actions.described(drawn, row) for row in rows[: rendering.ROWS_SHOWN]]
     return {"html": rendering.selection(shown, _counts(drawn, rows), str(query)[:2000], words)}
 
 
 def map_export(services: Services, key: str, positions: list[int]) -> dict[str, Any]:
     """Return selected points as ``csv``, with the ``name`` of a file for it."""
     drawn = services.maps.recall(key, services.words)
-    return {"csv": mapping.export_csv(drawn, positions), "name": f"map-{drawn.inputs.model}-{drawn.inputs.key[:8]}.csv"}
+    return {"csv": actions.export_csv(drawn, positions), "name": f"map-{drawn.inputs.model}-{drawn.inputs.key[:8]}.csv"}
 
 
 def map_flag(
@@ -131,7 +131,7 @@ def map_flag(
         raise QueryError(words("empty_query"))
     drawn = services.maps.recall(key, words)
     retriever = services.retriever(model)
-    done = mapping.flag_points(services, retriever, drawn, positions, query, language, label, annotator)
+    done = actions.flag_points(services, retriever, drawn, positions, query, language, label, annotator)
     told = words("map_flagged", count=len(done["judgement_ids"]), label=words(label))
     left_out = f" {words('map_left_out', count=done['left_out'])}" if done["left_out"] else ""
     return done | {"told": told + left_out}
@@ -139,11 +139,11 @@ def map_flag(
 
 def map_undo(services: Services, judgement_ids: list[str], annotator: str) -> dict[str, Any]:
     """Take back what ``map_flag`` stored."""
-    return mapping.undo_points(services, judgement_ids, annotator)
+    return actions.undo_points(services, judgement_ids, annotator)
 
 
 def _visitor(visitor: object) -> str:
-    return str(visitor)[:100] or mapping.ANYBODY
+    return str(visitor)[:100] or actions.ANYBODY
 
 
 def _counts(drawn: EmbeddingMap, rows: list[int] | None) -> Counter[str]:

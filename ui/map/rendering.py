@@ -135,7 +135,7 @@ def measures(measured: Mapping[str, Any], method: str, counts: Mapping[str, int]
 
 def sending_locked(enter: bool, words: Wording) -> str:
     """Return why nothing can be sent, with a field for the admin token if this server has one."""
-    return render("map/sending_locked.html", words, enter=enter)
+    return render("map/campaign_locked.html", words, enter=enter)
 
 
 def sending_form(
@@ -164,7 +164,7 @@ def sending_form(
         ("texts", words("map_send_by_texts", texts=texts, clips=clips, pairs=texts * clips)),
     ]
     return render(
-        "map/sending_form.html",
+        "map/campaign_form.html",
         words,
         campaigns=campaigns,
         ways=ways if texts else [],
@@ -178,7 +178,7 @@ def sending_form(
 def sent(outcome: Mapping[str, Any], words: Wording) -> str:
     """Return how many questions were added, what was not, and the campaign's link."""
     return render(
-        "map/sent.html",
+        "map/campaign_added.html",
         words,
         name=outcome["name"],
         added=outcome["added"],

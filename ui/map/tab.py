@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from ui.map import handlers, mapping, rendering, sending
+from ui.map import actions, campaigns, handlers, rendering
 from ui.page import rendering as common
 from ui.page.localised import Localised
 from ui.server.bind import bind, bind_message
@@ -23,7 +23,7 @@ CALLED = (
     handlers.map_export,
     handlers.map_flag,
     handlers.map_undo,
-    *sending.CALLED,
+    *campaigns.CALLED,
 )
 """What the script on the page may call."""
 
@@ -59,14 +59,14 @@ def build(services: Services, localised: Localised) -> None:
             gr.HTML,
             {"value": rendering.shell},
             elem_id="map",
-            js_on_load="".join(_script(name) for name in ("drawing.js", "map.js", "sending.js")),
+            js_on_load="".join(_script(name) for name in ("drawing.js", "map.js", "campaigns.js")),
             server_functions=[bind_message(each, services) for each in CALLED],
         )
         key = gr.Textbox(visible=False)
         model = gr.Textbox("", visible=False)
         heard = gr.HTML(elem_id="map-heard", js_on_load=HEARD)
         gr.api(
-            bind(mapping.map_neighbours, services),
+            bind(actions.map_neighbours, services),
             api_name="map_neighbours",
             concurrency_limit=2,
             concurrency_id="model",

@@ -10,7 +10,7 @@ import gradio as gr
 from ui.page import rendering as page
 from ui.page.localised import Localised
 from ui.recordings import rendering
-from ui.recordings.finding import cancel, find_in_file, find_sound, find_text, forget, listen, progress
+from ui.recordings.actions import cancel, find_in_file, find_sound, find_text, forget, listen, progress
 from ui.search.actions import DETECT, TOP_K
 from ui.search.tab import ONE_AT_A_TIME, language_choices
 from ui.server.bind import bind, bind_message
@@ -90,7 +90,7 @@ def build(services: Services, localised: Localised) -> None:
                 elem_id="recordings-sound",
             )
             search_sound = localised.make(gr.Button, {"value": "search_sound"}, elem_id="recordings-find-sound")
-        results = gr.HTML(elem_id="recordings-found", js_on_load=_script("found.js"))
+        results = gr.HTML(elem_id="recordings-found", js_on_load=_script("passages.js"))
         recording = gr.Textbox(visible=False, elem_id="recordings-id")
         _publish(services)
     shown: dict[str, Any] = {"outputs": results, "js": WITH_RECORDING, "api_visibility": "private", **ONE_AT_A_TIME}

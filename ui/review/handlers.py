@@ -11,7 +11,7 @@ from cacara.errors import QueryError
 from feedback_db import Campaign, Event, Store
 from ui.page import rendering as common
 from ui.page.wording import Wording
-from ui.review import agreement, deciding, figures, rendering
+from ui.review import actions, agreement, figures, rendering
 from ui.services.permissions import PermissionRefusedError, require_admin
 from ui.services.services import Services
 
@@ -119,9 +119,9 @@ _CONTENTS: dict[str, Callable[[Store, str | None, Wording], Markup]] = {
 CALLED = (
     review_show,
     review_form,
-    deciding.review_save_campaign,
-    deciding.review_add_queries,
-    deciding.review_add_checks,
-    deciding.review_adjudicate,
+    actions.review_save_campaign,
+    actions.review_add_queries,
+    actions.review_add_checks,
+    actions.review_adjudicate,
 )
 """What the script on the page may call."""

@@ -7,18 +7,18 @@ from pathlib import Path
 import gradio as gr
 
 from ui.page.localised import Localised
-from ui.review import deciding, handlers, rendering
+from ui.review import actions, handlers, rendering
 from ui.server.bind import bind, bind_message
 from ui.services.services import Services
 
 FOLDER = Path(__file__).parent
 PUBLISHED = (
-    deciding.review_save_campaign,
-    deciding.review_add_queries,
-    deciding.review_add_checks,
-    deciding.review_adjudicate,
-    deciding.review_agreement,
-    deciding.review_disagreements,
+    actions.review_save_campaign,
+    actions.review_add_queries,
+    actions.review_add_checks,
+    actions.review_adjudicate,
+    actions.review_agreement,
+    actions.review_disagreements,
 )
 """What programs may call, by these names."""
 

@@ -9,10 +9,10 @@ import gradio as gr
 
 from ui.search.actions import search_audio, search_image, search_like, search_text, search_video
 from ui.search.answers import Options
-from ui.search.judging import flag, undo
+from ui.search.judgements import flag, undo
 from ui.search.picture_input import PictureInput
 from ui.search.tab import ONE_AT_A_TIME
-from ui.search.writing_down import write_down
+from ui.search.transcription import write_down
 from ui.server.bind import bind
 from ui.services.services import Services
 

@@ -19,10 +19,10 @@ from ui.search import live as live_tab
 from ui.search import rendering
 from ui.search.actions import search_audio, search_image, search_like, search_text, search_video
 from ui.search.answers import DETECT, Search
-from ui.search.judging import judge_card, undo
+from ui.search.judgements import judge_card, undo
+from ui.search.links import known_licences, linked_query
 from ui.search.picture_input import PictureInput
-from ui.search.reopening import known_licences, reopened
-from ui.search.writing_down import write_down
+from ui.search.transcription import write_down
 from ui.server.bind import bind, bind_message
 from ui.services.services import Services
 
@@ -71,7 +71,7 @@ def show(services: Services, search: Search, query: Any, **options: Any) -> tupl
 
 def show_asked(services: Services, asked: str, model: str | None = None) -> str:
     """Return what a link, or the visitor's own list of earlier queries, asks for, as HTML."""
-    again = reopened(services, asked)
+    again = linked_query(services, asked)
     search, query = (search_like, again.like) if again.like else (search_text, again.query)
     if not query:
         return ""
@@ -81,7 +81,7 @@ def show_asked(services: Services, asked: str, model: str | None = None) -> str:
 
 def fields_asked(services: Services, asked: str) -> tuple[str, str, str, str]:
     """Return query, language, kind and licence of what ``show_asked`` shows, for the fields of the page."""
-    again = reopened(services, asked)
+    again = linked_query(services, asked)
     return again.query, again.language, again.kind, again.licence
 
 
@@ -266,7 +266,7 @@ def _build_text(services: Services, localised: Localised) -> _Text:
         elem_id="examples",
         js_on_load=_script("examples.js"),
     )
-    history = localised.make(gr.HTML, {"value": rendering.history}, elem_id="history", js_on_load=_script("asked.js"))
+    history = localised.make(gr.HTML, {"value": rendering.history}, elem_id="history", js_on_load=_script("history.js"))
     with gr.Row(elem_id="filters"):
         kind = localised.make(
             gr.Dropdown, {"label": "kind", "choices": kind_choices}, value="", elem_id="kind", min_width=150

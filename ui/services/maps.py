@@ -47,7 +47,7 @@ class Job:
     stop: threading.Event = dataclasses.field(default_factory=threading.Event)
 
 
-class MapDesk:
+class MapCache:
     """Makes maps one after the other in threads of its own, and keeps the latest; safe for many threads."""
 
     def __init__(self) -> None:

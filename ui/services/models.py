@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Shelf:
+class ServedModels:
     """The bundled and the promoted models over one gallery, see ``ui.services.engine.Models``."""
 
     def __init__(

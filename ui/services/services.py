@@ -13,7 +13,7 @@ from feedback_db.store.recordings import recordings_folder
 from feedback_db.store.store import Store
 from ui.page.wording import FALLBACK, Wording, wording
 from ui.services.comparisons import ComparisonMemory
-from ui.services.maps import MapDesk
+from ui.services.maps import MapCache
 from ui.services.permissions import Access
 from ui.services.recordings import Recordings
 from ui.services.searches import SearchMemory
@@ -22,7 +22,7 @@ from ui.services.transcription import Dictation
 if TYPE_CHECKING:
     from cacara.search.retriever import Retriever
     from ui.services.engine import Engine
-    from ui.services.workshop import Workshop
+    from ui.services.training import Trainings
 
 OPENING_SECONDS = 5.0
 """How long a flag waits for a locked database; a person is looking at the button meanwhile."""
@@ -81,7 +81,7 @@ class Services:
         maps: The maps that are drawn, and those being made.
         access: How this server is reached, and who may do what only its team lead may.
         words: The interface in the language of the visitor who is answered; English where nobody is.
-        workshop: Where models are trained; None where they are not.
+        trainings: Where models are trained; None where they are not.
     """
 
     engine: Engine
@@ -90,9 +90,9 @@ class Services:
     comparisons: ComparisonMemory = dataclasses.field(default_factory=ComparisonMemory)
     dictation: Dictation = dataclasses.field(default_factory=Dictation)
     recordings: Recordings = dataclasses.field(default_factory=Recordings)
-    maps: MapDesk = dataclasses.field(default_factory=MapDesk)
+    maps: MapCache = dataclasses.field(default_factory=MapCache)
     access: Access = dataclasses.field(default_factory=Access)
-    workshop: Workshop | None = None
+    trainings: Trainings | None = None
     words: Wording = dataclasses.field(default_factory=lambda: wording(FALLBACK))
 
     def speaking(self, words: Wording) -> Services:

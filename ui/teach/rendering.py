@@ -10,8 +10,8 @@ from markupsafe import Markup
 from cacara.words.text_pairs import MAX_UNKNOWN
 from ui.page.rendering import gate_reasons, table_reading
 from ui.page.templates import markup, render
-from ui.teach import from_feedback
-from ui.teach.teaching import Check, lacking, swapped
+from ui.teach import feedback
+from ui.teach.actions import Check, lacking, swapped
 
 if TYPE_CHECKING:
     from ui.page.wording import Wording
@@ -168,7 +168,7 @@ def _outcome(last: Mapping[str, Any], words: Wording) -> Markup:
 
 
 def _offer(row: Mapping[str, Any], words: Wording) -> dict[str, Any]:
-    return {**row, "lacking": from_feedback.lacking(row["missing"], words) if row["missing"] else ""}
+    return {**row, "lacking": feedback.lacking(row["missing"], words) if row["missing"] else ""}
 
 
 def _explained(gate: Mapping[str, Any], words: Wording) -> list[str]:

@@ -17,18 +17,18 @@ from ui.page.localised import Localised
 from ui.search.tab import language_choices
 from ui.server.bind import bind
 from ui.services.services import Services
-from ui.teach import from_feedback, rendering, teaching
+from ui.teach import actions, feedback, rendering
 from ui.teach import pairs as pair_lists
 
 POLLING_SECONDS = 1.0
 ENDPOINTS: tuple[Callable[..., Any], ...] = (
-    teaching.teach_check,
-    teaching.teach_start,
-    teaching.teach_status,
-    teaching.teach_cancel,
-    from_feedback.teach_offers,
-    from_feedback.teach_from_feedback,
-    from_feedback.teach_use,
+    actions.teach_check,
+    actions.teach_start,
+    actions.teach_status,
+    actions.teach_cancel,
+    feedback.teach_offers,
+    feedback.teach_from_feedback,
+    feedback.teach_use,
 )
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -72,7 +72,7 @@ def look(services: Services, problem: str = "") -> View:
     """
     words = services.words
     try:
-        status, offers = teaching.follow(services), from_feedback.teach_offers(services)
+        status, offers = actions.follow(services), feedback.teach_offers(services)
     except (CacaraError, FeedbackError) as error:
         status, problem = {"model": None, "taught": [], "last": None}, problem or str(error)
         offers = {"counting": False, "problem": "", "languages": []}
@@ -90,7 +90,7 @@ def look(services: Services, problem: str = "") -> View:
         rendering.offers(offers, words),
         [(f"{row['name']} ({row['language']})", row["language"]) for row in offers["languages"] or ()],
         offers["counting"],
-        from_feedback.usable(status),
+        feedback.usable(status),
     )
 
 
@@ -98,7 +98,7 @@ def show_check(services: Services, code: str, rows: str, upload: str | None) -> 
     """Return what was found in the rows or the file, as HTML, and whether a training can be started."""
     words = services.words
     try:
-        found = teaching.check(services, code or "", _content(rows, upload, code), words)
+        found = actions.check(services, code or "", _content(rows, upload, code), words)
     except CacaraError as error:
         return page.problem(str(error)), False
     return rendering.report(found, words), found.ready
@@ -107,7 +107,7 @@ def show_check(services: Services, code: str, rows: str, upload: str | None) -> 
 def start(services: Services, code: str, rows: str, upload: str | None, token: str) -> View:
     """Start teaching, and return how things stand."""
     try:
-        teaching.start(services, code or "", _content(rows, upload, code), token or "", services.words)
+        actions.start(services, code or "", _content(rows, upload, code), token or "", services.words)
     except CacaraError as error:
         return look(services, str(error))
     return look(services)
@@ -128,7 +128,7 @@ def start_from_feedback(
     try:
         given = _content(rows, upload, code) if more else None
         beside = pair_lists.read(given, code) if isinstance(given, str) else given
-        from_feedback.start(services, code, beside, token or "", words)
+        feedback.start(services, code, beside, token or "", words)
     except (CacaraError, FeedbackError) as error:
         return look(services, str(error))
     return look(services)
@@ -137,7 +137,7 @@ def start_from_feedback(
 def use(services: Services, token: str) -> View:
     """Use what did not pass the gate, and return how things stand."""
     try:
-        from_feedback.teach_use(services, token or "")
+        feedback.teach_use(services, token or "")
     except CacaraError as error:
         return look(services, str(error))
     return look(services)
@@ -146,7 +146,7 @@ def use(services: Services, token: str) -> View:
 def cancel(services: Services, token: str) -> View:
     """Cancel the teaching, and return how things stand."""
     try:
-        teaching.teach_cancel(services, token or "")
+        actions.teach_cancel(services, token or "")
     except CacaraError as error:
         return look(services, str(error))
     return look(services)
@@ -156,7 +156,7 @@ def forget(services: Services, code: str | None, token: str) -> View:
     """Take a taught language away, and return how things stand."""
     words = services.words
     try:
-        teaching.forget(services, code or "", token or "", words)
+        actions.forget(services, code or "", token or "", words)
     except CacaraError as error:
         return look(services, str(error))
     return look(services)

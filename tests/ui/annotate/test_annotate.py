@@ -11,7 +11,7 @@ from cacara.errors import CacaraError, QueryError
 from feedback_db import Campaign, FeedbackError, Item, Ranking
 from feedback_db.errors import StaleAnswerError
 from tests.ui.services.test_services import make_services
-from ui.annotate import handlers, pooling, rendering, work
+from ui.annotate import actions, handlers, pooling, rendering
 from ui.page.wording import available, wording
 from ui.services.permissions import Access, PermissionRefusedError, require_admin
 from ui.services.services import Feedback
@@ -35,7 +35,7 @@ def services(prepared, tmp_path):
 
 @pytest.fixture
 def token(services):
-    return work.annotator_register(services, "Ana", True)["token"]
+    return actions.annotator_register(services, "Ana", True)["token"]
 
 
 def make_campaign(services, *queries: str, **settings) -> Campaign:
@@ -62,7 +62,7 @@ def make_campaign(services, *queries: str, **settings) -> Campaign:
 
 
 def first_item(services, token, campaign) -> dict:
-    return work.annotation_next(services, token, campaign.campaign_id)["item"]
+    return actions.annotation_next(services, token, campaign.campaign_id)["item"]
 
 
 def test_a_name_is_taken_once_and_only_its_token_opens_it(services, token):
@@ -70,9 +70,9 @@ def test_a_name_is_taken_once_and_only_its_token_opens_it(services, token):
     assert handlers.annotate_open(services, "wrong")["state"] == "nobody"
     assert handlers.annotate_open(services, token)["name"] == "Ana"
     with pytest.raises(FeedbackError, match="taken"):
-        work.annotator_register(services, " Ana ", True)
+        actions.annotator_register(services, " Ana ", True)
     with pytest.raises(FeedbackError, match="nobody's"):
-        work.annotation_next(services, "wrong", "0" * 32)
+        actions.annotation_next(services, "wrong", "0" * 32)
 
 
 @pytest.mark.parametrize(
@@ -86,15 +86,15 @@ def test_a_name_is_taken_once_and_only_its_token_opens_it(services, token):
 )
 def test_a_name_is_refused_with_the_reason(services, name, agreed, said):
     with pytest.raises(QueryError, match=said):
-        work.annotator_register(services, name, agreed)
+        actions.annotator_register(services, name, agreed)
 
 
 def test_who_signs_in_with_an_account_keeps_the_token_of_this_browser(services):
-    assert work.log_in(services, None, "") is None
-    first = work.log_in(services, "ana", "")
+    assert actions.log_in(services, None, "") is None
+    first = actions.log_in(services, "ana", "")
     assert first["annotator"] == "hf:ana"
-    assert work.log_in(services, "ana", first["token"]) == first
-    assert work.log_in(services, "eve", first["token"])["annotator"] == "hf:eve"
+    assert actions.log_in(services, "ana", first["token"]) == first
+    assert actions.log_in(services, "eve", first["token"])["annotator"] == "hf:eve"
 
 
 def test_the_question_shows_nothing_of_what_a_model_thought(services, token):
@@ -111,7 +111,7 @@ def test_the_question_shows_nothing_of_what_a_model_thought(services, token):
 def test_an_answer_is_stored_with_what_was_hidden_and_the_next_question_comes(services, token):
     campaign = make_campaign(services, "a bird", "a cow")
     asked = first_item(services, token, campaign)
-    done = work.annotation_judge(
+    done = actions.annotation_judge(
         services, token, asked["item_id"], "partly", ["too_faint"], " hm ", "Ein Vogel", "de", 4.256
     )
     (stored,) = services.feedback.store().current_judgements(campaign.campaign_id)
@@ -126,17 +126,17 @@ def test_an_answer_is_stored_with_what_was_hidden_and_the_next_question_comes(se
 def test_undo_takes_back_the_answer_with_its_description_and_brings_the_question_again(services, token):
     campaign = make_campaign(services, "a bird", "a cow")
     first, store = first_item(services, token, campaign), services.feedback.store()
-    work.annotation_judge(services, token, first["item_id"], "relevant", caption="old", caption_language="en")
+    actions.annotation_judge(services, token, first["item_id"], "relevant", caption="old", caption_language="en")
     second = first_item(services, token, campaign)
-    work.annotation_judge(services, token, second["item_id"], "relevant", caption="new", caption_language="en")
-    undone = work.annotation_undo(services, token, campaign.campaign_id)
+    actions.annotation_judge(services, token, second["item_id"], "relevant", caption="new", caption_language="en")
+    undone = actions.annotation_undo(services, token, campaign.campaign_id)
     assert (undone["item_id"], undone["stands"]) == (second["item_id"], None)
     assert [each.query_text for each in store.current_judgements()] == [first["query"]]
     assert [each.query_text for each in store.current_captions()] == [first["query"]]
     assert first_item(services, token, campaign)["item_id"] == second["item_id"]
-    work.annotation_undo(services, token, campaign.campaign_id)
+    actions.annotation_undo(services, token, campaign.campaign_id)
     with pytest.raises(QueryError, match="nothing of yours"):
-        work.annotation_undo(services, token, campaign.campaign_id)
+        actions.annotation_undo(services, token, campaign.campaign_id)
 
 
 def answer_of_page(html: str) -> tuple[str, str]:
@@ -174,15 +174,15 @@ def test_a_stale_comparison_is_not_overwritten_and_programs_may(services, token)
     pair = Item(campaign_id=campaign.campaign_id, query_text="dog", language="en", gallery="g", first=ranking,
                 second=dataclasses.replace(ranking, model="n"))  # fmt: skip
     store.add_items([pair])
-    work.annotation_prefer(services, token, pair.item_id, "left", seen="")
+    actions.annotation_prefer(services, token, pair.item_id, "left", seen="")
     with pytest.raises(StaleAnswerError, match="has changed meanwhile"):
-        work.annotation_prefer(services, token, pair.item_id, "both", seen="")
+        actions.annotation_prefer(services, token, pair.item_id, "both", seen="")
     told = handlers.annotate_prefer(services, token, pair.item_id, "both", seen="")
     assert "Left is better" in told["stale"]
-    work.annotation_prefer(services, token, pair.item_id, "both")
+    actions.annotation_prefer(services, token, pair.item_id, "both")
     assert [each.choice for each in store.current_preferences()] == ["both"]
     with pytest.raises(QueryError, match="seen: found 5"):
-        work.annotation_prefer(services, token, pair.item_id, "both", seen=5)
+        actions.annotation_prefer(services, token, pair.item_id, "both", seen=5)
 
 
 def test_a_question_whose_sound_is_not_here_is_not_asked_and_the_page_tells_whose_it_is(services, token):
@@ -195,7 +195,7 @@ def test_a_question_whose_sound_is_not_here_is_not_asked_and_the_page_tells_whos
     asked = []
     while (item := first_item(services, token, campaign)) is not None:
         asked.append(item["clip"])
-        work.annotation_judge(services, token, item["item_id"], "relevant")
+        actions.annotation_judge(services, token, item["item_id"], "relevant")
     assert sorted(asked) == ["cat.wav", "dog.wav"]
     page = handlers.annotate_next(services, token, campaign.campaign_id)
     assert page["state"] == "done" and "sounds that this app does not have: &lt;img" in page["html"]
@@ -205,14 +205,14 @@ def test_a_question_whose_sound_is_not_here_is_not_asked_and_the_page_tells_whos
 def test_an_answer_is_changed_with_the_earlier_one_filled_in(services, token):
     campaign = make_campaign(services, "a bird")
     item_id = first_item(services, token, campaign)["item_id"]
-    work.annotation_judge(services, token, item_id, "relevant", ["too_faint"], "", "Vogel", "de")
+    actions.annotation_judge(services, token, item_id, "relevant", ["too_faint"], "", "Vogel", "de")
     assert handlers.annotate_next(services, token, campaign.campaign_id)["state"] == "done"
     assert item_id in handlers.annotate_recent(services, token, campaign.campaign_id)["html"]
     page = handlers.annotate_again(services, token, item_id)["html"]
     assert re.search(r'data-label="relevant" aria-pressed="true"', page)
     assert re.search(r'data-reason="too_faint" aria-pressed="true"', page)
     assert ">Vogel</textarea>" in page
-    work.annotation_judge(services, token, item_id, "unsure", [], "", "Vogel", "de")
+    actions.annotation_judge(services, token, item_id, "unsure", [], "", "Vogel", "de")
     store = services.feedback.store()
     assert [each.label for each in store.current_judgements()] == ["unsure"]
     assert len([each for each in store.history() if type(each).__name__ == "Caption"]) == 1, "it was not said twice"
@@ -221,18 +221,18 @@ def test_an_answer_is_changed_with_the_earlier_one_filled_in(services, token):
 def test_a_skipped_question_does_not_come_again_unless_asked_for(services, token):
     campaign = make_campaign(services, "a bird", "a cow")
     first = first_item(services, token, campaign)
-    work.annotation_skip(services, token, first["item_id"])
+    actions.annotation_skip(services, token, first["item_id"])
     assert first_item(services, token, campaign)["item_id"] != first["item_id"]
-    assert work.annotation_again(services, token, first["item_id"])["item"] == first
+    assert actions.annotation_again(services, token, first["item_id"])["item"] == first
 
 
 def test_two_people_never_hold_one_question(services, token):
     campaign = make_campaign(services, "a bird")
-    other = work.annotator_register(services, "Ben", True)["token"]
+    other = actions.annotator_register(services, "Ben", True)["token"]
     item = first_item(services, token, campaign)
     assert first_item(services, other, campaign) is None
     with pytest.raises(FeedbackError, match="somebody else"):
-        work.annotation_again(services, other, item["item_id"])
+        actions.annotation_again(services, other, item["item_id"])
 
 
 @pytest.mark.parametrize("name", ["Ana", "Ben", "Cleo", "Dora", "Eli"])
@@ -245,12 +245,12 @@ def test_a_preference_is_of_the_model_that_stood_on_that_side(services, name):
         "second": Ranking(model="secret-rival", model_version="2", clip_ids=("rain.wav", "bell.wav")),
     }
     store.add_items([Item(campaign_id=campaign.campaign_id, query_text="x", language="en", gallery="g", **sides)])
-    token = work.annotator_register(services, name, True)["token"]
+    token = actions.annotator_register(services, name, True)["token"]
     asked = first_item(services, token, campaign)
     page = handlers.annotate_next(services, token, campaign.campaign_id)["html"]
     assert page.count("<audio") == 4
     assert not any(each in page for each in HIDDEN)
-    work.annotation_prefer(services, token, asked["item_id"], "left")
+    actions.annotation_prefer(services, token, asked["item_id"], "left")
     (made,) = store.current_preferences()
     assert sides[made.choice].clip_ids == tuple(asked["left"])
     assert (
@@ -259,7 +259,7 @@ def test_a_preference_is_of_the_model_that_stood_on_that_side(services, name):
 
 
 def test_hostile_names_queries_and_guidelines_are_shown_as_text(services):
-    token = work.annotator_register(services, HOSTILE, True)["token"]
+    token = actions.annotator_register(services, HOSTILE, True)["token"]
     campaign = make_campaign(
         services, HOSTILE, name=HOSTILE,
         guidelines=f"{HOSTILE}\n\n[go](javascript:alert(1)) ![p](http://x/y.png) **bold** [ok](https://example.org)",
@@ -270,7 +270,7 @@ def test_hostile_names_queries_and_guidelines_are_shown_as_text(services):
         handlers.annotate_next(services, token, campaign.campaign_id)["html"],
         rendering.registered(HOSTILE, "token", ENGLISH),
     ]
-    work.annotation_judge(services, token, item, "relevant", [], HOSTILE, HOSTILE, "en")
+    actions.annotation_judge(services, token, item, "relevant", [], HOSTILE, HOSTILE, "en")
     pages += [
         handlers.annotate_again(services, token, item)["html"],
         handlers.annotate_recent(services, token, campaign.campaign_id)["html"],
@@ -284,7 +284,7 @@ def test_hostile_names_queries_and_guidelines_are_shown_as_text(services):
 
 def test_what_is_mine_is_listed_and_deleted_when_the_name_is_typed(services, token):
     campaign = make_campaign(services, "a bird")
-    work.annotation_judge(services, token, first_item(services, token, campaign)["item_id"], "relevant")
+    actions.annotation_judge(services, token, first_item(services, token, campaign)["item_id"], "relevant")
     assert "a bird → Relevant" in handlers.annotate_mine(services, token)["html"]
     with pytest.raises(QueryError, match="nothing was deleted"):
         handlers.annotate_forget(services, token, "Anna")

@@ -13,9 +13,9 @@ from starlette.testclient import TestClient
 import app as app_module
 from cacara.media import audio
 from cacara.model import checkpoint
-from ui.annotate import handlers, work
+from ui.annotate import actions, handlers
 from ui.layout import routes
-from ui.review import deciding
+from ui.review import actions as review_actions
 from ui.server.media import sound_url
 
 CLIPS = {
@@ -50,36 +50,36 @@ def services(tiny_model, tmp_path, monkeypatch):
 
 
 def test_a_campaign_asks_about_the_clips_of_ones_own_folder_which_are_heard_and_judged(services):
-    made = deciding.review_save_campaign(services, settings={"name": "Arusha", "languages": ["sw", "fr"]})
-    told = deciding.review_add_queries(services, campaign_id=made["campaign_id"], queries="sw: ndege\nfr: pluie")
+    made = review_actions.review_save_campaign(services, settings={"name": "Arusha", "languages": ["sw", "fr"]})
+    told = review_actions.review_add_queries(services, campaign_id=made["campaign_id"], queries="sw: ndege\nfr: pluie")
     assert told == {"added": 2 * len(CLIPS), "problems": []}
     items = services.feedback.store().items(made["campaign_id"])
     assert {(item.query_text, item.clip_id) for item in items} == {(q, c) for q in ("ndege", "pluie") for c in CLIPS}
     assert {item.gallery for item in items} == {FOLDER}
 
-    ana = work.annotator_register(services, "Ana", agreed=True)["token"]
+    ana = actions.annotator_register(services, "Ana", agreed=True)["token"]
     heard = set()
     with TestClient(Starlette(routes=routes(services))) as client:
         for _ in items:
             page = handlers.annotate_next(services, ana, made["campaign_id"], ["sw", "fr"])["html"]
-            asked = work.annotation_next(services, ana, made["campaign_id"])["item"]
+            asked = actions.annotation_next(services, ana, made["campaign_id"])["item"]
             assert sound_url(asked["clip"]) in page and "<i>rain" not in page
             assert not re.search("perroquet|Arusha", re.sub(r'src="[^"]*"|url\([^)]*\)|<h2.*?</h2>', "", page)), "blind"
             sound = client.get("/" + sound_url(asked["clip"]))
             assert sound.status_code == 200 and sound.content[:4] == b"RIFF"
             heard.add(asked["clip"])
-            work.annotation_judge(services, ana, asked["item_id"], "relevant")
+            actions.annotation_judge(services, ana, asked["item_id"], "relevant")
     assert heard == set(CLIPS)
     said = services.feedback.store().current_judgements(made["campaign_id"])
     assert len(said) == len(items) and {each.gallery for each in said} == {FOLDER}
 
 
 def test_checks_of_attention_come_from_the_descriptions_beside_the_clips(services):
-    made = deciding.review_save_campaign(services, settings={"name": "Arusha", "languages": ["sw"]})
-    assert deciding.review_add_checks(services, campaign_id=made["campaign_id"], number=1) == {"added": 1}
+    made = review_actions.review_save_campaign(services, settings={"name": "Arusha", "languages": ["sw"]})
+    assert review_actions.review_add_checks(services, campaign_id=made["campaign_id"], number=1) == {"added": 1}
     (check,) = services.feedback.store().items(made["campaign_id"])
     assert (check.query_text, check.clip_id, check.known_label) == ("ndege", "birds/Ndege 1.wav", "relevant")
 
 
 def test_what_is_learnt_from_the_answers_is_learnt_over_the_same_folder(services):
-    assert services.workshop.gallery.name == FOLDER
+    assert services.trainings.gallery.name == FOLDER

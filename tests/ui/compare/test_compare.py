@@ -16,7 +16,7 @@ from cacara.words.diagnosis import Finding
 from cacara.words.lexicon import Lexicon
 from tests.cacara.words.test_lexicon import folders  # noqa: F401
 from tests.ui.services.test_services import make_services
-from ui.compare import comparing, telling
+from ui.compare import actions, rendering
 from ui.page.wording import available, wording
 from ui.services.comparisons import ComparisonMemory, StoredComparison
 
@@ -34,7 +34,7 @@ def services(tiny_model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pages(services):
-    return list(comparing.show_comparison(services, LIST))
+    return list(actions.show_comparison(services, LIST))
 
 
 def key_of(page: str) -> str:
@@ -46,7 +46,7 @@ def test_programs_get_plain_values(services):
         {"language": "en", "text": "dog", "concept": "dog"},
         {"language": "de_DE", "text": "=hund", "concept": "dog"},
     ]
-    answer = json.loads(json.dumps(comparing.compare(services, [*texts, {"language": "", "text": "x"}])))
+    answer = json.loads(json.dumps(actions.compare(services, [*texts, {"language": "", "text": "x"}])))
     assert answer["columns"] == ["en", "de-DE"] and answer["model"] == "tiny 1" and answer["sounds"] == 4
     assert answer["problems"] == [{"line": 3, "reason": "it has no language; wanted a code such as 'sw'"}]
     first = answer["texts"][0]
@@ -64,15 +64,15 @@ def test_programs_get_plain_values(services):
 )
 def test_unfit_texts_are_told_so(services, texts):
     with pytest.raises(CacaraError):
-        comparing.compare(services, texts)
+        actions.compare(services, texts)
 
 
 def test_an_unfit_wanted_sound_is_told_so(services):
     texts = [{"language": "en", "text": "dog"}]
     with pytest.raises(QueryError, match="wanted is a list"):
-        comparing.compare(services, texts, ["dog"])
+        actions.compare(services, texts, ["dog"])
     with pytest.raises(CacaraError, match="no sound of the gallery is called 'owl'"):
-        comparing.compare(services, texts, {"": "owl"})
+        actions.compare(services, texts, {"": "owl"})
 
 
 def test_the_page_shows_progress_and_then_everything(pages):
@@ -84,7 +84,7 @@ def test_the_page_shows_progress_and_then_everything(pages):
 
 
 def test_no_text_of_a_list_is_markup_anywhere(services, pages):
-    page = pages[-1] + comparing.show_concept(services, key_of(pages[-1]), "cat")["html"]
+    page = pages[-1] + actions.show_concept(services, key_of(pages[-1]), "cat")["html"]
     assert "<img" not in page and "<b>a" not in page
     assert markupsafe.escape(HOSTILE) in page
     for data in re.findall(r'data-figures="([^"]*)"', page):
@@ -110,7 +110,7 @@ def test_the_overview_holds_a_cell_for_each_word_and_none_where_there_is_no_word
 
 def test_a_list_without_meanings_is_called_by_its_english_word(services):
     lists = ("en, <dog>\nde, hund", "de, hund")
-    named, unnamed = ([*comparing.show_comparison(services, text)][-1] for text in lists)
+    named, unnamed = ([*actions.show_comparison(services, text)][-1] for text in lists)
     assert "&lt;dog&gt;" in html.unescape(named) and "no meaning given" not in named
     assert "no meaning given" in unnamed
 
@@ -118,20 +118,20 @@ def test_a_list_without_meanings_is_called_by_its_english_word(services):
 def test_a_closer_look_and_tables_need_a_comparison_that_is_remembered(services, pages):
     key = key_of(pages[-1])
     assert (
-        "<b>a</b> cat".replace("<", "&lt;").replace(">", "&gt;") in comparing.show_concept(services, key, "cat")["html"]
+        "<b>a</b> cat".replace("<", "&lt;").replace(">", "&gt;") in actions.show_concept(services, key, "cat")["html"]
     )
-    table = comparing.make_csv(services, key, "similarity", "cat")
+    table = actions.make_csv(services, key, "similarity", "cat")
     assert table["name"] == "compare-similarity-cat.csv"
     rows = list(csv.reader(io.StringIO(table["content"])))
     assert rows[0][:3] == ["", "text sw <b>a</b> cat", 'sound A <b>cat</b> & "kitten".']
     assert [row[0] for row in rows] == rows[0] and float(rows[1][1]) == 1
     for unknown in ("", "x" * 22, None):
         with pytest.raises(QueryError, match="no longer remembered"):
-            comparing.make_csv(services, unknown, "texts")
+            actions.make_csv(services, unknown, "texts")
     with pytest.raises(CacaraError, match="no concept"):
-        comparing.show_concept(services, key, "owl")
+        actions.show_concept(services, key, "owl")
     with pytest.raises(CacaraError, match="no table"):
-        comparing.make_csv(services, key, "../secrets")
+        actions.make_csv(services, key, "../secrets")
 
 
 @pytest.mark.parametrize(
@@ -139,17 +139,17 @@ def test_a_closer_look_and_tables_need_a_comparison_that_is_remembered(services,
 )
 def test_a_list_of_nothing_is_refused(services, content, told):
     with pytest.raises(CacaraError, match=told):
-        list(comparing.show_comparison(services, content))
+        list(actions.show_comparison(services, content))
 
 
 def test_an_uploaded_list_fills_the_box_and_tells_what_was_left_out(services, tmp_path):
     path = tmp_path / "list.tsv"
     path.write_text("text\tlanguage\nhund\tde\n<script>\tno code!\n", encoding="utf-8")
-    content, left_out = comparing.read_list(services, str(path))
+    content, left_out = actions.read_list(services, str(path))
     assert content == "de\thund\n"
     assert "Line 3" in left_out and "<script>" not in left_out
     with pytest.raises(QueryError):
-        comparing.read_list(services, None)
+        actions.read_list(services, None)
 
 
 @pytest.mark.parametrize("code", [code for _, code in available()])
@@ -157,7 +157,7 @@ def test_each_finding_has_a_sentence_in_each_language(code):
     values = {"pieces": 91, "words": 72, "unknown": 53, "script": "Cyrl", "usual": "Latn", "rank": 34, "sounds": 108,
               "heard": "{rank}"}  # fmt: skip
     codes = "whole split split_text many many_text unknown script untrained apart no_sound first found missed instead"
-    told = list(telling.sentences([Finding(each, values) for each in codes.split()], wording(code)))
+    told = list(rendering.sentences([Finding(each, values) for each in codes.split()], wording(code)))
     assert len(set(told)) == 14
     assert "91" in told[1] and "53" in told[5] and "34" in told[12] and "{rank}" in told[13]
     assert not any("{" in sentence for sentence in told[:13])
@@ -172,11 +172,11 @@ def test_the_oldest_comparison_is_forgotten():
 
 
 def test_the_lexicon_is_offered_in_the_visitors_language_with_the_english_name(services, folders, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(comparing, "lexicon", lambda: Lexicon(folders))
-    assert dict(comparing.lexicon_choices(services.speaking(wording("pt-BR"))))["🎻 violino · violin"] == "cldr/🎻"
-    labels = [label for label, _ in comparing.lexicon_choices(services.speaking(wording("sw")))]
+    monkeypatch.setattr(actions, "lexicon", lambda: Lexicon(folders))
+    assert dict(actions.lexicon_choices(services.speaking(wording("pt-BR"))))["🎻 violino · violin"] == "cldr/🎻"
+    labels = [label for label, _ in actions.lexicon_choices(services.speaking(wording("sw")))]
     assert any(label.startswith("🐕 mbwa · dog") for label in labels) and "🎻 violin" in labels
-    english = [label for label, _ in comparing.lexicon_choices(services)]
+    english = [label for label, _ in actions.lexicon_choices(services)]
     assert "🎻 violin" in english
     assert english.index("🐕 dog ♪") < english.index("dog · Tux Paint ♪"), "of one name CLDR's bare word comes first"
 
@@ -184,14 +184,14 @@ def test_the_lexicon_is_offered_in_the_visitors_language_with_the_english_name(s
 def test_an_opened_list_shows_what_was_understood_of_it(services, tmp_path):
     path = tmp_path / "list.csv"
     path.write_bytes("Word;Code;Gloss;Freq;;\r\nmbwa <b>;swh;dog;1,5;;\r\nHund;de;dog;2;;\r\n".encode("utf-16"))
-    content, shown = comparing.read_list(services, str(path))
+    content, shown = actions.read_list(services, str(path))
     assert content == "swh\tmbwa <b>\tdog\nde\tHund\tdog\n"
     assert "Read as UTF-16" in shown and "Not used: Freq." in shown and "<code>language</code>" in shown
     assert "<code>swh</code> Swahili" in shown and "mbwa &lt;b&gt;" in shown and "<b>" not in shown.replace("<bdi>", "")
     path.write_text("text,language,concept\n" + "".join(f"the black {n},sw,paka\n" for n in ("cat", "dog", "house")))
-    assert "These texts read as English: Swahili (sw)" in comparing.read_list(services, str(path))[1]
+    assert "These texts read as English: Swahili (sw)" in actions.read_list(services, str(path))[1]
 
 
 def test_a_file_is_named_by_its_concept_with_all_its_letters(services):
-    (page,) = [part for part in comparing.show_comparison(services, "hi, कुत्ता, कुत्ता") if "data-comparison" in part]
-    assert comparing.make_csv(services, key_of(page), "texts", "कुत्ता")["name"] == "compare-texts-कुत्ता.csv"
+    (page,) = [part for part in actions.show_comparison(services, "hi, कुत्ता, कुत्ता") if "data-comparison" in part]
+    assert actions.make_csv(services, key_of(page), "texts", "कुत्ता")["name"] == "compare-texts-कुत्ता.csv"

@@ -17,14 +17,14 @@ from cacara.model.registry import Registry
 from feedback_db.records.opinions import Judgement
 from tests.ui.services.test_services import in_event_loop
 from training.feedback.data import MinimumFeedback
-from ui.improve import curves, improving, rendering, tab
+from ui.improve import actions, curves, rendering, tab
 from ui.page.wording import available, wording
 from ui.services.engine import Engine
 from ui.services.jobs import Jobs
 from ui.services.permissions import Access, PermissionRefusedError
 from ui.services.services import Feedback, Services
 from ui.services.taught_languages import TaughtLanguages
-from ui.services.workshop import FeedbackCounter, Trainable, Workshop
+from ui.services.training import FeedbackCounter, Trainable, Trainings
 
 WORDS = wording("en")
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -85,8 +85,8 @@ def services(tmp_path) -> Services:
     (tmp_path / "program.py").write_text(PROGRAM)
     jobs = Jobs(tmp_path / "jobs", (sys.executable, str(tmp_path / "program.py")), tmp_path)
     registry, database = Registry(tmp_path / "models"), tmp_path / "feedback.db"
-    workshop = Workshop(jobs, registry, TaughtLanguages(tmp_path), database, counting=FeedbackCounter(counted))
-    made = Services(Engine(lambda report: None), Feedback(database), workshop=workshop)
+    trainings = Trainings(jobs, registry, TaughtLanguages(tmp_path), database, counting=FeedbackCounter(counted))
+    made = Services(Engine(lambda report: None), Feedback(database), trainings=trainings)
     yield made
     if job := jobs.running():
         jobs.cancel(job.job_id)
@@ -96,10 +96,10 @@ def services(tmp_path) -> Services:
 
 
 def train(services: Services, plan: object, until: str | None = None) -> dict:
-    (services.workshop.jobs.folder.parent / "plan.json").write_text(json.dumps(plan))
-    improving.improve_start(services)
+    (services.trainings.jobs.folder.parent / "plan.json").write_text(json.dumps(plan))
+    actions.improve_start(services)
     for _ in range(600):
-        run = improving.improve_status(services)["run"]
+        run = actions.improve_status(services)["run"]
         if run["stage"] == until or run["state"] != "running":
             return run
         time.sleep(0.05)
@@ -108,7 +108,7 @@ def train(services: Services, plan: object, until: str | None = None) -> dict:
 
 def known(services: Services) -> dict:
     for _ in range(200):
-        found = improving.needed(services)
+        found = actions.needed(services)
         if not found["counting"]:
             return found
         time.sleep(0.02)
@@ -120,18 +120,18 @@ def test_what_was_said_is_counted_by_label_language_and_person(services):
     judge(services, "Hund", "c1", "not_relevant", "ben")
     judge(services, "mbwa", "c1", "relevant", "ben", "sw")
     judge(services, "x", "c2", "unsure", "ben", None)
-    found = improving.improve_status(services)["collected"]
+    found = actions.improve_status(services)["collected"]
     assert found["labels"] == {"relevant": 2, "partly": 0, "not_relevant": 1, "unsure": 1}
     assert list(found["annotators"]) == ["ben", "ana"], "who said most comes first"
     assert found["languages"]["de"]["not_relevant"] == 1
     assert found["languages"][""]["unsure"] == 1
-    json.dumps(improving.improve_status(services))
+    json.dumps(actions.improve_status(services))
 
 
 def test_what_is_missing_is_what_the_training_itself_says_and_is_counted_anew_when_more_is_said(services):
     asked = []
     counting = FeedbackCounter(lambda database: asked.append(database) or counted(database))
-    made = dataclasses.replace(services, workshop=dataclasses.replace(services.workshop, counting=counting))
+    made = dataclasses.replace(services, trainings=dataclasses.replace(services.trainings, counting=counting))
     found = known(made)
     assert not found["ready"]
     assert {row["name"]: row["wanted"] for row in found["rows"]} == dataclasses.asdict(MinimumFeedback())
@@ -150,7 +150,7 @@ def test_a_count_that_fails_is_told_and_not_shown_as_a_number(services):
         raise RegistryError(f"damaged {HOSTILE}")
 
     made = dataclasses.replace(
-        services, workshop=dataclasses.replace(services.workshop, counting=FeedbackCounter(fail))
+        services, trainings=dataclasses.replace(services.trainings, counting=FeedbackCounter(fail))
     )
     assert known(made)["rows"] is None
     html = tab.look(made, "").needed
@@ -159,12 +159,12 @@ def test_a_count_that_fails_is_told_and_not_shown_as_a_number(services):
 
 def test_a_training_begins_with_the_model_that_answers_and_only_with_paths_of_the_server(services):
     run = train(services, verdict(True))
-    assert (run["state"], run["base"]) == ("done", f"{DEFAULT_MODEL} {improving.base_model(services, WORDS).version}")
-    given = json.loads((services.workshop.jobs.folder.parent / "arguments.json").read_text())
+    assert (run["state"], run["base"]) == ("done", f"{DEFAULT_MODEL} {actions.base_model(services, WORDS).version}")
+    given = json.loads((services.trainings.jobs.folder.parent / "arguments.json").read_text())
     assert given[:3] == ["finetune_feedback", "--recipe", "training/recipes/feedback.yaml"]
-    assert given[given.index("--database") + 1] == str(services.workshop.database)
+    assert given[given.index("--database") + 1] == str(services.trainings.database)
     assert Path(given[given.index("--base") + 1]).name == DEFAULT_MODEL
-    assert "/secret/place" not in json.dumps(improving.improve_status(services))
+    assert "/secret/place" not in json.dumps(actions.improve_status(services))
 
 
 def test_the_curve_is_drawn_while_it_learns_and_it_can_be_cancelled_and_go_on(services):
@@ -179,10 +179,10 @@ def test_the_curve_is_drawn_while_it_learns_and_it_can_be_cancelled_and_go_on(se
             break
         time.sleep(0.05)
     assert "can go on" in stopped.run and '<polyline class="loss"' in stopped.run
-    (services.workshop.jobs.folder.parent / "plan.json").write_text(json.dumps(verdict(False)))
+    (services.trainings.jobs.folder.parent / "plan.json").write_text(json.dumps(verdict(False)))
     assert tab.act(services, "resume", "").notice == ""
     for _ in range(200):
-        if (run := improving.improve_status(services)["run"])["state"] == "done":
+        if (run := actions.improve_status(services)["run"])["state"] == "done":
             break
         time.sleep(0.05)
     assert run["gate"]["passed"] is False
@@ -198,8 +198,8 @@ def test_what_the_gate_refused_says_why_and_cannot_be_promoted(services):
     assert "Deutsch (de)" in now.run and "40.0 % before, 50.0 % after" in now.run
     assert now.run.count("<section>") == 2, "what was held out stands for what dev does not ask"
     assert "problem" in tab.act(services, "promote", "").notice, "nor by a page that is out of date"
-    assert services.workshop.registry.history() == []
-    assert services.workshop.registry.current() == DEFAULT_MODEL
+    assert services.trainings.registry.history() == []
+    assert services.trainings.registry.current() == DEFAULT_MODEL
 
 
 def test_a_failure_is_told_as_text_in_every_language(services):
@@ -214,41 +214,41 @@ def test_promotion_and_return_go_through_the_registry(services, monkeypatch):
     train(services, verdict(True))
     monkeypatch.setattr(Registry, "promote", lambda self, folder, gate: done.append((folder, gate)))
     monkeypatch.setattr(Registry, "rollback", lambda self: done.append("rollback"))
-    improving.improve_promote(services)
-    improving.improve_rollback(services)
-    folder = services.workshop.jobs.folder / "00001-finetune_feedback" / "run"
+    actions.improve_promote(services)
+    actions.improve_rollback(services)
+    folder = services.trainings.jobs.folder / "00001-finetune_feedback" / "run"
     assert done == [(folder / "final", folder / "gate.json"), "rollback"]
 
 
 def test_nothing_is_promoted_rolled_back_or_resumed_before_there_is_something(services):
-    for handler in (improving.improve_promote, improving.improve_resume, improving.improve_rollback):
+    for handler in (actions.improve_promote, actions.improve_resume, actions.improve_rollback):
         with pytest.raises(CacaraError):
             handler(services)
-    assert improving.improve_cancel(services)["run"] is None
+    assert actions.improve_cancel(services)["run"] is None
 
 
 def test_on_a_public_server_names_and_buttons_are_the_team_leads(services):
     judge(services, "Hund", "c1", "relevant")
     public = dataclasses.replace(services, access=Access(public=True, admin_token="right"))
     for token in ("", "wrong"):
-        assert improving.improve_status(public, token)["collected"]["annotators"] is None
+        assert actions.improve_status(public, token)["collected"]["annotators"] is None
         assert tab.look(public, token).can == frozenset()
         for what in ("start", "resume", "cancel", "promote", "rollback"):
             assert "team lead" in tab.act(public, what, token).notice
     with pytest.raises(PermissionRefusedError):
-        improving.improve_start(public)
-    assert list(improving.improve_status(public, "right")["collected"]["annotators"]) == ["ana"]
+        actions.improve_start(public)
+    assert list(actions.improve_status(public, "right")["collected"]["annotators"]) == ["ana"]
 
 
 def test_a_base_that_cannot_be_tuned_is_told_before_anything_starts(services, monkeypatch):
-    real = services.workshop.models()[0]
+    real = services.trainings.models()[0]
     other = dataclasses.replace(real, config=types.SimpleNamespace(projectors=object()))
-    monkeypatch.setattr(Workshop, "models", lambda self: [dataclasses.replace(other, model_id=DEFAULT_MODEL)])
+    monkeypatch.setattr(Trainings, "models", lambda self: [dataclasses.replace(other, model_id=DEFAULT_MODEL)])
     with pytest.raises(QueryError, match="another kind"):
-        improving.improve_start(services)
-    monkeypatch.setattr(Workshop, "models", lambda self: list[Trainable]())
+        actions.improve_start(services)
+    monkeypatch.setattr(Trainings, "models", lambda self: list[Trainable]())
     with pytest.raises(QueryError, match="is not here"):
-        improving.improve_start(services)
+        actions.improve_start(services)
 
 
 def test_hostile_names_are_text(services):
@@ -261,9 +261,9 @@ def test_curves_pass_over_what_is_no_number_and_keep_the_last_point():
     rows = [{"stage": "train", "kind": "sound", "step": n, "steps": 2000, "loss": 1 / (n + 1)} for n in range(2000)]
     rows += [{"stage": "train", "kind": "sound", "step": "x", "loss": 1}, {"stage": "gate", "step": 1, "kind": "sound"}]
     rows += [{"stage": "train", "kind": "sound", "step": 1999, "steps": 2000, "loss": float("nan"), "pull": True}]
-    points = improving.curves(rows)["sound"]["losses"]["loss"]
-    assert len(points) <= 2 * improving.CURVE_POINTS and points[-1] == [1999.0, 1 / 2000]
-    assert [line["name"] for line in curves.drawings(improving.curves(rows), WORDS)[0]["lines"]] == ["loss", "pull"]
+    points = actions.curves(rows)["sound"]["losses"]["loss"]
+    assert len(points) <= 2 * actions.CURVE_POINTS and points[-1] == [1999.0, 1 / 2000]
+    assert [line["name"] for line in curves.drawings(actions.curves(rows), WORDS)[0]["lines"]] == ["loss", "pull"]
     assert curves.drawings({}, WORDS) == []
 
 

@@ -18,10 +18,10 @@ from cacara.embedding_map.points import MapStopped
 from cacara.errors import CacaraError, QueryError
 from feedback_db.records.opinions import FeedbackError
 from tests.ui.services.test_services import make_services
-from ui.map import handlers, mapping, rendering
+from ui.map import actions, handlers, rendering
 from ui.map.rendering import question, shell
 from ui.page.wording import available, wording
-from ui.services.maps import MapDesk
+from ui.services.maps import MapCache
 from ui.services.services import Services
 
 ME = "visitor-1"
@@ -83,7 +83,7 @@ def test_a_point_has_its_sound_picture_and_neighbours_in_every_kind(services, op
     found = handlers.map_point(services, key, dog)["html"]
     assert "<audio" in found and "<img" in found
     assert 'class="map-near text"' in found and 'class="map-near audio"' in found
-    assert found.count("data-position") == 1 + min(mapping.TOP_K, 7) + 3  # itself, texts, the other sounds
+    assert found.count("data-position") == 1 + min(actions.TOP_K, 7) + 3  # itself, texts, the other sounds
 
 
 def test_hostile_captions_are_shown_as_text(services, opened):
@@ -100,7 +100,7 @@ def test_hostile_captions_are_shown_as_text(services, opened):
 
 
 def test_words_are_placed_near_the_text_they_equal(services, opened):
-    answer = mapping.map_neighbours(services, "Ein Hund.", "de")
+    answer = actions.map_neighbours(services, "Ein Hund.", "de")
     row = row_called(opened, "Ein Hund.", "text")
     scores = {near["position"]: near["score"] for near in answer["neighbours"]["text"]}
     assert scores[row] == pytest.approx(max(scores.values()), abs=1e-4) == pytest.approx(1.0, abs=1e-4)
@@ -113,10 +113,10 @@ def test_the_endpoint_begins_a_map_that_is_not_there_and_says_so(services, monke
     monkeypatch.setattr(store, "make", lambda *_: pytest.fail("not in this thread"))
     begun = []
     monkeypatch.setattr(
-        MapDesk, "make", lambda self, *given: begun.append(given) or SimpleNamespace(step="wait", fraction=None)
+        MapCache, "make", lambda self, *given: begun.append(given) or SimpleNamespace(step="wait", fraction=None)
     )
     with pytest.raises(QueryError, match="being drawn .Waiting for another map"):
-        mapping.map_neighbours(services, "dog", languages=["en"])
+        actions.map_neighbours(services, "dog", languages=["en"])
     assert begun
 
 
@@ -167,7 +167,7 @@ def test_what_is_flagged_together_is_stored_with_rank_and_score_and_can_be_undon
     assert {(each.query_text, each.language, each.label, each.annotator) for each in stored} == {
         ("Hund", "de", "relevant", ME)
     }
-    near = mapping.map_neighbours(services, "Hund", "de", top_k=50)["neighbours"]["audio"]
+    near = actions.map_neighbours(services, "Hund", "de", top_k=50)["neighbours"]["audio"]
     ranks = {each["clip_id"]: (each["rank"], pytest.approx(each["score"], abs=1e-5)) for each in near}
     assert {each.clip_id: (each.rank, each.score) for each in stored} == {
         clip: ranks[clip] for clip in (each.clip_id for each in stored)
@@ -194,8 +194,8 @@ def test_an_export_has_a_line_a_point_and_its_name_says_which_map(services, open
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "\t=1", " =1", "＝1", "\r=1"])
 def test_a_formula_is_exported_as_text(text):
-    assert mapping._harmless(text) == f"'{text}"
-    assert mapping._harmless(f"a {text}") == f"a {text}"
+    assert actions._harmless(text) == f"'{text}"
+    assert actions._harmless(f"a {text}") == f"a {text}"
 
 
 def test_a_map_goes_on_while_anybody_waits_and_ends_with_the_last(services, monkeypatch):
@@ -209,7 +209,7 @@ def test_a_map_goes_on_while_anybody_waits_and_ends_with_the_last(services, monk
         raise MapStopped("the making of the map was stopped")
 
     monkeypatch.setattr(store, "make", slow)
-    desk, (retriever, inputs) = MapDesk(), mapping.find_inputs(services, ["ar"], True, "", ENGLISH)
+    desk, (retriever, inputs) = MapCache(), actions.find_inputs(services, ["ar"], True, "")
     desk.make(retriever, inputs, "one", ENGLISH)
     desk.make(retriever, inputs, "two", ENGLISH)
     assert began.wait(10)
@@ -228,7 +228,7 @@ def test_a_failure_is_told_in_one_line_and_the_next_wish_begins_anew(services, m
         raise CacaraError("the disk\nis on <fire>")
 
     monkeypatch.setattr(store, "make", failing)
-    desk, (retriever, inputs) = MapDesk(), mapping.find_inputs(services, ["ar"], True, "", ENGLISH)
+    desk, (retriever, inputs) = MapCache(), actions.find_inputs(services, ["ar"], True, "")
     job = desk.make(retriever, inputs, ME, ENGLISH)
     deadline = time.monotonic() + 10
     while job.phase == "fitting" and time.monotonic() < deadline:
@@ -248,14 +248,14 @@ def test_only_so_many_maps_are_wanted_at_once(services, monkeypatch):
         raise MapStopped("stopped")
 
     monkeypatch.setattr(store, "make", waiting)
-    desk = MapDesk()
-    first = desk.make(*mapping.find_inputs(services, ["ar"], True, "", ENGLISH), ME, ENGLISH)
+    desk = MapCache()
+    first = desk.make(*actions.find_inputs(services, ["ar"], True, ""), ME, ENGLISH)
     assert first.step == "start", "there is no other map to wait for"
     monkeypatch.setattr("ui.services.maps.MOST_JOBS", 2)
-    assert desk.make(*mapping.find_inputs(services, ["ar", "en"], True, "", ENGLISH), ME, ENGLISH).step == "wait"
+    assert desk.make(*actions.find_inputs(services, ["ar", "en"], True, ""), ME, ENGLISH).step == "wait"
     monkeypatch.setattr("ui.services.maps.MOST_JOBS", 1)
     with pytest.raises(QueryError, match="2 maps are being drawn"):
-        desk.make(*mapping.find_inputs(services, ["en"], True, "", ENGLISH), ME, ENGLISH)
+        desk.make(*actions.find_inputs(services, ["en"], True, ""), ME, ENGLISH)
     release.set()
 
 

@@ -15,7 +15,7 @@ from feedback_db import Campaign, Caption, FeedbackError, Judgement, LabelRow
 from feedback_db.records.lines import to_line
 from tests.ui.services.test_services import make_services
 from ui.page.wording import available, wording
-from ui.review import agreement, deciding, figures, handlers
+from ui.review import actions, agreement, figures, handlers
 from ui.review.rendering import SECTIONS
 from ui.review.routes import EXPORT, IMPORT, review_routes
 from ui.services.permissions import Access
@@ -92,21 +92,21 @@ def test_agreement_is_told_by_language_and_by_person():
 
 
 def test_a_campaign_is_made_changed_and_filled(services):
-    made = deciding.review_save_campaign(
+    made = actions.review_save_campaign(
         services, settings={"name": "Birds", "languages": ["de", "en"], "wanted_judgements": 3}, lead="Lea"
     )
     campaign_id = made["campaign_id"]
-    deciding.review_save_campaign(services, campaign_id=campaign_id, settings={"open": False}, lead="Max")
+    actions.review_save_campaign(services, campaign_id=campaign_id, settings={"open": False}, lead="Max")
     store = services.feedback.store()
     changed = store.campaign(campaign_id)
     assert (changed.name, changed.wanted_judgements, changed.open, changed.created_by) == ("Birds", 3, False, "Max")
     assert [each.created_by for each in store.campaign_revisions(campaign_id)] == ["Lea", "Max"]
-    told = deciding.review_add_queries(
+    told = actions.review_add_queries(
         services, campaign_id=campaign_id, queries="de: Hund\nfr: chien", top_k=2, first_line=21
     )
     assert told["added"] == 2
     assert [each["line"] for each in told["problems"]] == [22] and "'fr'" in told["problems"][0]["problem"]
-    assert deciding.review_add_checks(services, campaign_id=campaign_id, number=2)["added"] == 4
+    assert actions.review_add_checks(services, campaign_id=campaign_id, number=2)["added"] == 4
     page = handlers.review_show(services, section="campaigns")["html"]
     assert "2 questions, 4 checks" in page
     assert "Max" in handlers.review_show(services, section="changes")["html"]
@@ -124,15 +124,15 @@ def test_a_campaign_is_made_changed_and_filled(services):
 )
 def test_a_campaign_that_cannot_be_is_refused_by_the_field(services, settings, said):
     with pytest.raises((CacaraError, FeedbackError), match=said):
-        deciding.review_save_campaign(services, settings=settings)
+        actions.review_save_campaign(services, settings=settings)
     assert services.feedback.store().campaigns() == []
 
 
 def test_nobody_decides_under_the_name_of_somebody_else(services):
     token = services.feedback.store().register("Ana")
     with pytest.raises(FeedbackError, match="Ana"):
-        deciding.review_save_campaign(services, settings={"name": "x"}, lead="Ana")
-    deciding.review_save_campaign(services, settings={"name": "x"}, lead="Ana", token=token)
+        actions.review_save_campaign(services, settings={"name": "x"}, lead="Ana")
+    actions.review_save_campaign(services, settings={"name": "x"}, lead="Ana", token=token)
     assert services.feedback.store().campaigns()[0].created_by == "Ana"
 
 
@@ -144,9 +144,9 @@ def test_the_widest_disagreement_comes_first_and_the_last_word_settles_it(servic
     }.items():
         for name, label in zip(("a", "b"), labels, strict=True):
             judge(services, name, label, query)
-    pairs = deciding.review_disagreements(services)
+    pairs = actions.review_disagreements(services)
     assert [pair["query_text"] for pair in pairs] == ["far", "near"]
-    deciding.review_adjudicate(
+    actions.review_adjudicate(
         services, pair_id=pairs[0]["pair_id"], label="partly", note="in the background", lead="Lea"
     )
     (decided,) = services.feedback.store().current_adjudications()
@@ -156,21 +156,21 @@ def test_the_widest_disagreement_comes_first_and_the_last_word_settles_it(servic
         "in the background",
         "Lea",
     )
-    assert [pair["query_text"] for pair in deciding.review_disagreements(services)] == ["near", "far"]
+    assert [pair["query_text"] for pair in actions.review_disagreements(services)] == ["near", "far"]
     assert 'data-label="partly" aria-pressed="true"' in handlers.review_show(services, section="disagreements")["html"]
     with pytest.raises(QueryError, match="pair_id"):
-        deciding.review_adjudicate(services, pair_id="0" * 32, label="partly")
+        actions.review_adjudicate(services, pair_id="0" * 32, label="partly")
 
 
 def test_the_last_word_of_another_tab_is_said_and_not_overwritten(services):
     for name, label in (("a", "relevant"), ("b", "not_relevant")):
         judge(services, name, label, "dog")
-    (pair,) = deciding.review_disagreements(services)
-    deciding.review_adjudicate(services, pair_id=pair["pair_id"], label="partly", seen="")
+    (pair,) = actions.review_disagreements(services)
+    actions.review_adjudicate(services, pair_id=pair["pair_id"], label="partly", seen="")
     with pytest.raises(QueryError, match="somebody has decided this: Partly. That stands"):
-        deciding.review_adjudicate(services, pair_id=pair["pair_id"], label="unsure", seen="")
+        actions.review_adjudicate(services, pair_id=pair["pair_id"], label="unsure", seen="")
     assert [each.label for each in services.feedback.store().current_adjudications()] == ["partly"]
-    deciding.review_adjudicate(services, pair_id=pair["pair_id"], label="unsure", seen="partly")
+    actions.review_adjudicate(services, pair_id=pair["pair_id"], label="unsure", seen="partly")
     assert [each.label for each in services.feedback.store().current_adjudications()] == ["unsure"]
 
 
@@ -202,7 +202,7 @@ def test_the_pictures_show_what_was_judged():
 def test_hostile_text_is_shown_as_text_in_every_section(services):
     judge(services, HOSTILE, "relevant", HOSTILE, comment=HOSTILE, clip_id=HOSTILE)
     judge(services, "b", "not_relevant", HOSTILE, clip_id=HOSTILE)
-    deciding.review_save_campaign(
+    actions.review_save_campaign(
         services, settings={"name": HOSTILE, "guidelines": f"</textarea>{HOSTILE}"}, lead=HOSTILE
     )
     services.feedback.store().add_caption(
@@ -267,7 +267,7 @@ def test_on_a_public_server_nothing_is_shown_or_done_without_the_token(services)
         told = handlers.review_show(guarded, section=section)
         assert told["state"] == "locked" and "Ana" not in told["html"]
     assert handlers.review_show(guarded, "s3cret", "judgements")["state"] == "judgements"
-    for call in (*handlers.CALLED[1:], deciding.review_agreement, deciding.review_disagreements):
+    for call in (*handlers.CALLED[1:], actions.review_agreement, actions.review_disagreements):
         with pytest.raises(CacaraError, match="team lead"):
             call(guarded, "wrong")
 

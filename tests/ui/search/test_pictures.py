@@ -22,11 +22,11 @@ from cacara.search.retriever import Retriever
 from tests.ui.services.test_services import make_gallery
 from ui.layout import preparation
 from ui.page.wording import wording
-from ui.review import deciding
+from ui.review import actions as review_actions
 from ui.search import picture_input, rendering
 from ui.search import tab as search_tab
 from ui.search.actions import search_audio, search_image, search_like, search_text
-from ui.search.judging import flag, undo
+from ui.search.judgements import flag, undo
 from ui.search.picture_input import PictureInput
 from ui.server.media import _sound
 from ui.server.playable import PlayableCopies
@@ -165,7 +165,7 @@ def test_a_picture_finds_sounds_in_a_gallery_without_pictures(
     sounds_alone = Services(engine, services.feedback)
     found = search_image(sounds_alone, photograph)
     assert len(found["sounds"]["hits"]) == 4 and found["pictures"] is None
-    assert preparation(sounds_alone, "en").sees, "the page takes a picture"
+    assert preparation(sounds_alone).sees, "the page takes a picture"
     assert 'class="pictures"' not in page_of(sounds_alone, search_image, photograph)
 
 
@@ -249,8 +249,10 @@ def test_an_upload_goes_through_each_tower_once_whatever_is_looked_for(services,
 
 
 def test_a_campaign_asks_about_pictures_too(services):
-    campaign = deciding.review_save_campaign(services, settings={"name": "All", "languages": ["en"]}, lead="Lea")
-    added = deciding.review_add_queries(services, campaign_id=campaign["campaign_id"], queries="en: the sun", top_k=2)
+    campaign = review_actions.review_save_campaign(services, settings={"name": "All", "languages": ["en"]}, lead="Lea")
+    added = review_actions.review_add_queries(
+        services, campaign_id=campaign["campaign_id"], queries="en: the sun", top_k=2
+    )
     assert added == {"added": 4, "problems": []}
     store = services.feedback.store()
     kinds = Counter((item.clip_kind, item.clip_id.startswith(PICTURE)) for item in store.items(campaign["campaign_id"]))

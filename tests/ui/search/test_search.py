@@ -18,7 +18,7 @@ from ui.search import rendering
 from ui.search import tab as search_tab
 from ui.search.actions import search_audio, search_like, search_text, search_video
 from ui.search.answers import described, nearest_language
-from ui.search.judging import flag, judge_card, undo
+from ui.search.judgements import flag, judge_card, undo
 from ui.services.engine import Engine
 from ui.services.services import Feedback, Services
 

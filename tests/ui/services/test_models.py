@@ -15,13 +15,13 @@ from cacara.search.gallery import load_folder
 from cacara.search.retriever import Retriever
 from cacara.sources.clients import Progress
 from tests.ui.services.test_services import make_gallery, make_services
-from ui.models_menu.menu import choices, choose, look, models
+from ui.model_selector.selector import choices, choose, look, models
 from ui.page.wording import wording
 from ui.search.actions import search_text
-from ui.search.judging import flag
+from ui.search.judgements import flag
 from ui.services import engine as engine_module
 from ui.services.engine import Engine
-from ui.services.models import Shelf
+from ui.services.models import ServedModels
 from ui.services.services import Feedback, Services
 
 WORDS = wording("en")
@@ -180,7 +180,7 @@ def test_a_registry_that_cannot_be_read_leaves_the_bundled_models(tmp_path, capl
         (place / POINTER).write_text("{")
     else:
         place.write_text("a file in the way")
-    shelf = Shelf(Registry(place / "deeper" if damage != "no json" else place), None, "cpu")
+    shelf = ServedModels(Registry(place / "deeper" if damage != "no json" else place), None, "cpu")
     engine = Engine(models=shelf)
     engine._begin = lambda model: None  # which model is asked for is looked at, not its weights
     engine.start()
@@ -217,10 +217,10 @@ def test_an_engine_of_one_model_has_nothing_to_choose(tiny_model, tmp_path, monk
 
 
 def test_the_shelf_offers_the_bundled_models_and_the_one_the_app_was_started_with(tmp_path):
-    shelf = Shelf(Registry(tmp_path), None, "cpu", str(tmp_path / "runs" / "final"))
+    shelf = ServedModels(Registry(tmp_path), None, "cpu", str(tmp_path / "runs" / "final"))
     assert [key for key, _ in shelf.offered()][:2] == [str(tmp_path / "runs" / "final"), "cacara"]
     assert shelf.current() == shelf.fallback() == str(tmp_path / "runs" / "final")
-    plain = Shelf(Registry(tmp_path), None, "cpu")
+    plain = ServedModels(Registry(tmp_path), None, "cpu")
     assert (plain.current(), plain.fallback()) == (DEFAULT_MODEL, DEFAULT_MODEL)
     with pytest.raises(RegistryError, match="no model"):
         plain.prepare("/etc", [], lambda progress: None)

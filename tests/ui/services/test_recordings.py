@@ -12,7 +12,8 @@ from starlette.testclient import TestClient
 from cacara.errors import QueryError
 from cacara.media import audio
 from ui.page.wording import available, wording
-from ui.recordings import finding, rendering, routes
+from ui.recordings import actions as recordings_actions
+from ui.recordings import rendering, routes
 from ui.services import recordings as library
 from ui.services.recordings import Recordings
 from ui.services.services import Services
@@ -49,7 +50,7 @@ def tape(tmp_path, noise):
 
 def wait_for(services, recording):
     for _ in range(600):
-        told = finding.progress(services, recording)
+        told = recordings_actions.progress(services, recording)
         if told["phase"] not in ("queued", "listening"):
             return told
         time.sleep(0.1)
@@ -70,11 +71,11 @@ def sent(client, path, name="tape.wav"):
 def test_a_recording_is_sent_heard_searched_played_exported_and_deleted(services, client, tape):
     recording = sent(client, tape, "../../etc/<b>tape.wav")
     assert client.get("/media/recording", params={"id": recording}).status_code == 404, "not ready to be played"
-    finding.listen(services, recording)
+    recordings_actions.listen(services, recording)
     told = wait_for(services, recording)
     assert (told["phase"], told["seconds"], told["name"]) == ("ready", 10.0, "<b>tape.wav")
 
-    found = finding.find_text(services, recording, "a dog", "en", 3)
+    found = recordings_actions.find_text(services, recording, "a dog", "en", 3)
     assert len(found["hits"]) <= 3 and found["curve"][3:7] == [None] * 4, "silence matches nothing"
     assert found["language"] == "en" and found["hits"][0]["rank"] == 1
     part = client.get("/" + found["sound"], headers={"Range": "bytes=44-1043"})
@@ -86,21 +87,21 @@ def test_a_recording_is_sent_heard_searched_played_exported_and_deleted(services
     folder = services.recordings.get(recording).copy.parent
     assert [path.suffix for path in files(folder)] == [".wav"], "what was sent is gone once it was heard"
 
-    finding.forget(services, recording)
+    recordings_actions.forget(services, recording)
     assert files(folder) == [] and client.get("/" + found["sound"]).status_code == 404
     with pytest.raises(QueryError, match="no longer open"):
-        finding.progress(services, recording)
+        recordings_actions.progress(services, recording)
 
 
 def test_what_is_no_sound_is_told_and_may_be_tried_again(services, client, tmp_path):
     (tmp_path / "no.wav").write_bytes(b"<script>alert(1)</script>")
     recording = sent(client, tmp_path / "no.wav")
-    finding.listen(services, recording)
+    recordings_actions.listen(services, recording)
     told = wait_for(services, recording)
     assert told["phase"] == "failed" and "this is text" in told["problem"]
     with pytest.raises(QueryError, match="not been listened to"):
-        finding.find_text(services, recording, "dog")
-    finding.listen(services, recording)
+        recordings_actions.find_text(services, recording, "dog")
+    recordings_actions.listen(services, recording)
     assert wait_for(services, recording)["phase"] == "failed"
 
 
@@ -108,12 +109,12 @@ def test_listening_can_be_stopped_and_begun_again(services, client, tape):
     recording = sent(client, tape)
     ready = services.engine.status_of
     services.engine.status_of = lambda model: SimpleNamespace(phase="preparing", problem="")
-    assert finding.listen(services, recording)["phase"] == "queued", "it waits for the model"
-    finding.cancel(services, recording)
+    assert recordings_actions.listen(services, recording)["phase"] == "queued", "it waits for the model"
+    recordings_actions.cancel(services, recording)
     assert wait_for(services, recording)["phase"] == "cancelled"
     time.sleep(2 * library.WAITING_SECONDS)
     services.engine.status_of = ready
-    finding.listen(services, recording)
+    recordings_actions.listen(services, recording)
     assert wait_for(services, recording)["phase"] == "ready"
 
 
@@ -123,12 +124,12 @@ def test_times_are_the_players_and_notes_are_in_the_pages_language_whichever_mod
     film.write_bytes(encode("mp4", "aac", 48000, beep, move=lambda moment: moment + 10, film=True))
     recording = sent(client, film, "film.mp4")
     for model in ("first", "second"):
-        finding.listen(services, recording, model)
+        recordings_actions.listen(services, recording, model)
         told = wait_for(services, recording)
         assert told["phase"] == "ready" and told["seconds"] == pytest.approx(13, abs=0.1)
-        (note,) = finding.progress(services.speaking(wording("de")), recording)["notes"]
+        (note,) = recordings_actions.progress(services.speaking(wording("de")), recording)["notes"]
         assert note.startswith("Der Datei fehlt vor ihrem Ende für 10.0 Sekunden der Ton.")
-        found = finding.find_text(services, recording, "a dog", "en")
+        found = recordings_actions.find_text(services, recording, "a dog", "en")
         assert found["notes"][0].startswith("the file has no sound for 10.0 seconds"), "programs get English"
         assert note in rendering.found(found, wording("de"))
         assert 9 <= min(hit["start_seconds"] for hit in found["hits"])
@@ -147,25 +148,25 @@ def test_another_model_listens_to_the_copy_and_one_still_at_work_gives_way(servi
         phase="preparing" if model in waiting else "ready", problem=""
     )
     recording = sent(client, tape)
-    finding.listen(services, recording, "slow")
-    finding.listen(services, recording, "first")
+    recordings_actions.listen(services, recording, "slow")
+    recordings_actions.listen(services, recording, "first")
     assert wait_for(services, recording)["phase"] == "ready" and asked == ["first"]
     opened = services.recordings.get(recording)
     heard, copied = opened.timeline, opened.copy.read_bytes()
-    finding.listen(services, recording, "first")
+    recordings_actions.listen(services, recording, "first")
     assert opened.timeline is heard, "it was heard by this one"
 
-    finding.listen(services, recording, "second")
+    recordings_actions.listen(services, recording, "second")
     told = wait_for(services, recording)
     assert (told["phase"], told["seconds"], asked) == ("ready", 10.0, ["first", "second"])
     assert opened.timeline is not heard and opened.copy.read_bytes() == copied
-    found = finding.find_text(services, recording, "a dog", "en")
+    found = recordings_actions.find_text(services, recording, "a dog", "en")
     assert (found["model"], found["model_version"]) == (tiny_model.config.name, tiny_model.config.version)
 
-    finding.listen(services, recording, "slow")
-    finding.cancel(services, recording)
+    recordings_actions.listen(services, recording, "slow")
+    recordings_actions.cancel(services, recording)
     assert wait_for(services, recording)["phase"] == "cancelled" and opened.copy.is_file(), "it can be begun again"
-    finding.listen(services, recording, "first")
+    recordings_actions.listen(services, recording, "first")
     assert wait_for(services, recording)["phase"] == "ready"
 
 
@@ -203,14 +204,14 @@ def test_files_of_this_machine_are_opened_only_below_the_given_folder(services, 
     assert ask("day1/a.wav", headers={}).status_code == 400
     assert ask("day1/a.wav", headers={**OWN, "Host": "evil.example"}).status_code == 400
     recording = ask("day1/a.wav").json()["recording"]
-    finding.listen(services, recording)
+    recordings_actions.listen(services, recording)
     assert wait_for(services, recording)["phase"] == "ready"
-    finding.forget(services, recording)
+    recordings_actions.forget(services, recording)
     assert (folder / "day1" / "a.wav").is_file(), "a file of one's own is never deleted"
 
 
 def test_a_program_finds_passages_of_a_file_at_once(services, tape):
-    found = finding.find_in_file(services, str(tape), "a dog", "en")
+    found = recordings_actions.find_in_file(services, str(tape), "a dog", "en")
     assert found["hits"] and "sound" not in found and found["seconds"] == 10.0
 
 

@@ -15,7 +15,7 @@ from cacara.sources.clients import Progress
 from tests.ui.services.test_services import make_services
 from ui.search import tab as search_tab
 from ui.search.actions import search_audio, search_text
-from ui.search.writing_down import write_down
+from ui.search.transcription import write_down
 from ui.services.services import Services
 from ui.services.transcription import Dictation
 

@@ -30,8 +30,8 @@ from ui.services.jobs import JobError, Jobs
 from ui.services.permissions import Access, PermissionRefusedError
 from ui.services.services import Feedback, Services
 from ui.services.taught_languages import TaughtLanguages
-from ui.services.workshop import Trainable, Workshop
-from ui.teach import pairs, tab, teaching
+from ui.services.training import Trainable, Trainings
+from ui.teach import actions, pairs, tab
 
 WORDS = wording("en")
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -82,9 +82,9 @@ def services(model, tmp_path, monkeypatch) -> Services:
     engine = Engine(lambda report: Retriever(model, gallery, report), refresh=languages.refresh)
     engine._run()
     jobs = Jobs(tmp_path / "jobs", (sys.executable, str(tmp_path / "program.py")), tmp_path)
-    workshop = Workshop(jobs, Registry(tmp_path / "models"), languages, tmp_path / "feedback.db")
-    monkeypatch.setattr(Workshop, "models", lambda self: [Trainable("mla", "mla", "1", tmp_path, model.config)])
-    yield Services(engine, Feedback(tmp_path / "feedback.db"), workshop=workshop)
+    trainings = Trainings(jobs, Registry(tmp_path / "models"), languages, tmp_path / "feedback.db")
+    monkeypatch.setattr(Trainings, "models", lambda self: [Trainable("mla", "mla", "1", tmp_path, model.config)])
+    yield Services(engine, Feedback(tmp_path / "feedback.db"), trainings=trainings)
     if job := jobs.running():
         jobs.cancel(job.job_id)
     for child in jobs._children.values():
@@ -93,7 +93,7 @@ def services(model, tmp_path, monkeypatch) -> Services:
 
 def wait(services: Services) -> dict:
     for _ in range(400):
-        status = teaching.follow(services)
+        status = actions.follow(services)
         if status["last"]["state"] != "running":
             return status
         time.sleep(0.05)
@@ -145,19 +145,19 @@ def test_a_file_is_read_with_its_mark_and_what_is_no_text_is_refused(tmp_path, m
 
 
 def test_the_checks_name_the_language_and_count_what_is_missing_and_unknown(services):
-    few = teaching.teach_check(services, "sw_TZ", "a dog\tmbwa\nbad\n")
+    few = actions.teach_check(services, "sw_TZ", "a dog\tmbwa\nbad\n")
     assert (few["language"], few["name"], few["missing"], few["ready"]) == ("sw-TZ", "Swahili (Tanzania)", 19, False)
     assert few["problems"] == [{"line": 2, "reason": "it has 1 columns; wanted two, English and the language"}]
-    whole = teaching.teach_check(services, "qaa", ROWS)
+    whole = actions.teach_check(services, "qaa", ROWS)
     assert whole["ready"] and whole["unknown_share"] == 1.0, "the tiny tokenizer knows neither mbwa nor numbers"
     assert whole["too_long"] == 0
-    alike = teaching.teach_check(services, "sw", "".join(f"a dog\tmbwa {n}\n" for n in range(25)))
+    alike = actions.teach_check(services, "sw", "".join(f"a dog\tmbwa {n}\n" for n in range(25)))
     assert (alike["missing"], alike["ready"]) == (0, False)
 
 
 def test_the_check_shows_how_the_table_was_read_and_columns_that_changed_places_are_not_ready(services):
     pairs_of = [(f"the dog barks at number {n}", f"mbwa anabweka {n}") for n in range(25)]
-    headed = teaching.teach_check(
+    headed = actions.teach_check(
         services, "sw", "Kiswahili;English;Note\n" + "".join(f"{b};{a};\n" for a, b in pairs_of)
     )
     assert headed["ready"] and not headed["swapped"] and headed["lacking"] == ""
@@ -165,11 +165,11 @@ def test_the_check_shows_how_the_table_was_read_and_columns_that_changed_places_
     assert understood["columns"] == [["Kiswahili", "text"], ["English", "english"]]
     assert (understood["separator"], understood["passed_over"], len(understood["rows"])) == (";", ["Note"], 5)
     turned = "".join(f"{other}\t{english}\n" for english, other in pairs_of)
-    found = teaching.teach_check(services, "sw", turned)
+    found = actions.teach_check(services, "sw", turned)
     assert found["swapped"] and not found["ready"]
     assert "“mbwa anabweka 0” was read as English" in found["lacking"]
     with pytest.raises(QueryError, match="Put English first"):
-        teaching.teach_start(services, "sw", turned)
+        actions.teach_start(services, "sw", turned)
     html, ready = tab.show_check(services, "sw", turned, None)
     assert "Put English first" in html and "separated by Tab" in html and not ready
 
@@ -185,16 +185,16 @@ def test_the_check_shows_how_the_table_was_read_and_columns_that_changed_places_
 )
 def test_what_cannot_be_checked_is_told_so(services, code, rows, reason):
     with pytest.raises(CacaraError, match=reason):
-        teaching.teach_check(services, code, rows)
+        actions.teach_check(services, code, rows)
     with pytest.raises(CacaraError):
-        teaching.teach_start(services, code, rows)
-    assert teaching.teach_status(services)["last"] is None
+        actions.teach_start(services, code, rows)
+    assert actions.teach_status(services)["last"] is None
 
 
 def test_a_taught_language_is_read_at_once_also_after_a_restart_and_can_be_taken_away(services, model):
     before = model.encode_text(["hund"], "sw")
     assert "sw" not in services.engine.languages()
-    teaching.teach_start(services, "sw", ROWS)
+    actions.teach_start(services, "sw", ROWS)
     last = wait(services)["last"]
     assert (last["state"], last["before"]["R@10"], last["after"]["R@10"]) == ("done", 30.0, 80.0)
     assert model.part(Acquirers).languages == ("sw",)
@@ -204,19 +204,19 @@ def test_a_taught_language_is_read_at_once_also_after_a_restart_and_can_be_taken
     assert (model.encode_text(["hund"], "de") == model.encode_text(["hund"], "de")).all()
 
     model.part(Acquirers).remove("sw")  # as a model is that was just loaded
-    fresh = TaughtLanguages(services.workshop.taught.folder.parent)
+    fresh = TaughtLanguages(services.trainings.taught.folder.parent)
     fresh.refresh(services.engine.retriever(WORDS))
     assert (model.encode_text(["hund"], "sw") == after).all()
 
     with pytest.raises(QueryError, match="was not taught"):
-        teaching.forget(services, "../sw", "", WORDS)
-    teaching.forget(services, "sw", "", WORDS)
-    assert teaching.teach_status(services)["taught"] == []
+        actions.forget(services, "../sw", "", WORDS)
+    actions.forget(services, "sw", "", WORDS)
+    assert actions.teach_status(services)["taught"] == []
     assert (model.encode_text(["hund"], "sw") == before).all()
 
 
 def test_a_taught_language_is_in_the_menu_while_its_model_still_prepares(services, model, monkeypatch):
-    teaching.teach_start(services, "sw", ROWS)
+    actions.teach_start(services, "sw", ROWS)
     wait(services)
     model.part(Acquirers).remove("sw")  # as where the model is not loaded yet, and so reads nothing anew
     monkeypatch.setattr(services.engine, "refresh", lambda: None)
@@ -228,15 +228,15 @@ def test_a_taught_language_is_in_the_menu_while_its_model_still_prepares(service
 def test_a_language_that_the_model_read_before_is_read_so_again_once_it_is_taken_away(services, model):
     model.part(Acquirers).add(acquirer_file(model, "sw", seed=9))
     before = model.encode_text(["hund"], "sw")
-    teaching.teach_start(services, "sw", ROWS)
+    actions.teach_start(services, "sw", ROWS)
     wait(services)
     assert not (model.encode_text(["hund"], "sw") == before).all()
-    teaching.forget(services, "sw", "", WORDS)
+    actions.forget(services, "sw", "", WORDS)
     assert (model.encode_text(["hund"], "sw") == before).all()
 
 
 def test_a_damaged_file_or_one_of_another_model_is_left_unread(services, model, caplog):
-    place = services.workshop.taught.folder_of("mla")
+    place = services.trainings.taught.folder_of("mla")
     place.mkdir(parents=True)
     (place / "de.safetensors").write_bytes(b"no such thing")
     acquirer_files.write(place / "fr.safetensors", dataclasses.replace(acquirer_file(model, "fr"), space="0" * 12))
@@ -252,26 +252,26 @@ def test_only_one_runs_and_it_can_be_cancelled(services):
     now = tab.start(services, "sw", slow, None, "")
     assert now.running and "<progress" in now.job
     with pytest.raises(JobError, match="running already"):
-        teaching.teach_start(services, "sw", ROWS)
+        actions.teach_start(services, "sw", ROWS)
     tab.cancel(services, "")
     assert wait(services)["last"]["state"] == "cancelled"
     assert "nothing was changed" in tab.look(services).job
-    assert services.workshop.taught.of("mla") == {}
+    assert services.trainings.taught.of("mla") == {}
 
 
 def test_on_a_public_server_only_the_team_lead_teaches(services):
     public = dataclasses.replace(services, access=Access(public=True, admin_token="right"))
     for token in ("", "wrong"):
         with pytest.raises(PermissionRefusedError):
-            teaching.teach_start(public, "sw", ROWS, token)
+            actions.teach_start(public, "sw", ROWS, token)
         assert "team lead" in tab.cancel(public, token).notice
         assert "team lead" in tab.forget(public, "sw", token).notice
-    assert teaching.teach_start(public, "sw", ROWS, "right")["last"]["language"] == "sw"
+    assert actions.teach_start(public, "sw", ROWS, "right")["last"]["language"] == "sw"
     wait(public)
 
 
 def test_without_a_model_that_takes_languages_the_tab_says_so(services, monkeypatch):
-    monkeypatch.setattr(Workshop, "models", lambda self: [])
+    monkeypatch.setattr(Trainings, "models", lambda self: [])
     now = tab.look(services)
     assert "mla is not installed" in now.notice
     assert not now.available and not now.running
@@ -292,6 +292,6 @@ def test_hostile_rows_and_warnings_are_text_in_every_language(services, code):
 
 
 def test_programs_get_plain_values(services):
-    json.dumps(teaching.teach_check(services, "sw", ROWS))
-    json.dumps(teaching.teach_start(services, "sw", ROWS))
+    json.dumps(actions.teach_check(services, "sw", ROWS))
+    json.dumps(actions.teach_start(services, "sw", ROWS))
     json.dumps(wait(services))

@@ -15,8 +15,8 @@ from tests.ui.teach.test_teach import ROWS, WORDS, acquirer_file, model, service
 from ui.page.wording import available, wording
 from ui.services.permissions import Access, PermissionRefusedError
 from ui.services.services import Services
-from ui.services.workshop import FeedbackCounter, Workshop
-from ui.teach import from_feedback, rendering, tab, teaching
+from ui.services.training import FeedbackCounter, Trainings
+from ui.teach import actions, feedback, rendering, tab
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 PROGRAM = """
@@ -61,10 +61,10 @@ FOUND = {
 def counted(services: Services, found: dict) -> Services:  # noqa: F811
     """Services whose training counts what is given, when it has counted."""
     made = dataclasses.replace(
-        services, workshop=dataclasses.replace(services.workshop, teachable=FeedbackCounter(count))
+        services, trainings=dataclasses.replace(services.trainings, teachable=FeedbackCounter(count))
     )
     count.found = found
-    while from_feedback.teach_offers(made)["counting"]:
+    while feedback.teach_offers(made)["counting"]:
         time.sleep(0.01)
     return made
 
@@ -81,27 +81,27 @@ def offered(services, tmp_path) -> Services:  # noqa: F811
 
 
 def test_languages_are_offered_with_what_there_is_and_what_is_missing(offered):
-    found = from_feedback.teach_offers(offered)
+    found = feedback.teach_offers(offered)
     assert [(row["name"], row["pairs"]) for row in found["languages"]] == [("Swahili", 80), ("Finnish", 20)]
     now = tab.look(offered)
     assert now.offered == [("Swahili (sw)", "sw"), ("Finnish (fi)", "fi")]
     assert "✓ enough" in now.offers
     assert "40 pairs in all, 10 pairs out of feedback, 1 different things" in now.offers
     with pytest.raises(QueryError, match="Too little feedback in Finnish. Missing: 40 pairs in all"):
-        from_feedback.teach_from_feedback(offered, "fi")
-    assert teaching.teach_status(offered)["last"] is None
+        feedback.teach_from_feedback(offered, "fi")
+    assert actions.teach_status(offered)["last"] is None
 
 
 def test_they_are_counted_anew_when_there_is_other_feedback(offered, services):  # noqa: F811
     asked = []
     fresh = dataclasses.replace(
-        offered.workshop, teachable=FeedbackCounter(lambda database: asked.append(database) or {"languages": []})
+        offered.trainings, teachable=FeedbackCounter(lambda database: asked.append(database) or {"languages": []})
     )
-    made = dataclasses.replace(offered, workshop=fresh)
-    assert from_feedback.teach_offers(made)["languages"] is None or asked
+    made = dataclasses.replace(offered, trainings=fresh)
+    assert feedback.teach_offers(made)["languages"] is None or asked
     for number in range(2):
         made.feedback.store().add_caption(caption(caption=f"uusi {number}", caption_language="fi"))
-        while from_feedback.teach_offers(made)["counting"] or len(asked) < number + 1:
+        while feedback.teach_offers(made)["counting"] or len(asked) < number + 1:
             time.sleep(0.01)
     assert len(asked) >= 2
     assert "Nobody has corrected" in tab.look(made).offers
@@ -109,14 +109,14 @@ def test_they_are_counted_anew_when_there_is_other_feedback(offered, services): 
 
 def test_a_language_that_passed_is_read_at_once(offered, model):  # noqa: F811
     before = model.encode_text(["hund"], "sw")
-    from_feedback.teach_from_feedback(offered, "sw", ROWS)
+    feedback.teach_from_feedback(offered, "sw", ROWS)
     last = wait(offered)["last"]
     assert (last["state"], last["source"], last["gate"]["passed"], last["in_use"]) == ("done", "feedback", True, True)
     assert not (model.encode_text(["hund"], "sw") == before).all()
     now = tab.look(offered)
     assert "✓ Swahili can be used now" in now.job and not now.usable
     assert "12.5" in now.job and "62.5" in now.job and "40 texts of 3 other languages" in now.job
-    teaching.forget(offered, "sw", "", WORDS)
+    actions.forget(offered, "sw", "", WORDS)
     assert (model.encode_text(["hund"], "sw") == before).all()
     assert "can be used now" not in tab.look(offered).job
 
@@ -129,47 +129,47 @@ def test_one_that_did_not_pass_is_used_only_when_a_person_says_so(offered, model
     wait(offered)
     now = tab.look(offered)
     assert now.usable and "did not pass the gate" in now.job and "(a) &lt;b&gt;not better" in now.job
-    assert teaching.teach_status(offered)["taught"] == []
+    assert actions.teach_status(offered)["taught"] == []
     assert (model.encode_text(["hund"], "sw") == before).all()
     now = tab.use(offered, "")
     assert not now.usable and "although it did not pass" in now.job
     assert not (model.encode_text(["hund"], "sw") == before).all()
     with pytest.raises(QueryError, match="nothing that could be taken"):
-        from_feedback.teach_use(offered)
+        feedback.teach_use(offered)
 
 
 def test_what_reads_the_language_now_is_what_the_gate_is_to_compare_with(offered, model):  # noqa: F811
-    place = offered.workshop.taught.folder_of("mla") / "sw.safetensors"
+    place = offered.trainings.taught.folder_of("mla") / "sw.safetensors"
     acquirer_files.write(place, acquirer_file(model, "sw", seed=8))
-    from_feedback.teach_from_feedback(offered, "sw")
+    feedback.teach_from_feedback(offered, "sw")
     assert wait(offered)["last"]["warnings"][1] == f"current {place}"
 
 
 def test_it_can_be_cancelled_and_the_newest_of_both_ways_is_shown(offered, tmp_path):
     (tmp_path / "mode.txt").write_text("slow")
-    from_feedback.teach_from_feedback(offered, "sw")
+    feedback.teach_from_feedback(offered, "sw")
     assert tab.look(offered).running
     with pytest.raises(CacaraError, match="running already"):
-        teaching.teach_start(offered, "sw", ROWS)
+        actions.teach_start(offered, "sw", ROWS)
     tab.cancel(offered, "")
     last = wait(offered)["last"]
     assert (last["state"], last["source"]) == ("cancelled", "feedback")
     assert not tab.look(offered).usable
-    assert offered.workshop.taught.of("mla") == {}
+    assert offered.trainings.taught.of("mla") == {}
 
 
 def test_on_a_public_server_only_the_team_lead_teaches_and_uses(offered):
     public = dataclasses.replace(offered, access=Access(public=True, admin_token="right"))
     for token in ("", "wrong"):
         for refused in (
-            lambda token=token: from_feedback.teach_from_feedback(public, "sw", "", token),
-            lambda token=token: from_feedback.teach_use(public, token),
+            lambda token=token: feedback.teach_from_feedback(public, "sw", "", token),
+            lambda token=token: feedback.teach_use(public, token),
         ):
             with pytest.raises(PermissionRefusedError):
                 refused()
         assert "team lead" in tab.use(public, token).notice
         assert "team lead" in tab.start_from_feedback(public, "sw", False, "", None, token).notice
-    assert from_feedback.teach_from_feedback(public, "sw", "", "right")["last"]["source"] == "feedback"
+    assert feedback.teach_from_feedback(public, "sw", "", "right")["last"]["source"] == "feedback"
     wait(public)
 
 
@@ -177,7 +177,7 @@ def test_what_cannot_be_started_is_told(offered, monkeypatch):
     assert "Choose a language" in tab.start_from_feedback(offered, None, False, "", None, "").notice
     assert "English" in tab.start_from_feedback(offered, "en-GB", False, "", None, "").notice
     assert "more pairs are needed" in tab.start_from_feedback(offered, "fi", True, "a\tb", None, "").notice
-    monkeypatch.setattr(Workshop, "models", lambda self: [])
+    monkeypatch.setattr(Trainings, "models", lambda self: [])
     assert "mla is not installed" in tab.start_from_feedback(offered, "sw", False, "", None, "").notice
 
 
@@ -200,6 +200,6 @@ def test_hostile_counts_and_words_of_the_gate_are_text_in_every_language(offered
 
 
 def test_programs_get_plain_values_from_feedback(offered):
-    json.dumps(from_feedback.teach_offers(offered))
-    json.dumps(from_feedback.teach_from_feedback(offered, "sw"))
+    json.dumps(feedback.teach_offers(offered))
+    json.dumps(feedback.teach_from_feedback(offered, "sw"))
     json.dumps(wait(offered))

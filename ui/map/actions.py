@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cacara.errors import QueryError
 from cacara.search.request import SearchRequest
 from ui.page.wording import Wording
-from ui.search import judging
+from ui.search import judgements
 from ui.search.actions import DETECT
 from ui.services.searches import ShownSearch
 from ui.services.services import Services
@@ -29,9 +29,7 @@ ANYBODY = "anybody"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-def find_inputs(
-    services: Services, languages: object, centred: bool, model: str, words: Wording
-) -> tuple[Retriever, MapInputs]:
+def find_inputs(services: Services, languages: object, centred: bool, model: str) -> tuple[Retriever, MapInputs]:
     """Return the model that is asked for, and what its map would be made of.
 
     Args:
@@ -39,7 +37,6 @@ def find_inputs(
         languages: Codes of the texts' languages, or None or nothing for the default.
         centred: Whether texts are moved to their language's centre.
         model: The id of an offered model; empty for the one that answers by default.
-        words: The language in which an error is told.
     """
     retriever = services.retriever(model)
     from cacara.embedding_map import points as embedding_map_points
@@ -77,7 +74,7 @@ def map_neighbours(
         ``clip_id`` and ``position`` (its row of the map).
     """
     words = services.words
-    retriever, inputs = find_inputs(services, languages, centred, model, words)
+    retriever, inputs = find_inputs(services, languages, centred, model)
     drawn = services.maps.find(inputs)
     if drawn is None:
         job = services.maps.make(retriever, inputs, ANYBODY, words)
@@ -150,7 +147,7 @@ def flag_points(
         hits={drawn.inputs.points[each.position].clip_id: (each.rank, each.score) for each in ranked},
     )
     search_id = services.searches.remember(shown)
-    stored = [judging.flag(services, search_id, clip_id, label, annotator)["judgement_id"] for clip_id in shown.hits]
+    stored = [judgements.flag(services, search_id, clip_id, label, annotator)["judgement_id"] for clip_id in shown.hits]
     return {"judgement_ids": stored, "label": label, "left_out": len(rows) - len(clips)}
 
 
@@ -159,7 +156,7 @@ def undo_points(services: Services, judgement_ids: object, annotator: str) -> di
     if not isinstance(judgement_ids, list) or len(judgement_ids) > MOST_FLAGGED:
         raise QueryError(f"judgement_ids: found {judgement_ids!r:.80}, wanted a list of at most {MOST_FLAGGED} ids")
     for judgement_id in reversed(judgement_ids):
-        judging.undo(services, judgement_id, annotator)
+        judgements.undo(services, judgement_id, annotator)
     return {"undone": len(judgement_ids)}
 
 

@@ -14,7 +14,7 @@ MAX_QUERY = 2_000
 
 
 @dataclasses.dataclass(frozen=True)
-class ReopenedQuery:
+class LinkedQuery:
     """A query as it was asked before; all of it fit for the fields of the page.
 
     Attributes:
@@ -32,7 +32,7 @@ class ReopenedQuery:
     like: str
 
 
-def reopened(services: Services, asked: str) -> ReopenedQuery:
+def linked_query(services: Services, asked: str) -> LinkedQuery:
     """Return what is asked for; whatever of it is unknown here is left out.
 
     Args:
@@ -47,7 +47,7 @@ def reopened(services: Services, asked: str) -> ReopenedQuery:
     known = services.engine.languages()
     nearest = nearest_language(language, known) if language else DETECT
     kind, licence = fields.get("kind", ""), fields.get("licence", "")
-    return ReopenedQuery(
+    return LinkedQuery(
         fields.get("q", "")[:MAX_QUERY],
         nearest if nearest in known else DETECT,
         kind if kind in KINDS else "",

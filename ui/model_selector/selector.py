@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from ui.models_menu import rendering
 from ui.page.localised import Localised
+from ui.page.templates import render
+from ui.page.wording import FALLBACK, wording
 from ui.server.bind import bind
 from ui.services.services import Services
 
@@ -62,7 +63,6 @@ def look(services: Services, model: str, answering: str) -> Choice:
         model: As in ``choose``.
         answering: As in ``choose``.
     """
-    words = services.words
     names = dict(services.engine.offered())
     chosen, before = model or DEFAULT, answering or DEFAULT
     if not chosen or not names:
@@ -73,7 +73,8 @@ def look(services: Services, model: str, answering: str) -> Choice:
     if status.phase == "ready":
         return Choice(choices(services), chosen, "", False)
     old = names.get(before or services.engine.default, "…")
-    notice = rendering.notice(status, names[chosen], old, words)
+    told = {"status": status, "chosen": names[chosen], "answering": old}
+    notice = render("model_selector/notice.html", services.words, **told)
     return Choice(choices(services), before, notice, status.phase != "failed")
 
 
@@ -138,7 +139,7 @@ def connect(services: Services, menu: gr.Dropdown, answering: gr.State) -> None:
 
 
 def _updates(now: Choice) -> list[Any]:
-    told = rendering.answering(now.answering) + now.notice
+    told = render("model_selector/answering.html", wording(FALLBACK), model=now.answering) + now.notice
     return [gr.update(choices=now.choices), now.answering, told, gr.Timer(active=now.waiting)]
 
 

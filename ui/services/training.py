@@ -48,7 +48,7 @@ class Trainable:
 
 
 @dataclasses.dataclass(frozen=True)
-class Workshop:
+class Trainings:
     """Where models are trained.
 
     Attributes:
@@ -133,15 +133,15 @@ class FeedbackCounter:
             self._found, self._problem, self._busy = found or self._found, problem, False
 
 
-def workshop_of(services: Services) -> Workshop:
-    """Return the workshop.
+def trainings_of(services: Services) -> Trainings:
+    """Return the trainings.
 
     Raises:
         JobError: This app was started without one.
     """
-    if services.workshop is None:
+    if services.trainings is None:
         raise JobError("this app has no place for trainings; start it with python app.py")
-    return services.workshop
+    return services.trainings
 
 
 def _ask(database: Path) -> dict[str, Any]:

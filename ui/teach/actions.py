@@ -14,7 +14,7 @@ from ui.page.wording import Wording
 from ui.services.jobs import Job
 from ui.services.permissions import require_admin
 from ui.services.services import Services
-from ui.services.workshop import Trainable, workshop_of
+from ui.services.training import Trainable, trainings_of
 from ui.teach import pairs as pair_lists
 from ui.teach.pairs import Pairs
 
@@ -69,7 +69,7 @@ class Check:
 
 def pupil(services: Services) -> Trainable | None:
     """Return the model that learns languages: the one that answers if it does, else the bundled one, else another."""
-    able = [each for each in workshop_of(services).models() if each.config.acquirers is not None]
+    able = [each for each in trainings_of(services).models() if each.config.acquirers is not None]
     answering = services.engine.default
     able.sort(key=lambda each: (each.model_id != answering, each.model_id != USUAL))
     return able[0] if able else None
@@ -95,7 +95,7 @@ def check(services: Services, code: str, content: str | Pairs, words: Wording) -
     if not given.pairs and not given.faults:
         raise QueryError(words("teach_no_rows"))
     found = languages.describe(language)
-    taught = language in workshop_of(services).taught.of(model.name)
+    taught = language in trainings_of(services).taught.of(model.name)
     known = taught or (model.folder / "acquirers" / f"{language}.safetensors").is_file()
     checked = Check(language, found.english_name, found.autonym, found.direction, given, model.name, known)
     if not checked.ready:
@@ -163,7 +163,7 @@ def start(services: Services, code: str, content: str | Pairs, token: str, words
         CacaraError: It may not be started by this visitor, the rows are no good, or a training is running.
     """
     require_admin(services, token)
-    workshop = workshop_of(services)
+    trainings = trainings_of(services)
     checked = check(services, code, content, words)
     if not checked.ready:
         raise QueryError(lacking(checked, words))
@@ -173,7 +173,7 @@ def start(services: Services, code: str, content: str | Pairs, token: str, words
     def prepare(folder: Path) -> Sequence[str]:
         path = folder / "pairs.tsv"
         path.write_text(checked.pairs.tsv(), encoding="utf-8")
-        output = workshop.taught.folder_of(model.name)
+        output = trainings.taught.folder_of(model.name)
         arguments = {
             "--add-language": checked.code,
             "--pairs": path,
@@ -183,7 +183,7 @@ def start(services: Services, code: str, content: str | Pairs, token: str, words
         return [str(part) for pair in arguments.items() for part in pair]
 
     about = {"language": checked.code, "name": checked.name, "model": model.name, "model_id": model.model_id}
-    return workshop.jobs.start(KIND, about | {"pairs": len(checked.pairs.pairs)}, prepare)
+    return trainings.jobs.start(KIND, about | {"pairs": len(checked.pairs.pairs)}, prepare)
 
 
 def teach_status(services: Services) -> dict[str, Any]:
@@ -197,10 +197,10 @@ def teach_status(services: Services) -> dict[str, Any]:
         of feedback ``gate`` instead: ``passed``, ``failed``, ``said``, ``feedback``, ``dev``, ``others`` and ``pairs``;
         and ``in_use``, whether its file is the one that is read now.
     """
-    workshop = workshop_of(services)
+    trainings = trainings_of(services)
     model = pupil(services)
     job = latest(services)
-    taught = sorted(workshop.taught.of(model.name)) if model else []
+    taught = sorted(trainings.taught.of(model.name)) if model else []
     return {"model": model and model.name, "taught": taught, "last": job and _plain(services, job)}
 
 
@@ -215,7 +215,7 @@ def teach_cancel(services: Services, token: str = "") -> dict[str, Any]:
         As ``/teach_status``.
     """
     require_admin(services, str(token))
-    jobs = workshop_of(services).jobs
+    jobs = trainings_of(services).jobs
     if (job := latest(services)) is not None:
         jobs.cancel(job.job_id)
     return teach_status(services)
@@ -230,7 +230,7 @@ def forget(services: Services, code: str, token: str, words: Wording) -> None:
     require_admin(services, token)
     if (model := pupil(services)) is None:
         raise QueryError(words("teach_no_model"))
-    workshop_of(services).taught.forget(model.name, code)
+    trainings_of(services).taught.forget(model.name, code)
     services.engine.refresh()
 
 
@@ -247,13 +247,13 @@ def follow(services: Services) -> dict[str, Any]:
 
 def latest(services: Services) -> Job | None:
     """Return the newest teaching of either way, or None."""
-    jobs = workshop_of(services).jobs
+    jobs = trainings_of(services).jobs
     return max((job for kind in KINDS if (job := jobs.latest(kind))), key=lambda job: job.job_id, default=None)
 
 
 def made_by(services: Services, job: Job) -> Path:
     """Return where a teaching from feedback leaves its acquirers; it may not be there."""
-    return workshop_of(services).jobs.folder_of(job) / TAUGHT / f"{job.about.get('language')}.safetensors"
+    return trainings_of(services).jobs.folder_of(job) / TAUGHT / f"{job.about.get('language')}.safetensors"
 
 
 def lacking(checked: Check, words: Wording) -> str:
@@ -274,7 +274,7 @@ def swapped(checked: Check, words: Wording) -> str:
 
 
 def _plain(services: Services, job: Job) -> dict[str, Any]:
-    told = workshop_of(services).jobs.progress(job)
+    told = trainings_of(services).jobs.progress(job)
     last: dict[str, Any] = dict(told[-1]) if told else {"stage": "starting", "fraction": 0.0}
     names = ("language", "name", "model", "model_id", "pairs")
     done = job.state == "done"
@@ -298,7 +298,7 @@ def _plain(services: Services, job: Job) -> dict[str, Any]:
 
 def _in_use(services: Services, job: Job) -> bool:
     """Return whether what a teaching from feedback made is what the model reads the language by."""
-    used = workshop_of(services).taught.of(str(job.about.get("model"))).get(str(job.about.get("language")))
+    used = trainings_of(services).taught.of(str(job.about.get("model"))).get(str(job.about.get("language")))
     try:
         return used is not None and used.read_bytes() == made_by(services, job).read_bytes()
     except OSError:

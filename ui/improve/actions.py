@@ -12,9 +12,9 @@ from cacara.model.config import DEFAULT_MODEL
 from feedback_db.records.opinions import LABELS
 from ui.page.wording import Wording
 from ui.services.jobs import Job
-from ui.services.permissions import require_admin
+from ui.services.permissions import is_admin, require_admin
 from ui.services.services import Services
-from ui.services.workshop import Trainable, workshop_of
+from ui.services.training import Trainable, trainings_of
 
 KIND = "finetune_feedback"
 RECIPE = "training/recipes/feedback.yaml"
@@ -63,8 +63,8 @@ def needed(services: Services) -> dict[str, Any]:
     """
     counts = services.feedback.store().counts()
     key = (counts.judgements, counts.undos, counts.captions, counts.deleted, counts.adjudications)
-    workshop = workshop_of(services)
-    found, problem, counting = workshop.counting.look(workshop.database, key)
+    trainings = trainings_of(services)
+    found, problem, counting = trainings.counting.look(trainings.database, key)
     if found is None:
         return {"counting": counting, "problem": problem, "rows": None, "ready": False}
     wanted = found.get("needed") or {}
@@ -87,7 +87,7 @@ def improve_status(services: Services, token: str = "") -> dict[str, Any]:
         ``promotable``) and ``models`` (``current``, ``answers``, ``phase``, ``fixed``, ``history``, ``can_roll_back``).
     """
     allowed = is_admin(services, str(token))
-    job = workshop_of(services).jobs.latest(KIND)
+    job = trainings_of(services).jobs.latest(KIND)
     return {
         "collected": collected(services, allowed),
         "needed": needed(services),
@@ -96,19 +96,10 @@ def improve_status(services: Services, token: str = "") -> dict[str, Any]:
     }
 
 
-def is_admin(services: Services, token: str) -> bool:
-    """Return whether a visitor may do what the team lead may."""
-    try:
-        require_admin(services, token)
-    except CacaraError:
-        return False
-    return True
-
-
 def run(services: Services, job: Job) -> dict[str, Any]:
     """Return how far a fine-tuning is, or what came of it, see ``improve_status``."""
-    workshop = workshop_of(services)
-    rows = workshop.jobs.progress(job)
+    trainings = trainings_of(services)
+    rows = trainings.jobs.progress(job)
     last: dict[str, Any] = dict(rows[-1]) if rows else {"stage": "starting", "fraction": 0.0, "message": ""}
     gate = last.get("gate") if job.state == "done" and isinstance(last.get("gate"), dict) else None
     trained = _trained(services, job) if gate else None
@@ -125,7 +116,7 @@ def run(services: Services, job: Job) -> dict[str, Any]:
         and {key: gate.get(key) for key in ("passed", "failed", "reasons", "held_out", "judged", "unjudged")},
         "resumable": job.state in ("failed", "cancelled") and (_folder(services, job) / MANIFEST).is_file(),
         "model_id": trained,
-        "promotable": bool(gate and gate.get("passed") and trained not in (None, workshop.registry.current())),
+        "promotable": bool(gate and gate.get("passed") and trained not in (None, trainings.registry.current())),
     }
 
 
@@ -147,14 +138,14 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def models(services: Services) -> dict[str, Any]:
     """Return which model answers and what was promoted, see ``improve_status``."""
-    workshop = workshop_of(services)
-    current, engine = workshop.registry.current(), services.engine
+    trainings = trainings_of(services)
+    current, engine = trainings.registry.current(), services.engine
     return {
         "current": current,
         "answers": engine.default or current,
         "phase": engine.status_of(current).phase,
-        "fixed": workshop.given is not None,
-        "history": workshop.registry.history()[-HISTORY:][::-1],
+        "fixed": trainings.given is not None,
+        "history": trainings.registry.history()[-HISTORY:][::-1],
         "can_roll_back": current != DEFAULT_MODEL,
     }
 
@@ -171,16 +162,16 @@ def improve_start(services: Services, token: str = "") -> dict[str, Any]:
     """
     require_admin(services, str(token))
     words = services.words
-    workshop = workshop_of(services)
+    trainings = trainings_of(services)
     base = base_model(services, words)
     services.feedback.store()  # makes the database if it is missing, and tells if it cannot be read
 
     def prepare(folder: Path) -> Sequence[str]:
-        arguments = ["--recipe", RECIPE, "--database", str(workshop.database), "--base", str(base.folder)]
+        arguments = ["--recipe", RECIPE, "--database", str(trainings.database), "--base", str(base.folder)]
         arguments += ["--output", str(folder / RUN)]
-        return arguments + (["--gallery", str(workshop.gallery.absolute())] if workshop.gallery else [])
+        return arguments + (["--gallery", str(trainings.gallery.absolute())] if trainings.gallery else [])
 
-    workshop.jobs.start(KIND, {"base": f"{base.name} {base.version}", "model_id": base.model_id}, prepare)
+    trainings.jobs.start(KIND, {"base": f"{base.name} {base.version}", "model_id": base.model_id}, prepare)
     return improve_status(services, token)
 
 
@@ -195,10 +186,10 @@ def improve_resume(services: Services, token: str = "") -> dict[str, Any]:
         As ``/improve_status``.
     """
     require_admin(services, str(token))
-    job = workshop_of(services).jobs.latest(KIND)
+    job = trainings_of(services).jobs.latest(KIND)
     if job is None or not run(services, job)["resumable"]:
         raise QueryError(services.words("improve_nothing_to_resume"))
-    workshop_of(services).jobs.again(job.job_id)
+    trainings_of(services).jobs.again(job.job_id)
     return improve_status(services, token)
 
 
@@ -213,7 +204,7 @@ def improve_cancel(services: Services, token: str = "") -> dict[str, Any]:
         As ``/improve_status``.
     """
     require_admin(services, str(token))
-    jobs = workshop_of(services).jobs
+    jobs = trainings_of(services).jobs
     if (job := jobs.latest(KIND)) is not None:
         jobs.cancel(job.job_id)
     return improve_status(services, token)
@@ -230,12 +221,12 @@ def improve_promote(services: Services, token: str = "") -> dict[str, Any]:
         As ``/improve_status``.
     """
     require_admin(services, str(token))
-    workshop = workshop_of(services)
-    job = workshop.jobs.latest(KIND)
+    trainings = trainings_of(services)
+    job = trainings.jobs.latest(KIND)
     if job is None or job.state != "done":
         raise QueryError(services.words("improve_nothing_to_promote"))
     folder = _folder(services, job)
-    workshop.registry.promote(folder / FINAL, folder / GATE)
+    trainings.registry.promote(folder / FINAL, folder / GATE)
     return improve_status(services, token)
 
 
@@ -250,7 +241,7 @@ def improve_rollback(services: Services, token: str = "") -> dict[str, Any]:
         As ``/improve_status``.
     """
     require_admin(services, str(token))
-    workshop_of(services).registry.rollback()
+    trainings_of(services).registry.rollback()
     return improve_status(services, token)
 
 
@@ -260,9 +251,9 @@ def base_model(services: Services, words: Wording) -> Trainable:
     Raises:
         QueryError: It is not here, or its heads cannot be tuned.
     """
-    workshop = workshop_of(services)
-    wanted = services.engine.default or workshop.given or workshop.registry.current()
-    found = {each.model_id: each for each in workshop.models()}.get(wanted)
+    trainings = trainings_of(services)
+    wanted = services.engine.default or trainings.given or trainings.registry.current()
+    found = {each.model_id: each for each in trainings.models()}.get(wanted)
     if found is None:
         raise QueryError(words("improve_no_base", model=wanted))
     if found.config.projectors is not None:
@@ -271,7 +262,7 @@ def base_model(services: Services, words: Wording) -> Trainable:
 
 
 def _folder(services: Services, job: Job) -> Path:
-    return workshop_of(services).jobs.folder_of(job) / RUN
+    return trainings_of(services).jobs.folder_of(job) / RUN
 
 
 def _trained(services: Services, job: Job) -> str | None:

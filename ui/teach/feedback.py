@@ -12,8 +12,8 @@ from ui.page.wording import Wording
 from ui.services.jobs import Job
 from ui.services.permissions import require_admin
 from ui.services.services import Services
-from ui.services.workshop import workshop_of
-from ui.teach import teaching
+from ui.services.training import trainings_of
+from ui.teach import actions
 from ui.teach.pairs import Pairs
 from ui.teach.pairs import read as read_pairs
 
@@ -36,8 +36,8 @@ def teach_offers(services: Services) -> dict[str, Any]:
     """
     counts = services.feedback.store().counts()
     key = (counts.judgements, counts.undos, counts.captions, counts.deleted, counts.adjudications)
-    workshop = workshop_of(services)
-    found, problem, counting = workshop.teachable.look(workshop.database, key)
+    trainings = trainings_of(services)
+    found, problem, counting = trainings.teachable.look(trainings.database, key)
     if found is None:
         return {"counting": counting, "problem": problem, "languages": None}
     rows = []
@@ -64,7 +64,7 @@ def teach_from_feedback(services: Services, language: str, rows: str = "", token
     words = services.words
     more = read_pairs(str(rows), str(language)) if str(rows).strip() else None
     start(services, str(language), more, str(token), words)
-    return teaching.teach_status(services)
+    return actions.teach_status(services)
 
 
 def start(services: Services, code: str, more: Pairs | None, token: str, words: Wording) -> Job:
@@ -81,39 +81,39 @@ def start(services: Services, code: str, more: Pairs | None, token: str, words: 
         CacaraError: It may not be started by this visitor, there is too little, or a training is running.
     """
     require_admin(services, token)
-    workshop = workshop_of(services)
-    model = teaching.pupil(services)
+    trainings = trainings_of(services)
+    model = actions.pupil(services)
     if model is None:
         raise QueryError(words("teach_no_model"))
-    language = teaching.language_of(code, words)
+    language = actions.language_of(code, words)
     name = languages.describe(language).english_name
     if more is not None:
-        checked = teaching.check(services, language, more, words)
+        checked = actions.check(services, language, more, words)
         if not checked.ready:
-            raise QueryError(teaching.lacking(checked, words))
+            raise QueryError(actions.lacking(checked, words))
     else:
         _refuse_too_little(services, language, name, words)
 
     def prepare(folder: Path) -> Sequence[str]:
         arguments: dict[str, object] = {
-            "--database": workshop.database.absolute(),
+            "--database": trainings.database.absolute(),
             "--language": language,
             "--model": model.folder,
-            "--output": folder / teaching.TAUGHT,
-            "--register": workshop.taught.folder_of(model.name),
+            "--output": folder / actions.TAUGHT,
+            "--register": trainings.taught.folder_of(model.name),
         }
         if more is not None:
             path = folder / "pairs.tsv"
             path.write_text(more.tsv(), encoding="utf-8")
             arguments["--pairs"] = path
-        if workshop.gallery:
-            arguments["--gallery"] = workshop.gallery.absolute()
-        if current := workshop.taught.of(model.name).get(language):
+        if trainings.gallery:
+            arguments["--gallery"] = trainings.gallery.absolute()
+        if current := trainings.taught.of(model.name).get(language):
             arguments["--current"] = current
         return [str(part) for pair in arguments.items() for part in pair]
 
     about = {"language": language, "name": name, "model": model.name, "model_id": model.model_id, "pairs": None}
-    return workshop.jobs.start(teaching.FEEDBACK_KIND, about, prepare)
+    return trainings.jobs.start(actions.FEEDBACK_KIND, about, prepare)
 
 
 def teach_use(services: Services, token: str = "") -> dict[str, Any]:
@@ -127,11 +127,11 @@ def teach_use(services: Services, token: str = "") -> dict[str, Any]:
         As ``/teach_status``.
     """
     require_admin(services, str(token))
-    workshop, job = workshop_of(services), teaching.latest(services)
-    if job is None or not usable(teaching.teach_status(services)) or not teaching.made_by(services, job).is_file():
+    trainings, job = trainings_of(services), actions.latest(services)
+    if job is None or not usable(actions.teach_status(services)) or not actions.made_by(services, job).is_file():
         raise QueryError(services.words("teach_nothing_to_use"))
-    workshop.taught.take(str(job.about["model"]), teaching.made_by(services, job))
-    return teaching.follow(services)
+    trainings.taught.take(str(job.about["model"]), actions.made_by(services, job))
+    return actions.follow(services)
 
 
 def usable(status: dict[str, Any]) -> bool:

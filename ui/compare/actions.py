@@ -12,7 +12,7 @@ import tables
 from cacara.errors import CacaraError, QueryError
 from cacara.words import word_lists
 from cacara.words.word_lists import Entry, WordList
-from ui.compare import rendering, telling
+from ui.compare import rendering
 from ui.page.wording import FALLBACK, Wording
 from ui.services.comparisons import StoredComparison
 from ui.services.services import Services
@@ -260,7 +260,7 @@ def _text(made: Comparison, at: int, words: Wording) -> dict[str, Any]:
         ],
         "nearest_name": None if name is None else name.text,
         "findings": [finding.code for finding in made.findings[at]],
-        "diagnosis": " ".join(telling.sentences(made.findings[at], words)),
+        "diagnosis": " ".join(rendering.sentences(made.findings[at], words)),
     }
 
 

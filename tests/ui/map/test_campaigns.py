@@ -15,8 +15,8 @@ from cacara.embedding_map.plane import EmbeddingMap, MapInputs, MapPoint
 from cacara.errors import CacaraError, QueryError
 from feedback_db import Campaign, FeedbackError, Item
 from tests.ui.services.test_services import CAPTIONS, make_services
-from ui.annotate import work
-from ui.map import handlers, mapping, sending
+from ui.annotate import actions as annotate_actions
+from ui.map import actions, campaigns, handlers
 from ui.page.wording import available, wording
 from ui.services.permissions import Access, PermissionRefusedError
 from ui.services.services import Feedback
@@ -67,7 +67,7 @@ def items(services, campaign_id: str) -> list[Item]:
 
 def test_each_selected_sound_is_asked_about_once_with_the_words_and_their_language(services, key, points):
     chosen = [*rows(points, "audio")[:3], rows(points, "text")[0]]
-    told = sending.map_send(
+    told = campaigns.map_send(
         services, key, chosen, name="  Dogs  of the\tnorth ", query=" Hund ", language="de", lead="Lea"
     )
     assert (told["added"], told["known"], told["waiting"], told["left_out"]) == (3, 0, 0, 0)
@@ -79,7 +79,7 @@ def test_each_selected_sound_is_asked_about_once_with_the_words_and_their_langua
     }
     near = {
         each["clip_id"]: each
-        for each in mapping.map_neighbours(services, "Hund", "de", top_k=50)["neighbours"]["audio"]
+        for each in actions.map_neighbours(services, "Hund", "de", top_k=50)["neighbours"]["audio"]
     }
     assert {each.clip_id for each in made} == {points[row].clip_id for row in chosen[:3]}
     for each in made:
@@ -91,21 +91,21 @@ def test_each_selected_sound_is_asked_about_once_with_the_words_and_their_langua
 
 
 def test_what_was_sent_is_what_an_annotator_is_asked(services, key, points):
-    told = sending.map_send(services, key, rows(points, "audio"), name="Bells", query="bell", language="en")
-    person = work.annotator_register(services, "Ana", agreed=True)
+    told = campaigns.map_send(services, key, rows(points, "audio"), name="Bells", query="bell", language="en")
+    person = annotate_actions.annotator_register(services, "Ana", agreed=True)
     seen = set()
     for _ in range(SOUNDS):
-        asked = work.annotation_next(services, person["token"], told["campaign_id"])["item"]
+        asked = annotate_actions.annotation_next(services, person["token"], told["campaign_id"])["item"]
         assert asked["query"] == "bell" and asked["clip_kind"] == "sound"
         seen.add(asked["clip"])
-        work.annotation_judge(services, person["token"], asked["item_id"], "unsure")
+        annotate_actions.annotation_judge(services, person["token"], asked["item_id"], "unsure")
     assert seen == set(CAPTIONS)
-    assert work.annotation_next(services, person["token"], told["campaign_id"])["item"] is None
+    assert annotate_actions.annotation_next(services, person["token"], told["campaign_id"])["item"] is None
 
 
 def test_every_selected_text_asks_about_every_selected_sound_in_its_own_language(services, key, points):
     texts, sounds = rows(points, "text"), rows(points, "audio")
-    told = sending.map_send(services, key, [*texts, *sounds], name="All", ask="texts")
+    told = campaigns.map_send(services, key, [*texts, *sounds], name="All", ask="texts")
     assert told["added"] == len(texts) * len(sounds)
     made = items(services, told["campaign_id"])
     assert {(each.query_text, each.language, each.clip_id) for each in made} == {
@@ -115,18 +115,18 @@ def test_every_selected_text_asks_about_every_selected_sound_in_its_own_language
 
 
 def test_what_is_there_already_is_not_asked_again_and_what_did_not_fit_comes_next(services, key, points, monkeypatch):
-    monkeypatch.setattr(sending, "MOST_ITEMS", 10)
+    monkeypatch.setattr(campaigns, "MOST_ITEMS", 10)
     texts, sounds = rows(points, "text"), rows(points, "audio")
     everything = {"positions": [*texts, *sounds], "ask": "texts"}
-    first = sending.map_send(services, key, name="All", **everything)
+    first = campaigns.map_send(services, key, name="All", **everything)
     assert (first["added"], first["waiting"]) == (10, 18)
     assert "Still to add: 18" in first["html"]
     asked = [each.query_text for each in items(services, first["campaign_id"])]
     assert max(map(asked.count, asked)) == 2, "each text is asked as often as the others"
-    second = sending.map_send(services, key, campaign_id=first["campaign_id"], **everything)
-    third = sending.map_send(services, key, campaign_id=first["campaign_id"], **everything)
+    second = campaigns.map_send(services, key, campaign_id=first["campaign_id"], **everything)
+    third = campaigns.map_send(services, key, campaign_id=first["campaign_id"], **everything)
     assert [(each["added"], each["waiting"]) for each in (second, third)] == [(10, 8), (8, 0)]
-    again = sending.map_send(services, key, campaign_id=first["campaign_id"], **everything)
+    again = campaigns.map_send(services, key, campaign_id=first["campaign_id"], **everything)
     assert (again["added"], again["known"], again["waiting"]) == (0, 28, 0)
     assert len({(each.query_text, each.language, each.clip_id) for each in items(services, first["campaign_id"])}) == 28
 
@@ -140,20 +140,20 @@ def test_what_fits_is_the_nearest_and_sounds_and_pictures_take_turns():
 
     # Pictures lie nearer than any sound, as happens between kinds.
     made = drawn(("audio", 1.2), ("image", 0.3), ("image", 0.1), ("audio", 1.0), ("image", 0.2))
-    asking = sending.MapQuery("words", "en", np.array([1, 0], np.float32))
-    chosen = sending.choose(made, [asking], [0, 1, 2, 3, 4], set(), 3)
-    assert chosen == sending.NewItems({0: [3, 2, 0]}, 0, 2)
+    asking = campaigns.MapQuery("words", "en", np.array([1, 0], np.float32))
+    chosen = campaigns.choose(made, [asking], [0, 1, 2, 3, 4], set(), 3)
+    assert chosen == campaigns.NewItems({0: [3, 2, 0]}, 0, 2)
     known = {("words", "en", "audio 1.0"), ("other", "en", "image 0.1")}
-    assert sending.choose(made, [asking], [0, 1, 2, 3, 4], known, 2) == sending.NewItems({0: [2, 0]}, 1, 2)
+    assert campaigns.choose(made, [asking], [0, 1, 2, 3, 4], known, 2) == campaigns.NewItems({0: [2, 0]}, 1, 2)
 
 
 def test_a_picture_is_a_picture_in_the_campaign_too(services, key, points):
     drawn = services.maps.recall(key, wording("en"))
     picture = MapPoint("image", "A dog.", None, "dog", "gallery", "picture:dog.png")
     seeing = dataclasses.replace(drawn, inputs=dataclasses.replace(drawn.inputs, points=(picture, *points[1:])))
-    asking = sending.MapQuery("dog", "en", drawn.embeddings[0])
+    asking = campaigns.MapQuery("dog", "en", drawn.embeddings[0])
     campaign = Campaign(name="x", created_by="x")
-    (made,) = sending.make_items(campaign, services.engine.retriever(wording("en")), seeing, [asking], {0: [0]})
+    (made,) = campaigns.make_items(campaign, services.engine.retriever(wording("en")), seeing, [asking], {0: [0]})
     assert (made.clip_id, made.clip_kind) == ("picture:dog.png", "picture")
 
 
@@ -161,16 +161,16 @@ def test_texts_that_the_campaign_is_not_in_are_left_out_and_told(services, key, 
     store = services.feedback.store()
     german = store.save_campaign(Campaign(name="Deutsch", languages=("de-AT",), created_by="Lea"))
     chosen = [*rows(points, "text"), rows(points, "audio")[0]]
-    told = sending.map_send(services, key, chosen, campaign_id=german, ask="texts")
+    told = campaigns.map_send(services, key, chosen, campaign_id=german, ask="texts")
     assert (told["added"], told["left_out"]) == (2, 5)
     assert {each.language for each in items(services, german)} == {"de"}
     assert "not in their language: 5" in told["html"]
     with pytest.raises(QueryError, match=r"campaign is in .*Deutsch.*, and what is asked in Kiswahili"):
-        sending.map_send(services, key, chosen, campaign_id=german, query="mbwa", language="sw")
+        campaigns.map_send(services, key, chosen, campaign_id=german, query="mbwa", language="sw")
 
 
 def test_words_in_no_known_language_make_a_campaign_for_everybody(services, key, points):
-    told = sending.map_send(services, key, rows(points, "audio"), name="Any", query="🐕")
+    told = campaigns.map_send(services, key, rows(points, "audio"), name="Any", query="🐕")
     assert services.feedback.store().campaign(told["campaign_id"]).languages == ()
     assert {each.language for each in items(services, told["campaign_id"])} == {None}
 
@@ -199,14 +199,14 @@ def test_words_in_no_known_language_make_a_campaign_for_everybody(services, key,
 def test_what_cannot_be_sent_is_refused_and_leaves_nothing(services, key, points, given, said):
     asked = {"key": key, "positions": rows(points, "audio"), "name": "x", "query": "dog", "language": "en"}
     with pytest.raises((CacaraError, FeedbackError), match=said):
-        sending.map_send(services, **asked | given)
+        campaigns.map_send(services, **asked | given)
     assert services.feedback.store().campaigns() == []
 
 
 def test_too_many_texts_are_refused_by_their_number(services, key, points, monkeypatch):
-    monkeypatch.setattr(sending, "MOST_TEXTS", 6)
+    monkeypatch.setattr(campaigns, "MOST_TEXTS", 6)
     with pytest.raises(QueryError, match="Texts selected: 7. Wanted: 1 to 6"):
-        sending.map_send(services, key, list(range(len(points))), name="x", ask="texts")
+        campaigns.map_send(services, key, list(range(len(points))), name="x", ask="texts")
 
 
 def test_a_closed_campaign_takes_nothing_and_is_not_offered(services, key, points):
@@ -214,15 +214,15 @@ def test_a_closed_campaign_takes_nothing_and_is_not_offered(services, key, point
     closed = store.save_campaign(Campaign(name="Closed", open=False, created_by="Lea"))
     store.save_campaign(Campaign(name="Open", created_by="Lea"))
     with pytest.raises(QueryError, match="Closed is closed"):
-        sending.map_send(services, key, rows(points, "audio"), campaign_id=closed, query="dog")
-    form = sending.map_campaigns(services, key, rows(points, "audio"))["html"]
+        campaigns.map_send(services, key, rows(points, "audio"), campaign_id=closed, query="dog")
+    form = campaigns.map_campaigns(services, key, rows(points, "audio"))["html"]
     assert re.findall(r"<option value=\"[0-9a-f]{32}\">(.*?)</option>", form) == ["\u2068Open\u2069"]
 
 
 def test_a_map_of_another_model_than_answers_now_is_not_sent(services, key, points, monkeypatch):
     monkeypatch.setattr(services.engine.retriever(wording("en")).model, "fingerprint", "another")
     with pytest.raises(QueryError, match="no longer kept"):
-        sending.map_send(services, key, rows(points, "audio"), name="x", query="dog")
+        campaigns.map_send(services, key, rows(points, "audio"), name="x", query="dog")
 
 
 def test_only_the_team_lead_sends_and_others_are_told_why(services, key, points):
@@ -230,24 +230,24 @@ def test_only_the_team_lead_sends_and_others_are_told_why(services, key, points)
     guarded = dataclasses.replace(services, access=Access(public=True, admin_token=TOKEN))
     for wrong in ("", "guess"):
         with pytest.raises(PermissionRefusedError, match="team lead"):
-            sending.map_send(guarded, key, chosen, name="x", query="dog", admin=wrong)
-        locked = sending.map_campaigns(guarded, key, chosen, admin=wrong)
+            campaigns.map_send(guarded, key, chosen, name="x", query="dog", admin=wrong)
+        locked = campaigns.map_campaigns(guarded, key, chosen, admin=wrong)
         assert locked["state"] == "locked" and "Only the team lead" in locked["html"]
         assert 'name="admin"' in locked["html"] and 'name="campaign"' not in locked["html"]
         assert ('role="alert"' in locked["html"]) == bool(wrong)
     assert services.feedback.store().campaigns() == []
-    assert sending.map_campaigns(guarded, key, chosen, admin=TOKEN)["state"] == "open"
-    assert sending.map_send(guarded, key, chosen, name="x", query="dog", admin=TOKEN)["added"] == SOUNDS
+    assert campaigns.map_campaigns(guarded, key, chosen, admin=TOKEN)["state"] == "open"
+    assert campaigns.map_send(guarded, key, chosen, name="x", query="dog", admin=TOKEN)["added"] == SOUNDS
 
     nobody = dataclasses.replace(services, access=Access(public=True))
-    locked = sending.map_campaigns(nobody, key, chosen)["html"]
+    locked = campaigns.map_campaigns(nobody, key, chosen)["html"]
     assert "CACARA_ADMIN_TOKEN" in locked and 'name="admin"' not in locked
 
 
 def test_nobody_sends_under_the_name_of_somebody_else(services, key, points):
     services.feedback.store().register("Ana")
     with pytest.raises(FeedbackError, match="Ana"):
-        sending.map_send(services, key, rows(points, "audio"), name="x", query="dog", lead="Ana")
+        campaigns.map_send(services, key, rows(points, "audio"), name="x", query="dog", lead="Ana")
 
 
 def prefilled(answer: dict[str, str]) -> tuple[str, str]:
@@ -263,19 +263,19 @@ def test_the_words_to_begin_with_are_the_live_ones_else_the_only_selected_text(s
         rows(points, "text", "كلب."),
     )
     live = {"query": "mbwa", "language": "sw"}
-    assert prefilled(sending.map_campaigns(services, key, [german, sound], **live)) == ("mbwa", "sw")
-    assert prefilled(sending.map_campaigns(services, key, [german, sound])) == ("Ein Hund.", "de")
-    assert prefilled(sending.map_campaigns(services, key, [german, arabic, sound])) == ("", "")
-    assert prefilled(sending.map_campaigns(services, key, [sound])) == ("", "")
+    assert prefilled(campaigns.map_campaigns(services, key, [german, sound], **live)) == ("mbwa", "sw")
+    assert prefilled(campaigns.map_campaigns(services, key, [german, sound])) == ("Ein Hund.", "de")
+    assert prefilled(campaigns.map_campaigns(services, key, [german, arabic, sound])) == ("", "")
+    assert prefilled(campaigns.map_campaigns(services, key, [sound])) == ("", "")
 
 
 def test_selected_texts_are_offered_with_how_many_questions_they_make(services, key, points, monkeypatch):
     everything = list(range(len(points)))
-    form = sending.map_campaigns(services, key, everything)["html"]
+    form = campaigns.map_campaigns(services, key, everything)["html"]
     assert "7 × 4 = 28" in form and "At most" not in form
-    assert 'name="ask"' not in sending.map_campaigns(services, key, rows(points, "audio"))["html"]
-    monkeypatch.setattr(sending, "MOST_ITEMS", 27)
-    assert "At most 27 questions" in sending.map_campaigns(services, key, everything)["html"]
+    assert 'name="ask"' not in campaigns.map_campaigns(services, key, rows(points, "audio"))["html"]
+    monkeypatch.setattr(campaigns, "MOST_ITEMS", 27)
+    assert "At most 27 questions" in campaigns.map_campaigns(services, key, everything)["html"]
 
 
 def test_the_control_stands_where_there_is_something_to_send(services, key, points):
@@ -287,8 +287,8 @@ def test_the_control_stands_where_there_is_something_to_send(services, key, poin
 def test_hostile_text_stays_text_in_every_language(services, key, points, code):
     services.feedback.store().save_campaign(Campaign(name=HOSTILE, created_by="x"))
     chosen = rows(points, "audio")
-    told = sending.map_send(services.speaking(wording(code)), key, chosen, name=HOSTILE, query=HOSTILE, language="en")
-    form = sending.map_campaigns(services.speaking(wording(code)), key, chosen, query=HOSTILE, language=HOSTILE)
+    told = campaigns.map_send(services.speaking(wording(code)), key, chosen, name=HOSTILE, query=HOSTILE, language="en")
+    form = campaigns.map_campaigns(services.speaking(wording(code)), key, chosen, query=HOSTILE, language=HOSTILE)
     for shown in (told["html"], form["html"]):
         assert markupsafe.escape(HOSTILE) in shown
         assert "<img" not in shown and "<b>dog" not in shown and "map_" not in shown

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cacara.errors import QueryError
 from feedback_db import Campaign, Item, Store
 from feedback_db.store.campaigns import base_language
+from ui.annotate.actions import open_campaigns
 from ui.annotate.pooling import CLIP_KINDS, uncertainty
-from ui.annotate.work import open_campaigns
-from ui.map import mapping, rendering
+from ui.map import actions, rendering
 from ui.page import rendering as common
 from ui.page.templates import language_name
 from ui.page.wording import Wording
-from ui.review.deciding import lead_name
+from ui.review.actions import lead_name
 from ui.search.actions import DETECT
 from ui.services.permissions import PermissionRefusedError, require_admin
 from ui.services.services import Services
@@ -229,7 +229,7 @@ def make_items(
 
 def _parts(drawn: EmbeddingMap, positions: object) -> tuple[list[int], list[int]]:
     """Return the selected texts, and the selected sounds and pictures."""
-    rows = mapping.checked_rows(drawn, positions)
+    rows = actions.checked_rows(drawn, positions)
     kinds = {row: drawn.inputs.points[row].kind for row in rows}
     return [row for row in rows if kinds[row] == "text"], [row for row in rows if kinds[row] != "text"]
 
@@ -246,7 +246,7 @@ def _askings(
     if ask == "words":
         if not isinstance(query, str) or not query.strip():
             raise QueryError(words("empty_query"))
-        asked = mapping.embed_query(retriever, drawn, query, str(language))
+        asked = actions.embed_query(retriever, drawn, query, str(language))
         return [MapQuery(asked.text, asked.language, asked.vector)]
     if ask != "texts":
         raise QueryError(f"ask: found {ask!r:.40}, wanted words or texts")

@@ -9,7 +9,7 @@ import pytest
 from cacara.errors import QueryError
 from tests.ui.services.test_services import make_services
 from ui.search import tab as search_tab
-from ui.search.reopening import MAX_CHARACTERS, reopened
+from ui.search.links import MAX_CHARACTERS, linked_query
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def services(tiny_model, tmp_path_factory):
 
 
 def again(services, **asked):
-    return reopened(services, json.dumps(asked))
+    return linked_query(services, json.dumps(asked))
 
 
 def test_a_query_comes_back_as_it_was_asked(services):
@@ -40,7 +40,7 @@ def test_what_is_unknown_here_is_left_out(services, wrong):
 @pytest.mark.parametrize("asked", ["[]", "3", '"q"', "{", "[" * 3_000, None, 7, "x" * (MAX_CHARACTERS + 1)])
 def test_what_is_no_query_is_told(services, asked):
     with pytest.raises(QueryError, match="the link"):
-        reopened(services, asked)
+        linked_query(services, asked)
 
 
 def test_an_empty_link_asks_for_nothing(services):
