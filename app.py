@@ -18,7 +18,7 @@ from cacara.errors import CacaraError
 if TYPE_CHECKING:
     import gradio as gr
 
-    from ui.server.door import Credentials, Door
+    from ui.server.admission import AdmissionRules, Credentials
     from ui.server.limits import Limits
     from ui.services.services import Services
 
@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     services = make_services(settings)
     try:
         _clear_up_for_uploads()
-        page = start_server(services, settings.host, settings.port, make_door(settings))
+        page = start_server(services, settings.host, settings.port, make_admission_rules(settings))
     except CacaraError as error:
         logger.error("%s", error)
         return 1
@@ -207,25 +207,25 @@ def make_services(settings: Settings) -> Services:
     )
 
 
-def make_door(settings: Settings) -> Door:
+def make_admission_rules(settings: Settings) -> AdmissionRules:
     """Return who is let in."""
-    from ui.server.door import Door
+    from ui.server.admission import AdmissionRules
     from ui.server.limits import Limits
 
     names = None
     if settings.host in LOOPBACK:
         names = frozenset({*LOOPBACK, *([settings.public_name.lower()] if settings.public_name else [])})
-    return Door(names, settings.credentials, settings.framed, settings.limits or Limits())
+    return AdmissionRules(names, settings.credentials, settings.framed, settings.limits or Limits())
 
 
-def start_server(services: Services, host: str, port: int, door: Door | None = None) -> gr.Blocks:
+def start_server(services: Services, host: str, port: int, rules: AdmissionRules | None = None) -> gr.Blocks:
     """Return the app, listening at an address; the preparation is not started.
 
     Args:
         services: What every handler works with.
         host: The address.
         port: Its port.
-        door: Who is let in; None lets in whoever asks for this machine by its loopback names.
+        rules: Rules of admission; None admits whoever asks for this machine by its loopback names.
 
     Raises:
         OSError: The port is taken, or the address is not this machine's.
@@ -234,7 +234,7 @@ def start_server(services: Services, host: str, port: int, door: Door | None = N
 
     from ui.layout import ICON, STYLES, create_app, routes
     from ui.page.theme import make_theme
-    from ui.server.door import Door, Doorkeeper
+    from ui.server.admission import AdmissionMiddleware, AdmissionRules
 
     page = create_app(services).queue(max_size=WAITING_VISITORS, default_concurrency_limit=8)
     page.launch(
@@ -255,7 +255,7 @@ def start_server(services: Services, host: str, port: int, door: Door | None = N
         enable_monitoring=False,
         app_kwargs={
             "routes": routes(services),
-            "middleware": [Middleware(Doorkeeper, door=door or Door())],
+            "middleware": [Middleware(AdmissionMiddleware, rules=rules or AdmissionRules())],
         },
     )
     return page
@@ -296,15 +296,14 @@ def _add_door_flags(parser: argparse.ArgumentParser, on_space: bool) -> None:
 def _read_door_flags(
     parser: argparse.ArgumentParser, given: dict[str, Any], environment: Mapping[str, str], on_space: bool
 ) -> None:
-    from ui.server import door as doorkeeper
-    from ui.server import limits
+    from ui.server import admission, limits
 
     given["limits"] = limits.from_flags(given, limits.Limits(proxies=1 if on_space else 0))
     file, listed = given.pop("auth"), environment.get("CACARA_AUTH")
     try:
-        given["credentials"] = doorkeeper.read_credentials_file(file) if file else None
+        given["credentials"] = admission.read_credentials_file(file) if file else None
         if file is None and listed:
-            given["credentials"] = doorkeeper.read_credentials(listed)
+            given["credentials"] = admission.read_credentials(listed)
     except CacaraError as error:
         parser.error(f"{'--auth' if file else 'CACARA_AUTH'}: {error}")
 

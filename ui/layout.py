@@ -41,7 +41,7 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private",
 
 
 class Preparation(NamedTuple):
-    """How far the preparation is, as the page shows it."""
+    """Progress of the preparation, as the page shows it."""
 
     panel: str
     ended: bool
@@ -88,7 +88,7 @@ def create_app(services: Services) -> gr.Blocks:
     """Return the app; it starts nothing and reads nothing until somebody opens it.
 
     Args:
-        services: What every handler works with.
+        services: The app's services.
     """
     localised = Localised()
     with gr.Blocks(title="CACARA Studio", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)) as app:
@@ -117,8 +117,8 @@ def create_app(services: Services) -> gr.Blocks:
             about_tab.build(services, localised)
         endpoints.publish(services)
         timer = gr.Timer(POLLING_SECONDS)
-        told = [panel, timer, retry, language, by_picture, licence]
-        shown: dict[str, Any] = {"outputs": told, **QUIET}
+        updated = [panel, timer, retry, language, by_picture, licence]
+        shown: dict[str, Any] = {"outputs": updated, **QUIET}
         timer.tick(bind(preparation, services, present=_preparation_updates), **shown)
         retry.click(bind(prepare_again, services, present=_preparation_updates), **shown)
         # A tab's own script runs when the tab is first seen, so a link to a campaign is followed here.

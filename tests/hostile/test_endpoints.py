@@ -8,7 +8,7 @@ import pytest
 from visitors import Visitor
 
 from tests.hostile.test_server import TOLD, services, url  # noqa: F401 - fixtures, and what a search is told beside its words
-from ui.server.door import MAX_DEPTH
+from ui.server.admission import MAX_DEPTH
 
 
 def nested(levels: int) -> object:

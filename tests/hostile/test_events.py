@@ -22,7 +22,7 @@ import ui
 from tests.hostile.test_endpoints import VALUES
 from tests.hostile.test_server import TOLD, services  # noqa: F401 - a fixture, and what a search is told beside its words
 from ui.layout import routes as all_routes
-from ui.server.door import Door
+from ui.server.admission import AdmissionRules
 from ui.server.limits import Limits
 
 JSON = {"Content-Type": "application/json"}
@@ -33,8 +33,10 @@ TRACES = (b"Traceback", b'File \\"', b"site-packages", b"root:x:", b"sqlite3.")
 
 @pytest.fixture(scope="module")
 def url(services):  # noqa: F811
-    """A server that lets as much through as is asked here: a question that is turned away at the door tries nothing."""
-    with served(services, Door(limits=Limits(session_per_minute=1_000_000, address_per_minute=1_000_000))) as address:
+    """A server that lets as much through as is asked here: a question that is turned away tries nothing."""
+    with served(
+        services, AdmissionRules(limits=Limits(session_per_minute=1_000_000, address_per_minute=1_000_000))
+    ) as address:
         yield address
 
 

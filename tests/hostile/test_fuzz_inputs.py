@@ -16,7 +16,7 @@ from feedback_db.exchange.table import from_cells
 from feedback_db.records.lines import from_json, from_line
 from ui.page.wording import wording
 from ui.search.links import linked_query
-from ui.server.door import MAX_DEPTH, _depth, _hostname, read_credentials
+from ui.server.admission import MAX_DEPTH, _depth, _hostname, read_credentials
 from ui.services.services import Services
 
 TEXT = st.text(st.characters(), max_size=60)  # lone surrogates among them

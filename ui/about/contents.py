@@ -1,4 +1,4 @@
-"""What the About tab tells: plain values, read from the files and packages that are there."""
+"""Contents of the About tab: plain values, read from the files and packages that are there."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def fetched() -> tuple[sources.Source, ...]:
 
 
 def can_forget() -> bool:
-    """Return whether there is a command that deletes what a person said."""
+    """Return whether there is a command that deletes a person's feedback."""
     return importlib.util.find_spec("feedback_db.__main__") is not None
 
 

@@ -27,8 +27,8 @@ def page(
     Args:
         cards: Name of each bundled model to its card, as Markdown.
         packages: Installed Python packages.
-        fetched: What is fetched of others.
-        can_forget: Whether there is a command that deletes what a person said.
+        fetched: Fetched sources of others.
+        can_forget: There is a command that deletes a person's feedback.
         words: The interface's language.
     """
     return render(

@@ -1,6 +1,6 @@
-"""What an annotator does, as plain JSON values: who they are, the next question, an answer, taking it back.
+"""Actions of annotators, as plain JSON values: registration, the next question, an answer, undo.
 
-Of a question nothing is told that would show what a model thought of it: no model, score, rank or priority.
+A question never shows a model's opinion: no model, score, rank or priority.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from feedback_db.store.campaigns import base_language
 from ui.services.services import Services
 
 RESERVED = ("visitor-", "hf:")
-"""How names begin that nobody may choose: random names of this page's visitors, and accounts of those who sign in."""
+"""Prefixes of names that nobody may choose: random names of visitors, and accounts of those who sign in."""
 
 SIDES = ("left", "right", "both", "neither")
 LOOK_BACK = 200
-"""How many of a person's newest events are looked through for what they can take back or change."""
+"""Number of a person's newest events among which answers can be taken back or changed."""
 
 
 def annotator_register(services: Services, name: str, agreed: bool = False) -> dict[str, str]:
     """Take a name for oneself; the token that comes back is the only proof that it is yours, and is shown once.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         name: 1 to 100 characters that nobody has taken.
         agreed: Agreement that one's answers are kept under this name.
 
@@ -50,7 +50,7 @@ def log_in(services: Services, username: str | None, token: str) -> dict[str, st
     """Return the name and the token of somebody who has signed in with their account, or None when nobody has.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         username: Their account's name, as the sign-in told the server; None when they have not signed in.
         token: The one their browser has; kept if it is of this account.
     """
@@ -68,7 +68,7 @@ def annotation_next(
     """Lease the next question of a campaign; the one you hold already comes again.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         token: Yours, of ``/annotator_register``.
         campaign_id: The campaign.
         languages: BCP-47 codes you know; none for any.
@@ -117,7 +117,7 @@ def annotation_judge(
     """Answer a question about one clip, with a better description of it if you have one.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         token: Yours.
         item_id: The question.
         label: ``relevant``, ``partly``, ``not_relevant`` or ``unsure``.
@@ -162,7 +162,7 @@ def annotation_prefer(
     """Answer which of two lists is better; returns ``preference_id``.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         token: Yours.
         item_id: The question.
         choice: ``left``, ``right``, ``both`` or ``neither``, as you saw them.
@@ -222,10 +222,10 @@ def answers(store: Store, annotator: str, campaign_id: str) -> list[Judgement | 
 
 def standing(store: Store, annotator: str, item_id: object) -> tuple[str, str]:
     """Return the id of a person's answer to a question that counts now, and the label or the side; empty for none."""
-    found, said = store.standing_answer(str(item_id), annotator)
-    if said in ("first", "second"):
-        said = "left" if said == left_side(str(item_id), annotator) else "right"
-    return found, said
+    found, answer = store.standing_answer(str(item_id), annotator)
+    if answer in ("first", "second"):
+        answer = "left" if answer == left_side(str(item_id), annotator) else "right"
+    return found, answer
 
 
 def answer_id(event: Judgement | Caption | Preference) -> str:
@@ -251,7 +251,7 @@ def require_person(services: Services, token: str) -> tuple[Store, str]:
 def shown(lease: Lease) -> dict[str, Any]:
     """Return what a person may see of a question they hold."""
     item: Item = lease.item
-    told: dict[str, Any] = {
+    visible: dict[str, Any] = {
         "item_id": item.item_id,
         "campaign_id": item.campaign_id,
         "query": item.query_text,
@@ -261,10 +261,10 @@ def shown(lease: Lease) -> dict[str, Any]:
         "clip_kind": item.clip_kind,
     }
     if item.first is None or item.second is None:
-        return told | {"clip": item.clip_id}
+        return visible | {"clip": item.clip_id}
     sides = {"first": list(item.first.clip_ids), "second": list(item.second.clip_ids)}
     left = lease.left
-    return told | {"left": sides[left], "right": sides["second" if left == "first" else "first"]}
+    return visible | {"left": sides[left], "right": sides["second" if left == "first" else "first"]}
 
 
 def open_campaigns(store: Store) -> list[Campaign]:
@@ -284,8 +284,8 @@ def _said_already(store: Store, annotator: str, item_id: object, caption: str) -
     """Return whether a person has described this question so already, as when they change the label alone."""
     item = store.item(str(item_id))
     mine = answers(store, annotator, item.campaign_id)
-    said = next((each for each in mine if isinstance(each, Caption) and each.item_id == item.item_id), None)
-    return said is not None and said.caption == caption.strip()
+    caption_before = next((each for each in mine if isinstance(each, Caption) and each.item_id == item.item_id), None)
+    return caption_before is not None and caption_before.caption == caption.strip()
 
 
 def checked_codes(languages: object) -> list[str]:

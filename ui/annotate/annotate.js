@@ -72,7 +72,7 @@ const show = (answer) => {
   return true;
 };
 
-// What a question asks with is given to who holds the question: a token goes along, which no address may carry.
+// A recording is served to whoever holds its question: the token goes in a header, as no address may carry it.
 const lent = [];
 const fetchAsked = async (player) => {
   const response = await fetch(`media/consented?sha256=${encodeURIComponent(player.dataset.recording)}`, { headers: tokens() }).catch(() => undefined);

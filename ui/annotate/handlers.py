@@ -1,4 +1,4 @@
-"""What the Annotate tab's script asks the server: each answer is plain JSON whose HTML was made in ``rendering``."""
+"""Handlers of the Annotate tab's script: each returns plain JSON with HTML of ``rendering``."""
 
 from __future__ import annotations
 
@@ -57,19 +57,19 @@ def annotate_examples(services: Services, token: str = "", admin: str = "") -> d
 def annotate_next(services: Services, token: str, campaign: str, languages: list[str] | None = None) -> dict[str, Any]:
     """Return the page with the next question of a campaign."""
     store, me = actions.require_person(services, token)
-    told = store.campaign(str(campaign))
-    chosen = actions.known_languages(told, actions.checked_codes(languages), services.words.code)
-    asked = actions.annotation_next(services, token, campaign, chosen)["item"]
-    return _page(services, me, told, chosen, asked)
+    found = store.campaign(str(campaign))
+    chosen = actions.known_languages(found, actions.checked_codes(languages), services.words.code)
+    item = actions.annotation_next(services, token, campaign, chosen)["item"]
+    return _page(services, me, found, chosen, item)
 
 
 def annotate_again(services: Services, token: str, item_id: str, languages: list[str] | None = None) -> dict[str, Any]:
     """Return the page with a question that was answered or passed over, and the answer given."""
     store, me = actions.require_person(services, token)
-    asked = actions.annotation_again(services, token, item_id)["item"]
-    told = store.campaign(asked["campaign_id"])
-    chosen = actions.known_languages(told, actions.checked_codes(languages), services.words.code)
-    return _page(services, me, told, chosen, asked)
+    item = actions.annotation_again(services, token, item_id)["item"]
+    found = store.campaign(item["campaign_id"])
+    chosen = actions.known_languages(found, actions.checked_codes(languages), services.words.code)
+    return _page(services, me, found, chosen, item)
 
 
 def annotate_judge(
@@ -116,8 +116,9 @@ def annotate_undo(services: Services, token: str, campaign: str) -> dict[str, An
     words = services.words
     done = actions.annotation_undo(services, token, campaign)
     _, now = actions.standing(store, me, done["item_id"])
-    told = words("annotate_undone", answer=rendering.answer_name(now, words)) if now else words("annotate_undone_none")
-    return done | {"told": told}
+    answer = rendering.answer_name(now, words) if now else ""
+    message = words("annotate_undone", answer=answer) if now else words("annotate_undone_none")
+    return done | {"told": message}
 
 
 def annotate_recent(services: Services, token: str, campaign: str) -> dict[str, Any]:
@@ -144,23 +145,23 @@ def annotate_forget(services: Services, token: str, name: str = "") -> dict[str,
     if not isinstance(name, str) or " ".join(name.split()) != me:
         raise QueryError(words("annotate_wrong_name"))
     gone = store.forget(token, services.feedback.recordings)
-    told = rendering.deleted(gone.events, len(gone.recordings), words)
-    return {"html": told + rendering.sign_in(words)}
+    outcome = rendering.deleted(gone.events, len(gone.recordings), words)
+    return {"html": outcome + rendering.sign_in(words)}
 
 
 def _page(
-    services: Services, me: str, campaign: Campaign, chosen: list[str], asked: dict[str, Any] | None
+    services: Services, me: str, campaign: Campaign, chosen: list[str], item: dict[str, Any] | None
 ) -> dict[str, Any]:
     store, words = services.feedback.store(), services.words
     (mine,) = store.annotator_statistics(campaign.campaign_id, me)
     known = list(dict.fromkeys([*chosen, *_own(words, campaign), *campaign.languages]))[:MAX_KNOWN]
-    if asked is None:
+    if item is None:
         _, elsewhere = actions.sort_galleries(services, store, campaign.campaign_id)
         body = rendering.nothing_left(elsewhere, words)
     else:
-        body = rendering.question(asked, known, _earlier(store, me, asked), words)
-    html = rendering.desk(campaign, chosen, store.progress(campaign.campaign_id), mine, body, words)
-    return {"state": "done" if asked is None else "asked", "campaign": campaign.campaign_id, "html": html}
+        body = rendering.question(item, known, _earlier(store, me, item), words)
+    html = rendering.campaign_page(campaign, chosen, store.progress(campaign.campaign_id), mine, body, words)
+    return {"state": "done" if item is None else "asked", "campaign": campaign.campaign_id, "html": html}
 
 
 def _stale(services: Services, token: str, item_id: str, languages: list[str] | None) -> dict[str, Any]:
@@ -168,23 +169,23 @@ def _stale(services: Services, token: str, item_id: str, languages: list[str] | 
     store, me = actions.require_person(services, token)
     words = services.words
     _, now = actions.standing(store, me, item_id)
-    told = words("annotate_stale", answer=rendering.answer_name(now, words)) if now else words("annotate_stale_none")
-    return annotate_again(services, token, item_id, languages) | {"stale": told}
+    message = words("annotate_stale", answer=rendering.answer_name(now, words)) if now else words("annotate_stale_none")
+    return annotate_again(services, token, item_id, languages) | {"stale": message}
 
 
-def _earlier(store: Store, me: str, asked: dict[str, Any]) -> dict[str, Any]:
+def _earlier(store: Store, me: str, item: dict[str, Any]) -> dict[str, Any]:
     """Return what this person said before about a question, to fill its fields with."""
-    mine = [each for each in actions.answers(store, me, asked["campaign_id"]) if each.item_id == asked["item_id"]]
-    told: dict[str, Any] = {"seen": actions.standing(store, me, asked["item_id"])[0]}
+    mine = [each for each in actions.answers(store, me, item["campaign_id"]) if each.item_id == item["item_id"]]
+    fields: dict[str, Any] = {"seen": actions.standing(store, me, item["item_id"])[0]}
     for event in reversed(mine):
         if isinstance(event, Judgement):
-            told |= {"label": event.label, "reasons": event.reasons, "comment": event.comment}
+            fields |= {"label": event.label, "reasons": event.reasons, "comment": event.comment}
         elif isinstance(event, Caption):
-            told |= {"caption": event.caption, "caption_language": event.caption_language}
+            fields |= {"caption": event.caption, "caption_language": event.caption_language}
         else:
             chosen = "left" if event.choice == event.left else "right"
-            told |= {"choice": event.choice if event.choice in actions.SIDES else chosen}
-    return told
+            fields |= {"choice": event.choice if event.choice in actions.SIDES else chosen}
+    return fields
 
 
 def _own(words: Wording, campaign: Campaign) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a campaign asks: queries times what the model finds for them, checks of attention, and a first campaign."""
+"""Questions of a campaign: results of a pool of queries, checks of attention, and an example campaign."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cacara.search.retriever import Hit, Retriever
 
 CLIP_KINDS = {"audio": "sound", "image": "picture"}
-"""What is searched for to what a question's clips are."""
+"""Target of a search to the kind of a question's clips."""
 MAX_QUERIES = 500
 MAX_TOP_K = 20
 MAX_CHECKS = 50
@@ -37,7 +37,7 @@ Listen to the whole sound, then say whether somebody who asked these words would
 
 When you have better words for the sound, write them in a language that you speak well.
 """
-_TOLD = re.compile(r"\s*(?P<language>[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*)\s*[:\t]\s*(?P<text>\S.*)")
+_WITH_LANGUAGE = re.compile(r"\s*(?P<language>[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*)\s*[:\t]\s*(?P<text>\S.*)")
 
 
 class Query(NamedTuple):
@@ -69,9 +69,9 @@ def parse_queries(pasted: str, languages: Sequence[str]) -> list[Query]:
     for number, line in enumerate(pasted.splitlines(), 1):
         if not line.strip():
             continue
-        told = _TOLD.fullmatch(line.rstrip())
-        if told and _is_language(told["language"], languages):
-            found.append(Query(number, told["text"], told["language"]))
+        parsed = _WITH_LANGUAGE.fullmatch(line.rstrip())
+        if parsed and _is_language(parsed["language"], languages):
+            found.append(Query(number, parsed["text"], parsed["language"]))
         else:
             found.append(Query(number, line.strip(), languages[0] if len(languages) == 1 else None))
     if not 1 <= len(found) <= MAX_QUERIES:
@@ -94,7 +94,7 @@ def make_items(
     Args:
         campaign: Whose items they are.
         retriever: The model that finds.
-        queries: What is searched for.
+        queries: The queries.
         top_k: How many results of each query, 1 to ``MAX_TOP_K``.
         rival: Another model, whose results are compared with the first's; None to judge single results.
         targets: Which of ``CLIP_KINDS`` are searched for, each for itself.
@@ -128,17 +128,17 @@ def make_checks(campaign: Campaign, retriever: Retriever, number: int) -> list[I
     for code in campaign.languages or ("en",):
         spoken = nearest_language(code, gallery.languages)
         clips = {clip.clip_id: clip for clip in gallery.clips if clip.captions.get(spoken)}
-        told = [clips[clip_id] for clip_id in _shuffled(list(clips), f"check {code}")]
-        for place, clip in enumerate(told[:number]):
+        shuffled = [clips[clip_id] for clip_id in _shuffled(list(clips), f"check {code}")]
+        for place, clip in enumerate(shuffled[:number]):
             wrong = place % 2 == 1
-            heard = next((other for other in reversed(told) if _differ(clip, other)), None) if wrong else clip
-            if heard is not None:
+            shown = next((other for other in reversed(shuffled) if _differ(clip, other)), None) if wrong else clip
+            if shown is not None:
                 item = Item(
                     campaign_id=campaign.campaign_id,
                     query_text=clip.captions[spoken][0],
                     language=code,
                     gallery=gallery.name,
-                    clip_id=heard.clip_id,
+                    clip_id=shown.clip_id,
                     known_label="not_relevant" if wrong else "relevant",
                 )
                 made.append(item)
@@ -150,7 +150,7 @@ def example_campaign(retriever: Retriever, created_by: str) -> tuple[Campaign, l
 
     Args:
         retriever: Model and gallery.
-        created_by: Who asked for it.
+        created_by: The creator's name.
     """
     gallery = retriever.gallery
     spoken = {code: nearest_language(code, gallery.languages) for code in EXAMPLE_LANGUAGES}

@@ -42,7 +42,7 @@ def campaigns(name: str, found: Sequence[tuple[Campaign, Progress, int]], may_st
     """Return the list of campaigns to choose from.
 
     Args:
-        name: Who looks.
+        name: The annotator.
         found: Each campaign with how far it is and how much this person has answered.
         may_start: Whether this visitor may begin one made of examples.
         words: The interface's language.
@@ -54,7 +54,7 @@ def campaigns(name: str, found: Sequence[tuple[Campaign, Progress, int]], may_st
     return render("annotate/campaigns.html", words, name=name, rows=rows, may_start=may_start)
 
 
-def desk(
+def campaign_page(
     campaign: Campaign,
     chosen: Sequence[str],
     progress: Progress,
@@ -67,13 +67,13 @@ def desk(
     Args:
         campaign: The campaign.
         chosen: Its languages in which this person is asked; none for any.
-        progress: How far it is.
-        mine: What this person has done in it.
-        body: What ``question`` or ``nothing_left`` returned.
+        progress: Its progress.
+        mine: Statistics of this person's answers in it.
+        body: A ``question`` or ``nothing_left``.
         words: The interface's language.
     """
     return render(
-        "annotate/desk.html",
+        "annotate/campaign.html",
         words,
         campaign=campaign,
         chosen=chosen,
@@ -89,7 +89,7 @@ def question(asked: Mapping[str, Any], known: Sequence[str], earlier: Mapping[st
     """Return one question with all that it is answered with.
 
     Args:
-        asked: What ``work.shown`` returns.
+        asked: The question, as ``actions.shown`` returns it.
         known: BCP-47 codes for the language of a description, the likeliest first.
         earlier: The same person's answer before, to be changed: ``label`` or ``choice``, ``reasons``, ``comment``,
             ``caption`` and ``caption_language``, and ``seen``, its id; empty for none.

@@ -1,4 +1,4 @@
-"""What is one's own as a file, and recordings that questions are asked with, over HTTP."""
+"""A person's own answers as a file, and recordings that are queries of questions, over HTTP."""
 
 from __future__ import annotations
 
@@ -82,8 +82,10 @@ def _consented(services: Services, sha256: str, token: str, admin: str) -> Respo
         with path.open("rb") as file:
             beginning = file.read(64)
     except PermissionRefusedError:
-        said = "this recording is for who gave it, who is asked about it, and the team lead: wanted a token of theirs"
-        return PlainTextResponse(said, status_code=403, headers=HEADERS)
+        message = (
+            "this recording is for who gave it, who is asked about it, and the team lead: wanted a token of theirs"
+        )
+        return PlainTextResponse(message, status_code=403, headers=HEADERS)
     except FeedbackError as error:
         return PlainTextResponse(str(error), status_code=404, headers=HEADERS)
     kind = next((kind for sign, kind in _PICTURES.items() if beginning.startswith(sign)), certain_type(beginning))
@@ -92,11 +94,11 @@ def _consented(services: Services, sha256: str, token: str, admin: str) -> Respo
 
 def _decoded(path: Path) -> Response:
     """Return a recording that browsers may not play as one that they do; nothing of it stays, as consent may end."""
-    folder = working_folders.make("heard")
+    folder = working_folders.make("decoded")
     try:
-        decoded(path, folder / "heard.wav")
+        decoded(path, folder / "decoded.wav")
     except (AudioError, OSError):
         working_folders.remove(folder)
         return FileResponse(path, media_type="application/octet-stream", headers=HEADERS)
     done = BackgroundTask(working_folders.remove, folder)
-    return FileResponse(folder / "heard.wav", media_type="audio/wav", headers=HEADERS, background=done)
+    return FileResponse(folder / "decoded.wav", media_type="audio/wav", headers=HEADERS, background=done)

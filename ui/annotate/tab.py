@@ -29,7 +29,7 @@ CALLED = (
     handlers.annotate_mine,
     handlers.annotate_forget,
 )
-"""What the script on the page may call."""
+"""Functions that the page's script may call."""
 
 PUBLISHED = (
     actions.annotator_register,
@@ -40,7 +40,7 @@ PUBLISHED = (
     actions.annotation_skip,
     actions.annotation_undo,
 )
-"""What programs may call, by these names."""
+"""Functions that programs may call, by these names."""
 
 TAKE_TOKEN = """(known) => {
   try { return [localStorage.getItem("cacara-annotate-token") || ""]; } catch { return [""]; }
@@ -58,7 +58,7 @@ def build(services: Services, localised: Localised) -> None:
     """Build the tab inside the current ``gr.Tabs``; it asks for its content when somebody opens it.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         localised: Takes every component that has a text.
     """
     with localised.make(gr.Tab, {"label": "annotate"}, id=TAB, elem_id="annotate-tab"):

@@ -36,7 +36,7 @@ def compare(
     """Compare what the model makes of words for the same things in many languages.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         texts: 1 to 5,000 objects with ``language`` (BCP-47), ``text`` (at most 300 characters) and, where there are
             several things, ``concept``.
         wanted: Concept to the name of its sound, such as ``{"Vogel": "crow"}``; without it a concept's own name or its
@@ -67,7 +67,7 @@ def show_comparison(services: Services, content: str, wanted: str = "", model: s
     """Yield how far the comparison of a word list is, and last what was found, as HTML.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         content: The list, as ``word_lists.read`` takes it.
         wanted: The name of the sound that all words mean; empty finds it by each concept's name.
         model: The id of a model; None for the one that answers by default.
@@ -129,7 +129,7 @@ def lexicon_choices(services: Services) -> list[tuple[str, str]]:
     """Return (name, key) of the lexicon's concepts: those with a sound of that name first, with a note.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
     """
     retriever = services.retriever()
     sounding = {(clip.concept or "").casefold() for clip in retriever.gallery.clips}
@@ -152,7 +152,7 @@ def take_concept(services: Services, key: str | None, codes: Sequence[str] | Non
     """Return a concept of the lexicon as text for the box.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         key: The concept's.
         codes: Only these languages; none means all.
 

@@ -31,7 +31,7 @@ def overview(comparison: Comparison, measure: str, words: Wording) -> dict[str, 
     """Return rank or score of the wanted sound: languages down, concepts across.
 
     Args:
-        comparison: What was compared.
+        comparison: The comparison.
         measure: ``rank`` or ``score``.
         words: The interface's language.
     """
@@ -101,10 +101,10 @@ def _cell(comparison: Comparison, at: int, measure: str, words: Wording) -> tupl
     text = f"{escape(comparison.columns[at].label, quote=False)} · <b>{escape(entry.text, quote=False)}</b>"
     if place.rank is None or place.score is None:
         return None, "", f"{text}<br>{escape(words('compare_told_no_sound'), quote=False)}"
-    told = f"{text}<br>{words('compare_rank')} {place.rank} · {words('compare_score')} {place.score:.2f}"
+    hover = f"{text}<br>{words('compare_rank')} {place.rank} · {words('compare_score')} {place.score:.2f}"
     if measure == "rank":
-        return math.log10(place.rank), str(place.rank), told
-    return place.score, f"{place.score:.2f}", told
+        return math.log10(place.rank), str(place.rank), hover
+    return place.score, f"{place.score:.2f}", hover
 
 
 def _square(values: Floats, labels: Sequence[str], hover: list[list[str]], title: str) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def progress(done: float, count: int, words: Wording) -> str:
 
     Args:
         done: 0 to 1.
-        count: How many texts there are.
+        count: Number of texts.
         words: The interface's language.
     """
     title = words("compare_progress", done=round(done * count), count=count)

@@ -18,7 +18,7 @@ from ui.services.services import Services
 
 FOLDER = Path(__file__).parent
 EXAMPLE = "en, dog\nde, Hund\nfr, chien\nsw, mbwa\nar, كلب\nhi, कुत्ता\nzh, 狗\nko, 개\nru, собака\nyo, ajá\n"
-"""What stands in the box at first: one thing in ten languages, ready to be compared."""
+"""Initial content of the box: one thing in ten languages, ready to be compared."""
 
 LATE_SECONDS = 0.8
 """After so long no progress of stopped work is under way any more."""
@@ -29,13 +29,13 @@ def build(services: Services, localised: Localised, answering: gr.State | None =
     """Build the tab inside the current ``gr.Tabs``.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         localised: Takes every component that has a text.
         answering: Holds the id of the model that answers this visitor; None where there is no choice.
     """
     with localised.make(gr.Tab, {"label": "compare_tab"}, elem_id="compare-tab") as tab:
         localised.make(gr.HTML, {"value": rendering.intro}, elem_id="compare-intro")
-        asked = _ask(services, localised)
+        inputs = _ask(services, localised)
         left_out = gr.HTML(elem_id="compare-left-out")
         results = gr.HTML(
             elem_id="comparison",
@@ -45,23 +45,23 @@ def build(services: Services, localised: Localised, answering: gr.State | None =
         gr.api(bind(actions.compare, services), api_name="compare", concurrency_limit=2, concurrency_id="model")
     model = answering if answering is not None else gr.State(None)
 
-    work = asked.run.click(
+    work = inputs.run.click(
         bind(actions.show_comparison, services, show=page.problem),
-        [asked.rows, asked.wanted, model],
+        [inputs.rows, inputs.wanted, model],
         results,
         concurrency_limit=2,
         concurrency_id="model",
         **QUIET,
     )
-    halt = asked.stop.click(bind(show_stopped, services), None, results, cancels=[work], queue=False, **QUIET)
+    halt = inputs.stop.click(bind(show_stopped, services), None, results, cancels=[work], queue=False, **QUIET)
     halt.then(bind(show_still_stopped, services), None, results, queue=False, **QUIET)
     read = bind(actions.read_list, services, show=_not_read, present=_filled)
-    asked.upload.upload(read, asked.upload, [asked.rows, left_out], **QUIET)
-    taken: dict[str, Any] = {"inputs": [asked.concept, asked.codes], "outputs": [asked.rows, left_out], **QUIET}
+    inputs.upload.upload(read, inputs.upload, [inputs.rows, left_out], **QUIET)
+    taken: dict[str, Any] = {"inputs": [inputs.concept, inputs.codes], "outputs": [inputs.rows, left_out], **QUIET}
     take = bind(take_concept, services, show=_not_read, present=_filled)
-    gr.on([asked.concept.input, asked.codes.input], take, **taken)
+    gr.on([inputs.concept.input, inputs.codes.input], take, **taken)
     opened = bind(open_tab, services, present=_updates)
-    tab.select(opened, None, [asked.concept, asked.wanted], **QUIET)
+    tab.select(opened, None, [inputs.concept, inputs.wanted], **QUIET)
 
 
 class ComparisonInputs(NamedTuple):

@@ -1,1 +1,1 @@
-"""Improving the model with what people said of its results: collect, train, look, promote."""
+"""Improving the model on people's judgements: collect, train, evaluate, promote."""

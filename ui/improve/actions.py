@@ -10,7 +10,6 @@ from typing import Any
 from cacara.errors import CacaraError, QueryError
 from cacara.model.config import DEFAULT_MODEL
 from feedback_db.records.opinions import LABELS
-from ui.page.wording import Wording
 from ui.services.jobs import Job
 from ui.services.permissions import is_admin, require_admin
 from ui.services.services import Services
@@ -26,10 +25,10 @@ NO_CURVE = frozenset({"stage", "fraction", "message", "kind", "step", "steps"})
 
 
 def collected(services: Services, people: bool) -> dict[str, Any]:
-    """Return what was said that counts now.
+    """Return counts of the feedback that counts now.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         people: Also by whom.
 
     Returns:
@@ -77,7 +76,7 @@ def improve_status(services: Services, token: str = "") -> dict[str, Any]:
     """Return what was collected, how far the last fine-tuning is, what came of it, and which model answers.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         token: The team lead's; without it the names of annotators are left out.
 
     Returns:
@@ -154,16 +153,15 @@ def improve_start(services: Services, token: str = "") -> dict[str, Any]:
     """Start a fine-tuning of the model that answers on the feedback there is now.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         token: The team lead's; empty where none is needed.
 
     Returns:
         As ``/improve_status``.
     """
     require_admin(services, str(token))
-    words = services.words
     trainings = trainings_of(services)
-    base = base_model(services, words)
+    base = base_model(services)
     services.feedback.store()  # makes the database if it is missing, and tells if it cannot be read
 
     def prepare(folder: Path) -> Sequence[str]:
@@ -179,7 +177,7 @@ def improve_resume(services: Services, token: str = "") -> dict[str, Any]:
     """Go on with the last fine-tuning, which failed or was cancelled, where it was stopped.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         token: The team lead's; empty where none is needed.
 
     Returns:
@@ -197,7 +195,7 @@ def improve_cancel(services: Services, token: str = "") -> dict[str, Any]:
     """Cancel the fine-tuning that is running; it can go on later.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         token: The team lead's; empty where none is needed.
 
     Returns:
@@ -214,7 +212,7 @@ def improve_promote(services: Services, token: str = "") -> dict[str, Any]:
     """Let the model of the last fine-tuning answer; only if it passed the gate.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         token: The team lead's; empty where none is needed.
 
     Returns:
@@ -234,7 +232,7 @@ def improve_rollback(services: Services, token: str = "") -> dict[str, Any]:
     """Let the model answer again that did before the last promotion.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         token: The team lead's; empty where none is needed.
 
     Returns:
@@ -245,7 +243,7 @@ def improve_rollback(services: Services, token: str = "") -> dict[str, Any]:
     return improve_status(services, token)
 
 
-def base_model(services: Services, words: Wording) -> Trainable:
+def base_model(services: Services) -> Trainable:
     """Return the model that a fine-tuning begins with: the one that answers.
 
     Raises:
@@ -255,9 +253,9 @@ def base_model(services: Services, words: Wording) -> Trainable:
     wanted = services.engine.default or trainings.given or trainings.registry.current()
     found = {each.model_id: each for each in trainings.models()}.get(wanted)
     if found is None:
-        raise QueryError(words("improve_no_base", model=wanted))
+        raise QueryError(services.words("improve_no_base", model=wanted))
     if found.config.projectors is not None:
-        raise QueryError(words("improve_not_this_base", model=found.name))
+        raise QueryError(services.words("improve_not_this_base", model=found.name))
     return found
 
 

@@ -1,4 +1,4 @@
-"""The Improve tab: from what people said to a better model, a press at a time."""
+"""The Improve tab: fine-tuning on feedback, the gate's report, promotion."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 class View(NamedTuple):
-    """What the tab shows.
+    """The contents of the tab.
 
     Attributes:
-        notice: What went wrong, as HTML.
-        collected: What was said, as HTML.
-        needed: How much is wanted, as HTML.
+        notice: An error, as HTML.
+        collected: Counts of the feedback, as HTML.
+        needed: Amount of feedback that a training needs, as HTML.
         run: The last fine-tuning, as HTML.
-        models: Which model answers, as HTML.
-        can: Which of ``start``, ``resume``, ``cancel``, ``promote`` and ``rollback`` can be done.
-        waiting: Whether something goes on, so that it is worth to look again soon.
+        models: The answering model and earlier promotions, as HTML.
+        can: Possible actions of ``start``, ``resume``, ``cancel``, ``promote`` and ``rollback``.
+        waiting: Something is in progress: poll again soon.
     """
 
     notice: str
@@ -47,9 +47,9 @@ def look(services: Services, token: str, problem: str = "") -> View:
     """Return how things stand.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         token: The team lead's, or an empty string.
-        problem: What went wrong just now.
+        problem: An error to show above.
     """
     words = services.words
     try:
@@ -74,7 +74,7 @@ def act(services: Services, what: str, token: str) -> View:
     """Do something, and return how things stand.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         what: ``start``, ``resume``, ``cancel``, ``promote`` or ``rollback``.
         token: The team lead's, or an empty string.
     """
@@ -101,7 +101,7 @@ def build(services: Services, localised: Localised) -> None:
     """Build the tab inside the current ``gr.Tabs``.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         localised: Takes every component that has a text.
     """
 

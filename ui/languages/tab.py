@@ -28,7 +28,7 @@ def build(services: Services, localised: Localised) -> None:
     """Build the tab inside the current ``gr.Tabs``; the table is sent when somebody opens it.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         localised: Takes every component that has a text.
     """
     with localised.make(gr.Tab, {"label": "languages"}, elem_id="languages-tab") as tab:

@@ -1,4 +1,4 @@
-"""What the Map tab does, as plain JSON values; the same for the page and for programs."""
+"""Actions of the Map tab, as plain JSON values; the same for the page and for programs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def find_inputs(services: Services, languages: object, centred: bool, model: str
     """Return the model that is asked for, and what its map would be made of.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         languages: Codes of the texts' languages, or None or nothing for the default.
         centred: Whether texts are moved to their language's centre.
         model: The id of an offered model; empty for the one that answers by default.
@@ -60,10 +60,10 @@ def map_neighbours(
     If the map is not there yet, it is begun and an error tells so.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         query: 1 to 2,000 characters.
         language: BCP-47 code of the query, such as ``sw``; ``auto`` detects it.
-        top_k: How many of each kind, 1 to 50.
+        top_k: Number of neighbours of each kind, 1 to 50.
         languages: Codes of the languages whose texts are on the map; null for the usual ones.
         centred: Whether texts are moved to their language's centre, as for searching.
         model: The id of an offered model; empty for the one that answers by default.
@@ -78,14 +78,14 @@ def map_neighbours(
     drawn = services.maps.find(inputs)
     if drawn is None:
         job = services.maps.make(retriever, inputs, ANYBODY, words)
-        raise QueryError(words("map_not_ready", progress=told_progress(job.step, job.fraction, words)))
+        raise QueryError(words("map_not_ready", progress=progress_text(job.step, job.fraction, words)))
     return place_text(retriever, drawn, query, language, top_k)
 
 
 def place_text(retriever: Retriever, drawn: EmbeddingMap, query: str, language: str, top_k: int) -> dict[str, Any]:
     """Return where a text falls on a map and what is near it; ``map_neighbours`` tells the fields."""
-    asked = embed_query(retriever, drawn, query, language)
-    return {"query": asked.text, "language": asked.language, **_placed(drawn, asked.vector, top_k)}
+    embedded = embed_query(retriever, drawn, query, language)
+    return {"query": embedded.text, "language": embedded.language, **_placed(drawn, embedded.vector, top_k)}
 
 
 def place_sound(retriever: Retriever, drawn: EmbeddingMap, recording: Path, top_k: int = TOP_K) -> dict[str, Any]:
@@ -134,13 +134,13 @@ def flag_points(
     clips = [row for row in rows if drawn.inputs.points[row].kind != "text"]
     if not 1 <= len(clips) <= MOST_FLAGGED:
         raise QueryError(f"{len(clips)} sounds and pictures are selected; wanted 1 to {MOST_FLAGGED} to judge together")
-    asked = embed_query(retriever, drawn, query, language)
-    ranked = drawn.judged_against(asked.vector, clips)
+    embedded = embed_query(retriever, drawn, query, language)
+    ranked = drawn.judged_against(embedded.vector, clips)
     shown = ShownSearch(
-        query_text=asked.text,
+        query_text=embedded.text,
         recording=None,
         recording_sha256=None,
-        language=asked.language,
+        language=embedded.language,
         model=retriever.model.name,
         model_version=retriever.model.version,
         gallery=retriever.gallery.name,
@@ -188,7 +188,7 @@ def checked_rows(drawn: EmbeddingMap, positions: object) -> list[int]:
     return sorted(set(positions))
 
 
-def told_progress(step: str, fraction: float | None, words: Wording) -> str:
+def progress_text(step: str, fraction: float | None, words: Wording) -> str:
     """Return what is being done and how much of it is done, in a few words of the interface."""
     key = f"map_step_{step.lower().replace(' ', '_')}"
     name = words(key) if key in words.table else step

@@ -10,7 +10,7 @@ const askLead = (name, fields = {}) => ask(name, {
 });
 const opener = () => element.querySelector("[data-action=send]");
 
-// What is hidden is not asked for, nor checked.
+// Hidden fields are neither required nor checked.
 const showFields = () => {
   const form = part("fill");
   if (!form) return;

@@ -28,14 +28,12 @@ if TYPE_CHECKING:
     from cacara.search.retriever import Retriever
 
 MOST_ITEMS = 500
-"""How many questions one sending adds; the next one adds the next."""
+"""Most questions added at once; a second call adds the next."""
 
 MOST_TEXTS = 500
-"""How many selected texts may be asked with."""
+"""Most selected texts that may be queries."""
 
 MOST_CHARACTERS = 2000
-
-"""What the map calls a clip, and what a campaign does."""
 
 
 class MapQuery(NamedTuple):
@@ -47,7 +45,7 @@ class MapQuery(NamedTuple):
 
 
 class NewItems(NamedTuple):
-    """What is added: rows of the map by the place of their asking; and how many were there already, or wait."""
+    """Questions to add: rows of the map by the index of their query; numbers of known and of waiting ones."""
 
     rows: Mapping[int, list[int]]
     known: int
@@ -65,7 +63,7 @@ def map_campaigns(
     """Return, as ``html``, the form that sends a selection to a campaign, or why this visitor may not.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         key: The map.
         positions: The selected rows.
         query: The words that are on the map now; empty for none.
@@ -81,13 +79,13 @@ def map_campaigns(
         return {"state": "locked", "html": refused + rendering.sending_locked(enter, words)}
     drawn = services.maps.recall(key, words)
     texts, clips = _parts(drawn, positions)
-    asked = (str(query)[:MOST_CHARACTERS], str(language)[:MOST_CHARACTERS])
-    if not asked[0].strip() and len(texts) == 1:
+    words_and_language = (str(query)[:MOST_CHARACTERS], str(language)[:MOST_CHARACTERS])
+    if not words_and_language[0].strip() and len(texts) == 1:
         only = drawn.inputs.points[texts[0]]
-        asked = (only.text, only.language or "")
+        words_and_language = (only.text, only.language or "")
     codes = list(dict.fromkeys([*drawn.inputs.languages, *services.engine.languages()]))
     html = rendering.sending_form(
-        open_campaigns(services.feedback.store()), asked, codes, len(texts), len(clips), MOST_ITEMS, words
+        open_campaigns(services.feedback.store()), words_and_language, codes, len(texts), len(clips), MOST_ITEMS, words
     )
     return {"state": "open", "html": html}
 
@@ -112,7 +110,7 @@ def map_send(
     more than fits, each text is asked of its nearest sounds and pictures first, and each text as often as the others.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         key: The map.
         positions: The selected rows.
         campaign_id: An open campaign; empty for a new one, in the languages of what is asked.
@@ -150,7 +148,7 @@ def map_send(
     if not campaign_id:
         # Not before its questions are made: nothing that is refused leaves an empty campaign.
         store.save_campaign(campaign)
-    told = {
+    outcome = {
         "campaign_id": campaign.campaign_id,
         "name": campaign.name,
         "added": store.add_items(items),
@@ -158,7 +156,7 @@ def map_send(
         "waiting": chosen.waiting,
         "left_out": len(askings) - len(kept),
     }
-    return told | {"html": rendering.sent(told, words)}
+    return outcome | {"html": rendering.sent(outcome, words)}
 
 
 def choose(
@@ -174,10 +172,10 @@ def choose(
 
     Args:
         drawn: The map.
-        askings: What is asked.
+        askings: The queries.
         clips: Rows of sounds and pictures.
         known: Text, language and clip of the questions that are there already; they are passed over.
-        most: How many pairs at most.
+        most: Most pairs.
     """
     rows: dict[int, list[int]] = {}
     found = passed = 0
@@ -246,8 +244,8 @@ def _askings(
     if ask == "words":
         if not isinstance(query, str) or not query.strip():
             raise QueryError(words("empty_query"))
-        asked = actions.embed_query(retriever, drawn, query, str(language))
-        return [MapQuery(asked.text, asked.language, asked.vector)]
+        embedded = actions.embed_query(retriever, drawn, query, str(language))
+        return [MapQuery(embedded.text, embedded.language, embedded.vector)]
     if ask != "texts":
         raise QueryError(f"ask: found {ask!r:.40}, wanted words or texts")
     if not 1 <= len(texts) <= MOST_TEXTS:
@@ -309,4 +307,4 @@ def _pair(item: Item) -> tuple[str | None, ...]:
 
 
 CALLED = (map_campaigns, map_send)
-"""What the script on the page may call."""
+"""Functions that the page's script may call."""

@@ -1,4 +1,4 @@
-"""What the map's script asks the server: each answer is plain JSON whose HTML was made in ``rendering``."""
+"""Handlers of the map's script: each returns plain JSON with HTML of ``rendering``."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def map_progress(services: Services, key: str) -> dict[str, Any]:
     if job is None:
         return {"state": "made", "key": key}
     if job.phase == "fitting":
-        told = actions.told_progress(job.step, job.fraction, words)
-        return {"state": "fitting", "key": key, "html": rendering.progress(told, job.fraction, words)}
+        progress = actions.progress_text(job.step, job.fraction, words)
+        return {"state": "fitting", "key": key, "html": rendering.progress(progress, job.fraction, words)}
     message = words("map_stopped") if job.phase == "stopped" else words("map_failed", problem=job.problem)
     return {"state": job.phase, "key": key, "html": rendering.ended(message, words)}
 
@@ -132,9 +132,9 @@ def map_flag(
     drawn = services.maps.recall(key, words)
     retriever = services.retriever(model)
     done = actions.flag_points(services, retriever, drawn, positions, query, language, label, annotator)
-    told = words("map_flagged", count=len(done["judgement_ids"]), label=words(label))
+    message = words("map_flagged", count=len(done["judgement_ids"]), label=words(label))
     left_out = f" {words('map_left_out', count=done['left_out'])}" if done["left_out"] else ""
-    return done | {"told": told + left_out}
+    return done | {"told": message + left_out}
 
 
 def map_undo(services: Services, judgement_ids: list[str], annotator: str) -> dict[str, Any]:

@@ -56,7 +56,7 @@ const draw = async () => {
 
 const redraw = () => { if (state.drawn && window.Plotly) draw(); };
 
-// What is picked or asked for is drawn over the points, so that thousands of them are not drawn again.
+// Picked points and queries are drawn over the others, so that thousands of them are not drawn again.
 const mark = () => {
   if (!state.drawn || !plot().data) return;
   window.Plotly.relayout(plot(), { annotations: notes(state), shapes: marks(state.drawn, state) });

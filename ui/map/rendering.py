@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LABELS = ("relevant", "not_relevant", "unsure")
 ROWS_SHOWN = 200
-"""How many selected points the table shows; the export has them all."""
+"""Number of selected points in the table; the export has them all."""
 
 COLOURS = ("kind", "language", "concept", "source")
 KINDS = ("text", "audio", "image")
@@ -92,9 +92,9 @@ def selection(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int], quer
     """Return the table of the selected points, with what can be done with them.
 
     Args:
-        rows: The first of them, as ``mapping`` describes a point.
-        counts: How many there are by kind.
-        query: What they may be judged against; may be empty.
+        rows: The first of them, as ``actions`` describes a point.
+        counts: Number of points by kind.
+        query: The text to judge them against; may be empty.
         words: The interface's language.
     """
     return render(
@@ -153,9 +153,9 @@ def sending_form(
         campaigns: The open ones, the newest first.
         asked: The words to begin with and their language, each of which may be empty.
         languages: The codes to choose from; the words' own is added.
-        texts: How many texts are selected.
-        clips: How many sounds and pictures are.
-        most: How many questions are added at once.
+        texts: Number of selected texts.
+        clips: Number of selected sounds and pictures.
+        most: Most questions that are added at once.
         words: The interface's language.
     """
     text, language = asked

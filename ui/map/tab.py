@@ -25,9 +25,9 @@ CALLED = (
     handlers.map_undo,
     *campaigns.CALLED,
 )
-"""What the script on the page may call."""
+"""Functions that the page's script may call."""
 
-# What the page knows and Gradio's components do not: which map is drawn, and which model answers.
+# State of the page that Gradio's components lack: the drawn map, the answering model.
 WITH_KEY = """(recording, key, model, ...rest) =>
     [recording, document.querySelector('#map .map')?.dataset.key || '', window.cacaraModel || '', ...rest]"""
 HEARD = """
@@ -40,7 +40,7 @@ def build(services: Services, localised: Localised) -> None:
     """Build the tab inside the current ``gr.Tabs``; the map is asked for when somebody opens it.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         localised: Takes every component that has a text.
     """
     with localised.make(gr.Tab, {"label": "map"}, elem_id="map-tab"):

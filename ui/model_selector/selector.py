@@ -14,7 +14,7 @@ from ui.services.services import Services
 
 POLLING_SECONDS = 1.0
 DEFAULT = ""
-"""What the menu holds until a visitor chooses: the model that the app answers with, also after a promotion."""
+"""Value until a visitor chooses: the model that the app answers with, also after a promotion."""
 
 # Scripts of the tabs know by this which model answers, and are told when it is another one.
 TELL = """watch("value", () => {
@@ -27,13 +27,13 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private",
 
 
 class Choice(NamedTuple):
-    """What the menu shows and what answers.
+    """Choices and state of the selector.
 
     Attributes:
         choices: (Name, id) of every model, the default first.
         answering: The id that searches are made with; ``DEFAULT`` for whichever is promoted.
-        notice: How far a model is that was chosen and is not ready, or why it failed, as HTML.
-        waiting: Whether to look again soon.
+        notice: Progress or failure of a chosen model that is not ready, as HTML.
+        waiting: Poll again soon.
     """
 
     choices: list[tuple[str, str]]
@@ -46,7 +46,7 @@ def choose(services: Services, model: str, answering: str) -> Choice:
     """Choose a model; until it is ready the one before goes on answering. One that has failed is tried again.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         model: The id chosen in the menu; ``DEFAULT`` for the promoted one.
         answering: The id that answers until then.
     """
@@ -59,7 +59,7 @@ def look(services: Services, model: str, answering: str) -> Choice:
     """Look how far the chosen model is; one that has failed is not tried again by this.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         model: As in ``choose``.
         answering: As in ``choose``.
     """
@@ -73,8 +73,8 @@ def look(services: Services, model: str, answering: str) -> Choice:
     if status.phase == "ready":
         return Choice(choices(services), chosen, "", False)
     old = names.get(before or services.engine.default, "…")
-    told = {"status": status, "chosen": names[chosen], "answering": old}
-    notice = render("model_selector/notice.html", services.words, **told)
+    values = {"status": status, "chosen": names[chosen], "answering": old}
+    notice = render("model_selector/notice.html", services.words, **values)
     return Choice(choices(services), before, notice, status.phase != "failed")
 
 
@@ -102,7 +102,7 @@ def build(services: Services, localised: Localised) -> tuple[gr.Dropdown, gr.Sta
     """Build the menu inside the current row.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         localised: Takes every component that has a text.
 
     Returns:
@@ -123,7 +123,7 @@ def connect(services: Services, menu: gr.Dropdown, answering: gr.State) -> None:
     """Build the notice below the top row, and what happens when a model is chosen.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         menu: Of ``build``.
         answering: Of ``build``.
     """
@@ -139,8 +139,8 @@ def connect(services: Services, menu: gr.Dropdown, answering: gr.State) -> None:
 
 
 def _updates(now: Choice) -> list[Any]:
-    told = render("model_selector/answering.html", wording(FALLBACK), model=now.answering) + now.notice
-    return [gr.update(choices=now.choices), now.answering, told, gr.Timer(active=now.waiting)]
+    html = render("model_selector/answering.html", wording(FALLBACK), model=now.answering) + now.notice
+    return [gr.update(choices=now.choices), now.answering, html, gr.Timer(active=now.waiting)]
 
 
 def _only_choices(found: list[tuple[str, str]]) -> dict[str, Any]:

@@ -46,14 +46,14 @@ def gate_reasons(gate: Mapping[str, Any], words: Wording) -> list[str]:
     reasons = gate.get("reasons")
     if not isinstance(reasons, list) or len(reasons) != len(sentences):
         return sentences
-    told = []
+    sentences_in_words = []
     for reason, sentence in zip(reasons, sentences, strict=True):
         key = f"gate_{reason.get('code')}"
         values = dict(reason.get("values") or {})
         if values.get("measure") == "contests won":
             values["measure"] = words("gate_contests")
-        told.append(words(key, **values) if key in words.table else sentence)
-    return told
+        sentences_in_words.append(words(key, **values) if key in words.table else sentence)
+    return sentences_in_words
 
 
 def banner(message: str) -> str:

@@ -52,7 +52,7 @@ def render(name: str, words: Wording, /, **values: Any) -> str:  # noqa: ANN401
     Args:
         name: ``TAB/NAME.html``.
         words: The interface's language; a template calls it for its texts.
-        values: What the template is given; all of it is escaped, unless it is ``Markup`` that a template made.
+        values: Values of the template; all of it is escaped, unless it is ``Markup`` that a template made.
     """
     text = _environment().get_template(name).render(words=words, **values)
     # Indentation of templates would show as spaces between buttons; text of others never holds a bare ">".
@@ -101,7 +101,7 @@ def _markdown(text: str, shift: int = 0) -> Markup:
 
     Args:
         text: CommonMark, with tables.
-        shift: How many levels its headings are lowered, so that they stand below the page's own.
+        shift: Number of levels by which its headings are lowered, so that they stand below the page's own.
     """
     from markdown_it import MarkdownIt
 

@@ -1,1 +1,1 @@
-"""The Recordings tab: where in an hour of tape something is to be heard."""
+"""The Recordings tab: passages of long recordings that fit a query."""

@@ -1,4 +1,4 @@
-"""What the Recordings tab answers: plain values in and out."""
+"""Actions of the Recordings tab: plain values in and out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def listen(services: Services, recording: str, model: str = "") -> dict[str, Any
     """Begin to listen to an opened recording, as soon as the model is ready; return how far it is.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         recording: Its id.
         model: The id of the model that shall listen; empty for the one that answers by default.
     """
@@ -103,10 +103,10 @@ def find_sound(services: Services, recording: str, sound: str | None, top_k: int
     if not sound:
         raise QueryError(words("no_sound"))
     opened, timeline, model = _ready(services, recording)
-    heard = audio.load(Path(sound))
-    asked = embed(model, SearchRequest(sound=heard.waveform))
-    answer = _found(opened, timeline, model, asked.vector, words("recordings_your_sound"), None, top_k)
-    answer["notes"] = [*heard.notes, *answer["notes"]]
+    decoded = audio.load(Path(sound))
+    embedded = embed(model, SearchRequest(sound=decoded.waveform))
+    answer = _found(opened, timeline, model, embedded.vector, words("recordings_your_sound"), None, top_k)
+    answer["notes"] = [*decoded.notes, *answer["notes"]]
     return answer | _addresses(recording) | {"recording": recording, "language_source": "audio"}
 
 
@@ -154,9 +154,9 @@ def _found_text(
 ) -> dict[str, Any]:
     from cacara.search.embedding import embed
 
-    asked = embed(model, request)
-    found = _found(opened, timeline, model, asked.vector, asked.text, asked.language, top_k)
-    return found | {"language_source": asked.language_source}
+    embedded = embed(model, request)
+    found = _found(opened, timeline, model, embedded.vector, embedded.text, embedded.language, top_k)
+    return found | {"language_source": embedded.language_source}
 
 
 def _found(

@@ -26,7 +26,7 @@ def source(local_files: Sequence[str], max_mebibytes: int, words: Wording) -> st
 
     Args:
         local_files: Recordings of this machine that may be opened; none where that is not allowed.
-        max_mebibytes: How large a file may be sent.
+        max_mebibytes: Largest file, in MiB.
         words: The interface's language.
     """
     return render(
@@ -43,7 +43,7 @@ def found(result: Mapping[str, Any], words: Wording) -> str:
     """Return what was found: the curve over time, a player, and the passages.
 
     Args:
-        result: What ``finding.find_text`` returns.
+        result: As ``actions.find_text`` returns it.
         words: The interface's language.
     """
     hits = result["hits"]

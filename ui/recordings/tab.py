@@ -1,4 +1,4 @@
-"""The Recordings tab: open an hour of tape, ask in any language where something is to be heard, take it along."""
+"""The Recordings tab: open an hour of tape, find passages by a query in any language, export them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def build(services: Services, localised: Localised) -> None:
     """Build the tab inside the current ``gr.Tabs``.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         localised: Takes every component that has a text.
     """
     with localised.make(gr.Tab, {"label": "recordings"}, elem_id="recordings-tab") as tab:

@@ -1,4 +1,4 @@
-"""What a team lead does, as plain JSON values: campaigns, their questions, the last word on a pair, agreement."""
+"""Actions of team leads, as plain JSON values: campaigns, their questions, adjudication, agreement."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ui.services.permissions import require_admin
 from ui.services.services import Services
 
 SETTINGS = ("name", "guidelines", "languages", "wanted_judgements", "order", "check_every", "open")
-"""What of a campaign a team lead sets."""
+"""Settings of a campaign."""
 NOBODY = "team lead"
 MAX_AT_ONCE = 40
-"""How many queries one call searches for; the page sends more in parts, between which it can be stopped."""
+"""Most queries of one call; the page sends more in parts, between which it can be stopped."""
 
 
 def review_save_campaign(
@@ -31,7 +31,7 @@ def review_save_campaign(
     """Create a campaign, or change one.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         admin: The admin token; empty where none is needed.
         campaign_id: The one to change; empty for a new one.
         settings: ``name``, ``guidelines`` (Markdown), ``languages`` (list of codes), ``wanted_judgements``, ``order``,
@@ -75,13 +75,13 @@ def review_add_queries(
     Where the models know pictures, each query is asked for sounds and for pictures.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         admin: The admin token; empty where none is needed.
         campaign_id: The campaign.
         queries: At most 40, one a line: ``sw: ndege``, or the words alone.
         top_k: How many sounds, and how many pictures, of each, 1 to 20.
         rival: The id of another model, whose results are compared; empty to judge single results.
-        first_line: The number of the first line, for the problems told.
+        first_line: The number of the first line, for the problems' lines.
 
     Returns:
         ``added`` and ``problems``, each with ``line`` and ``problem``.
@@ -89,14 +89,14 @@ def review_add_queries(
     require_admin(services, admin)
     store = services.feedback.store()
     campaign = store.campaign(str(campaign_id))
-    asked = pooling.parse_queries(str(queries), campaign.languages)
-    if len(asked) > MAX_AT_ONCE:
-        raise QueryError(f"queries: found {len(asked)}, wanted at most {MAX_AT_ONCE} at once")
+    parsed = pooling.parse_queries(str(queries), campaign.languages)
+    if len(parsed) > MAX_AT_ONCE:
+        raise QueryError(f"queries: found {len(parsed)}, wanted at most {MAX_AT_ONCE} at once")
     other = services.retriever(str(rival)) if rival else None
     retriever = services.retriever()
     sees = retriever.sees and (other is None or other.sees)
     targets = ("audio", "image") if sees else ("audio",)
-    made = pooling.make_items(campaign, retriever, asked, top_k, other, targets)
+    made = pooling.make_items(campaign, retriever, parsed, top_k, other, targets)
     added = store.add_items(made.items)
     offset = int(first_line) - 1 if isinstance(first_line, int) else 0
     return {
@@ -109,7 +109,7 @@ def review_add_checks(services: Services, admin: str = "", campaign_id: str = ""
     """Add questions with a known answer, made from the gallery's own descriptions; returns how many were ``added``.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         admin: The admin token; empty where none is needed.
         campaign_id: The campaign.
         number: How many in each of its languages, 0 to 50.
@@ -134,7 +134,7 @@ def review_adjudicate(
     """Say the last word on a query and a clip; returns ``adjudication_id``.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         admin: The admin token; empty where none is needed.
         pair_id: The pair, as ``/review_disagreements`` lists it.
         label: ``relevant``, ``partly``, ``not_relevant`` or ``unsure``.
@@ -151,8 +151,8 @@ def review_adjudicate(
     if pair is None:
         raise QueryError(f"pair_id: found {str(pair_id)[:40]!r}, wanted one of the pairs that were judged")
     if seen is not None and seen != (pair.adjudicated or ""):
-        said = "annotate_partly" if pair.adjudicated == "partly" else pair.adjudicated
-        raise QueryError(words("review_stale", answer=words(said)) if said else words("review_stale_none"))
+        key = "annotate_partly" if pair.adjudicated == "partly" else pair.adjudicated
+        raise QueryError(words("review_stale", answer=words(key)) if key else words("review_stale_none"))
     note = note.strip() if isinstance(note, str) else ""
     decided = Adjudication(
         query_text=pair.query_text,
@@ -173,7 +173,7 @@ def review_agreement(services: Services, admin: str = "", campaign_id: str = "")
     """Return Krippendorff's alpha over all, by ``languages`` and by ``annotators``, without checks of attention.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         admin: The admin token; empty where none is needed.
         campaign_id: Only this campaign's judgements; empty for all.
     """
@@ -189,7 +189,7 @@ def review_disagreements(services: Services, admin: str = "", campaign_id: str =
     """Return the pairs with different labels, those without a last word first, then the widest apart.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         admin: The admin token; empty where none is needed.
         campaign_id: Only this campaign's judgements; empty for all.
     """

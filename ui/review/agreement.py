@@ -1,4 +1,4 @@
-"""How far annotators agree: Krippendorff's alpha over graded labels, by language and by person."""
+"""Agreement of annotators: Krippendorff's alpha over graded labels, by language and by person."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEVELS = tuple(sorted(set(GRADES.values())))
 
 @dataclasses.dataclass(frozen=True)
 class Agreement:
-    """How far the people of one group of judgements agree.
+    """Agreement within one group of judgements.
 
     Attributes:
         name: The language's code or the person; empty for all.

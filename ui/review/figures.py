@@ -1,4 +1,4 @@
-"""What the Review tab's pictures show, as plain JSON: how far languages are, how long answers took, how many a day."""
+"""Data of the Review tab's charts, as plain JSON: progress by language, time an answer, answers a day."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def make_figures(progress: Progress | None, judgements: Sequence[Judgement]) -> 
     """Return the data of the pictures.
 
     Args:
-        progress: How far a campaign is, or None over all campaigns.
+        progress: Progress of a campaign, or None over all campaigns.
         judgements: Those that count now.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What the Review tab's script asks the server: each answer is plain JSON whose HTML was made in ``rendering``."""
+"""Handlers of the Review tab's script: each returns plain JSON with HTML of ``rendering``."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def review_show(
     store = services.feedback.store()
     found = store.campaigns()
     chosen = campaign_id if any(each.campaign_id == campaign_id for each in found) else ""
-    told: dict[str, Any] = {}
+    answer: dict[str, Any] = {}
     if section == "judgements":
         content = _judgements(store, chosen or None, filters, offset, words)
     elif section == "progress":
         progress = store.progress(chosen) if chosen else None
-        told["figures"] = figures.make_figures(progress, store.current_judgements(chosen or None))
+        answer["figures"] = figures.make_figures(progress, store.current_judgements(chosen or None))
         content = rendering.progress(progress, words)
     else:
         content = _CONTENTS[section](store, chosen or None, words)
-    return told | {"state": section, "html": rendering.page(content, found, chosen, words)}
+    return answer | {"state": section, "html": rendering.page(content, found, chosen, words)}
 
 
 def review_form(services: Services, admin: str = "", campaign_id: str = "") -> dict[str, Any]:
@@ -124,4 +124,4 @@ CALLED = (
     actions.review_add_checks,
     actions.review_adjudicate,
 )
-"""What the script on the page may call."""
+"""Functions that the page's script may call."""

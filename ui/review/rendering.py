@@ -62,13 +62,13 @@ def judgements(
     rows: Sequence[ReviewRow], total: int, offset: int, filters: Mapping[str, str], people: Sequence[str],
     languages: Sequence[str], words: Wording,
 ) -> Markup:  # fmt: skip
-    """Return a page of all judgements with the filters above; each sound can be heard beside.
+    """Return a page of all judgements with the filters above; each sound can be played.
 
     Args:
         rows: The rows of this page.
-        total: How many there are in all.
-        offset: How many come before this page.
-        filters: What is chosen now, by the names of the fields.
+        total: Number of all rows.
+        offset: Number of rows before this page.
+        filters: Chosen values by the names of the fields.
         people: Annotators to choose from.
         languages: BCP-47 codes to choose from.
         words: The interface's language.

@@ -94,7 +94,7 @@ def export_records(services: Services, campaign_id: str, everything: bool) -> li
     """Return what is exported: what counts now, or everything but people's tokens; of one campaign or of all.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         campaign_id: The campaign; empty for all.
         everything: Also what was changed or taken back, and the campaigns with their questions.
     """
@@ -127,5 +127,5 @@ def _import(services: Services, path: Path, asked: dict[str, str]) -> Response:
         return PlainTextResponse(str(error).replace(str(path), "the file"), status_code=400)
     problems.sort()
     html = rendering.imported(new, known, problems, words)
-    told = {"new": new, "known": known, "problems": problems[:MOST_BAD_ROWS], "html": html}
-    return JSONResponse(told, headers=HEADERS)
+    outcome = {"new": new, "known": known, "problems": problems[:MOST_BAD_ROWS], "html": html}
+    return JSONResponse(outcome, headers=HEADERS)

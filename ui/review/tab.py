@@ -20,14 +20,14 @@ PUBLISHED = (
     actions.review_agreement,
     actions.review_disagreements,
 )
-"""What programs may call, by these names."""
+"""Functions that programs may call, by these names."""
 
 
 def build(services: Services, localised: Localised) -> None:
     """Build the tab inside the current ``gr.Tabs``; it asks for its content when somebody opens it.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         localised: Takes every component that has a text.
     """
     with localised.make(gr.Tab, {"label": "review"}, elem_id="review-tab"):

@@ -34,9 +34,9 @@ def search_text(services: Services, query: str, options: Options) -> dict[str, A
     """Find sounds and pictures by words in any language.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         query: 1 to 2,000 characters.
-        options: How it is answered.
+        options: Options of the search.
 
     Returns:
         ``query``, ``language``, ``language_source`` (``chosen``, ``detected`` or ``unknown``), ``model``,
@@ -50,11 +50,11 @@ def search_text(services: Services, query: str, options: Options) -> dict[str, A
     """
     if not text("query", query).strip():
         raise QueryError(services.words("empty_query"))
-    asked = ask(services, options)
+    checked = ask(services, options)
     lists, cleaned = SOUNDS_AND_PICTURES, clean_query(query)
-    embedding = embed(asked, lists, text=cleaned, language=chosen_language(options.language))
+    embedding = embed(checked, lists, text=cleaned, language=chosen_language(options.language))
     remembered = {"query_text": cleaned, "language": embedding.language}
-    found = answer(services, asked, lists, embedding, remembered)
+    found = answer(services, checked, lists, embedding, remembered)
     sounds = found.pop("sounds") or {"search_id": None, "hits": []}
     return {"query": cleaned, **found, **sounds, "looked_up": looked_up(embedding)}
 
@@ -64,9 +64,9 @@ def search_audio(services: Services, recording: str | None, options: Options) ->
     """Find words and pictures for a sound, and sounds that resemble it. The sound is not kept by this.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         recording: An uploaded sound file.
-        options: How it is answered.
+        options: Options of the search.
 
     Returns:
         ``language``, ``language_source``, ``model``, ``model_version``, ``gallery``, ``notes``, ``seconds``
@@ -80,17 +80,17 @@ def search_audio(services: Services, recording: str | None, options: Options) ->
 
     if not recording:
         raise QueryError(services.words("no_sound"))
-    asked = ask(services, options)
+    checked = ask(services, options)
     path = Path(recording)
     remembered = {"recording": path, "recording_sha256": hash_file(path)}
-    heard = audio.load(path)
-    embedding = embed(asked, EVERYTHING, sound=heard.waveform)
-    found = answer(services, asked, EVERYTHING, embedding, remembered)
+    decoded = audio.load(path)
+    embedding = embed(checked, EVERYTHING, sound=decoded.waveform)
+    found = answer(services, checked, EVERYTHING, embedding, remembered)
     assert embedding.classes is not None, "a sound has classes"
-    probability = speech.speech_probability(asked.retriever.model, embedding.classes)
+    probability = speech.speech_probability(checked.retriever.model, embedding.classes)
     return found | {
-        "notes": list(heard.notes),
-        "seconds": round(heard.seconds, 3),
+        "notes": list(decoded.notes),
+        "seconds": round(decoded.seconds, 3),
         "speech": None if probability is None else round(probability, 3),
         "is_speech": speech.is_speech(probability),
     }
@@ -101,9 +101,9 @@ def search_image(services: Services, picture: str | None, options: Options) -> d
     """Find sounds that fit a picture, and pictures that resemble it. The picture is not kept by this.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         picture: An uploaded picture: PNG, JPEG, WebP or GIF.
-        options: How it is answered.
+        options: Options of the search.
 
     Returns:
         ``language``, ``language_source``, ``model``, ``model_version``, ``gallery``, ``notes``, and ``sounds`` and
@@ -114,8 +114,8 @@ def search_image(services: Services, picture: str | None, options: Options) -> d
 
     if not picture:
         raise QueryError(services.words("no_picture"))
-    asked, lists = ask(services, options, must_see=True), SOUNDS_AND_PICTURES
-    return answer(services, asked, lists, embed(asked, lists, pictures=[images.load(Path(picture))]))
+    checked, lists = ask(services, options, must_see=True), SOUNDS_AND_PICTURES
+    return answer(services, checked, lists, embed(checked, lists, pictures=[images.load(Path(picture))]))
 
 
 @with_options
@@ -123,9 +123,9 @@ def search_video(services: Services, video: str | None, options: Options) -> dic
     """Find sounds and pictures that fit what a short video shows: the mean of 12 of its pictures. It is not kept.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         video: An uploaded video of at most 60 seconds.
-        options: How it is answered.
+        options: Options of the search.
 
     Returns:
         As ``/search_image``, and ``frames``: how many of its pictures were looked at.
@@ -134,9 +134,9 @@ def search_video(services: Services, video: str | None, options: Options) -> dic
 
     if not video:
         raise QueryError(services.words("no_video"))
-    asked, lists = ask(services, options, must_see=True), SOUNDS_AND_PICTURES
+    checked, lists = ask(services, options, must_see=True), SOUNDS_AND_PICTURES
     frames = videos.frames(video)
-    return {**answer(services, asked, lists, embed(asked, lists, pictures=frames)), "frames": len(frames)}
+    return {**answer(services, checked, lists, embed(checked, lists, pictures=frames)), "frames": len(frames)}
 
 
 @with_options
@@ -144,14 +144,14 @@ def search_like(services: Services, clip_id: str, options: Options) -> dict[str,
     """Find the sounds and pictures that are nearest to one of the gallery.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         clip_id: The ``clip_id`` of a hit.
-        options: How it is answered.
+        options: Options of the search.
 
     Returns:
         As ``/search_image``, and ``clip_id`` and ``caption`` of what was asked with.
     """
-    asked, lists = ask(services, options), SOUNDS_AND_PICTURES
-    clip = asked.retriever.clip(text("clip_id", clip_id))
-    found = answer(services, asked, lists, embed(asked, lists, like=clip.clip_id))
-    return found | {"clip_id": clip.clip_id, "caption": described(clip, asked.spoken)[0]}
+    checked, lists = ask(services, options), SOUNDS_AND_PICTURES
+    clip = checked.retriever.clip(text("clip_id", clip_id))
+    found = answer(services, checked, lists, embed(checked, lists, like=clip.clip_id))
+    return found | {"clip_id": clip.clip_id, "caption": described(clip, checked.spoken)[0]}

@@ -1,4 +1,4 @@
-"""What all searches share: how they are asked, and their answers as plain JSON values."""
+"""Options and answers of all searches, as plain JSON values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DETECT = "auto"
 
 TOP_K = 10
 KINDS = ("", "sound", "picture")
-"""What may be found: everything, sounds alone or pictures alone; words are found whatever is chosen."""
+"""Kinds of results: everything, sounds alone or pictures alone; descriptions are found with each."""
 
 _KIND_OF_TARGET = {"audio": "sound", "image": "picture"}
 
@@ -48,12 +48,12 @@ def described(clip: Clip, language: str) -> tuple[str, str | None]:
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How a search is answered; each search takes these after its query, in this order.
+    """Options of a search; each search takes these after its query, in this order.
 
     Attributes:
         language: BCP-47 code, such as ``sw``, of a text, or of the descriptions that other queries find; ``auto``
             detects that of a text, and takes the visitor's own for descriptions.
-        top_k: How many of each, 1 to 100.
+        top_k: Number of results of each kind, 1 to 100.
         model: The id of a model, as ``/models`` lists them; None for the one that answers by default.
         kind: ``sound`` or ``picture`` to find these alone; empty for both.
         licence: Find only what has this licence, spelled as in the hits; empty for all.
@@ -67,7 +67,7 @@ class Options:
 
 
 Search = Callable[..., dict[str, Any]]
-"""What ``with_options`` returns: services, a query and the fields of ``Options`` to an answer."""
+"""A function of services, a query and the fields of ``Options``, see ``with_options``."""
 
 
 def with_options(search: Callable[[Services, Any, Options], dict[str, Any]]) -> Search:
@@ -95,8 +95,8 @@ def with_options(search: Callable[[Services, Any, Options], dict[str, Any]]) -> 
     del searched.__wrapped__  # type: ignore[attr-defined]
     searched.__signature__ = signature  # type: ignore[attr-defined]
     searched.__annotations__ = {each.name: each.annotation for each in shown} | {"return": hints["return"]}
-    own, _, told = (inspect.getdoc(Options) or "").partition("Attributes:\n")
-    searched.__doc__ = (inspect.getdoc(search) or "").replace("    options: How it is answered.", told.rstrip())
+    own, _, fields = (inspect.getdoc(Options) or "").partition("Attributes:\n")
+    searched.__doc__ = (inspect.getdoc(search) or "").replace("    options: Options of the search.", fields.rstrip())
     return searched
 
 
@@ -120,7 +120,7 @@ def ask(services: Services, options: Options, must_see: bool = False) -> Checked
     """Return the options of a search, checked.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         options: As they came.
         must_see: The query is a picture, which finds sounds in a gallery without pictures too.
 
@@ -141,7 +141,7 @@ def embed(asked: CheckedQuery, lists: Mapping[str, str], **query: Any) -> QueryE
     """Return a query's embedding, the one for all lists.
 
     Args:
-        asked: What is wanted.
+        asked: The checked options.
         lists: Name of each list to its target.
         query: The query and its language, as fields of ``SearchRequest``; descriptions speak ``asked.spoken``.
     """
@@ -160,10 +160,10 @@ def answer(
     """Return the lists that were asked for by name, and who answered; a list that was not asked for is None.
 
     Args:
-        services: What the handlers work with.
-        asked: What is wanted.
+        services: The app's services.
+        asked: The checked options.
         lists: Name of each list to its target.
-        query: What ``embed`` returned.
+        query: As ``embed`` returned it.
         remembered: The fields of ``ShownSearch`` that tell the query; without them nothing found can be judged.
     """
     retriever, model = asked.retriever, asked.retriever.model

@@ -29,15 +29,17 @@ def publish(services: Services) -> None:
         recording = gr.Audio(type="filepath", label="recording")
         picture = PictureInput(type="filepath", image_mode=None, label="picture")
         video = gr.File(type="filepath", label="video")
-        told = [
+        inputs = [
             gr.Number(value, precision=0, label=name) if isinstance(value, int) else gr.Textbox(value or "", label=name)
             for name, value in dataclasses.asdict(Options()).items()
         ]
         found = gr.JSON(label="found")
-        asked: list[tuple[Any, gr.components.Component]] = [
+        searches: list[tuple[Any, gr.components.Component]] = [
             (search_audio, recording),
             (search_image, picture),
             (search_video, video),
         ]
-        for search, query in asked:
-            gr.Button().click(bind(search, services), [query, *told], found, api_name=search.__name__, **ONE_AT_A_TIME)
+        for search, query in searches:
+            gr.Button().click(
+                bind(search, services), [query, *inputs], found, api_name=search.__name__, **ONE_AT_A_TIME
+            )

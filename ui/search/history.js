@@ -48,7 +48,7 @@ const address = (asked) => {
   return url;
 };
 
-// What the results component says was just answered; null when nothing can be reopened.
+// The query that was just answered, of the results component; null when it cannot be reopened.
 document.addEventListener("cacara-answered", (event) => {
   const asked = event.detail;
   history.replaceState(history.state, "", address(asked));

@@ -23,11 +23,11 @@ def flag(
     """Store whether a shown result matches its query; rank, score and model are this server's own record.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         search_id: The ``search_id`` of the list that was shown.
         clip_id: A clip of that list.
         label: ``relevant``, ``not_relevant`` or ``unsure``.
-        annotator: Who judges: a name, or a random token that the same person sends each time.
+        annotator: The judge's name, or a random token that the same person sends each time.
         keep_recording: The person agrees that their recording is kept with the judgement; needed when
             the query was a recording.
         seen: The id of your judgement of this that you know of, empty for none: another that stands by now is then
@@ -87,17 +87,17 @@ def judge_card(
         words = services.words
         if not error.standing:
             return {"judgement_id": "", "label": "", "stale": words("stale_none")}
-        found, said = services.feedback.store().standing_judgement(error.standing)
-        told = words("stale", answer=words(said)) if said in words.table else words("stale", answer=said)
-        return {"judgement_id": found, "label": said, "stale": told}
+        found, label_now = services.feedback.store().standing_judgement(error.standing)
+        answer = words(label_now) if label_now in words.table else label_now
+        return {"judgement_id": found, "label": label_now, "stale": words("stale", answer=answer)}
 
 
 def undo(services: Services, judgement_id: str, annotator: str) -> dict[str, str]:
     """Take back a judgement; what the same person had said before about that result counts again.
 
     Args:
-        services: What the handlers work with.
-        judgement_id: What ``/flag`` returned.
+        services: The app's services.
+        judgement_id: As ``/flag`` returned it.
         annotator: The same name or token that was sent with the flag.
 
     Returns:
@@ -108,8 +108,8 @@ def undo(services: Services, judgement_id: str, annotator: str) -> dict[str, str
     store.undo(judgement_id, annotator)
     stands, label = store.standing_judgement(judgement_id)
     answer = words(label) if label in words.table else label
-    told = words("undone_stands", answer=answer) if stands else words("undone")
-    return {"judgement_id": judgement_id, "stands": stands, "label": label, "told": told}
+    message = words("undone_stands", answer=answer) if stands else words("undone")
+    return {"judgement_id": judgement_id, "stands": stands, "label": label, "told": message}
 
 
 def _consent(search: ShownSearch, keep_recording: bool, words: Wording) -> bool:

@@ -1,4 +1,4 @@
-"""What a link or the visitor's own list asks for: checked, as anybody may have written it."""
+"""Queries of links and of the visitor's history: checked, as anybody may have written them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class LinkedQuery:
     """A query as it was asked before; all of it fit for the fields of the page.
 
     Attributes:
-        query: What was typed; may be empty.
+        query: The text; may be empty.
         language: A language the model knows, or ``auto``.
         kind: One of ``KINDS``.
         licence: One of the gallery's, or empty.
@@ -33,10 +33,10 @@ class LinkedQuery:
 
 
 def linked_query(services: Services, asked: str) -> LinkedQuery:
-    """Return what is asked for; whatever of it is unknown here is left out.
+    """Return the query; unknown parts are left out.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         asked: A JSON object with ``q``, ``lang``, ``kind``, ``licence`` and ``like``, each a text and none needed.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Live listening in the Search tab: the words for what the microphone hears, every second."""
+"""Live listening in the Search tab: descriptions of the microphone's sound, every second."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def hear(
     """Return the last seconds of the stream, and the words for them as HTML.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         stretch: The file of the next stretch of the stream, or None.
-        heard: What was returned before, or None at the beginning.
+        heard: The sound returned before, or None at the beginning.
         language: BCP-47 code of the words; ``auto`` takes the interface's.
         model: The id of a model, or None for the one that answers by default.
     """
@@ -51,15 +51,15 @@ def hear(
         now = listening.describe(retriever, sound.waveform(), code, WORDS)
     except CacaraError as error:
         return heard, page_rendering.problem(str(error))
-    said = [(*described(retriever.clip(hit.clip_id), code), hit.score) for hit in now.hits]
-    return sound, rendering.live_words(said, now.quiet, now.speech, words)
+    nearest = [(*described(retriever.clip(hit.clip_id), code), hit.score) for hit in now.hits]
+    return sound, rendering.live_words(nearest, now.quiet, now.speech, words)
 
 
 def build(services: Services, localised: Localised, language: gr.Dropdown, model: gr.State) -> None:
     """Build the part inside the current column.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         localised: Takes every component that has a text.
         language: Holds the language of the words.
         model: Holds the id of the model that answers this visitor.

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 WORDS_SHOWN = 8
 """Of a query, with what they mean."""
 LABELS = (("relevant", "✓"), ("not_relevant", "✕"), ("unsure", "?"))
-"""The judgements of a result, each with a sign, so that no colour is needed to tell them apart."""
+"""The judgements of a result, each with a sign, so that colour is not needed to distinguish them."""
 
 
 def text_results(result: Mapping[str, Any], names: Mapping[str, str], words: Wording) -> str:
     """Return the sounds and pictures found for a text.
 
     Args:
-        result: What ``actions.search_text`` returns.
+        result: As ``actions.search_text`` returns it.
         names: BCP-47 code to the language's name for itself.
         words: The interface's language.
     """
@@ -49,7 +49,7 @@ def audio_results(result: Mapping[str, Any], words: Wording) -> str:
     """Return the words, the sounds and the pictures found for a recording.
 
     Args:
-        result: What ``actions.search_audio`` returns.
+        result: As ``actions.search_audio`` returns it.
         words: The interface's language.
     """
     lists = [_list("words", "words", result["words"]), *_media(result, sounds="similar", pictures="pictures")]
@@ -61,7 +61,7 @@ def image_results(result: Mapping[str, Any], words: Wording) -> str:
     """Return the sounds and the pictures found for a picture or a video.
 
     Args:
-        result: What ``actions.search_image`` or ``search_video`` returns.
+        result: As ``actions.search_image`` or ``search_video`` returns it.
         words: The interface's language.
     """
     frames = [words("video_frames", count=result["frames"])] if "frames" in result else []
@@ -74,7 +74,7 @@ def like_results(result: Mapping[str, Any], words: Wording) -> str:
     """Return the sounds and the pictures that are like one of the gallery.
 
     Args:
-        result: What ``actions.search_like`` returns.
+        result: As ``actions.search_like`` returns it.
         words: The interface's language.
     """
     return _results(
@@ -99,7 +99,7 @@ def history(words: Wording) -> str:
 
 
 def speech_offer(search_id: str, words: Wording, problem: str = "") -> str:
-    """Return the offer to search for what was said.
+    """Return the offer to search by transcribed speech.
 
     Args:
         search_id: The recording's search.
@@ -114,18 +114,18 @@ def speech_progress(search_id: str, state: Mapping[str, Any], words: Wording) ->
 
     Args:
         search_id: The recording's search.
-        state: What ``writing_down.write_down`` returns.
+        state: As ``transcription.write_down`` returns it.
         words: The interface's language.
     """
     return render("search/speech_progress.html", words, search_id=search_id, answer=_answer(), state=state)
 
 
 def speech_words(search_id: str, state: Mapping[str, Any], words: Wording) -> str:
-    """Return what was said, to be corrected and searched for.
+    """Return the transcribed speech, to be corrected and searched for.
 
     Args:
         search_id: The recording's search.
-        state: What ``writing_down.write_down`` returns.
+        state: As ``transcription.write_down`` returns it.
         words: The interface's language.
     """
     return render("search/speech_words.html", words, search_id=search_id, answer=_answer(), state=state)
@@ -205,5 +205,5 @@ def _filters(result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _answer() -> str:
-    """Return what no other answer has: the page is told of no answer that equals the one before."""
+    """Return a unique id: Gradio sends the page no answer that equals the one before."""
     return uuid4().hex

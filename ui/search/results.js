@@ -16,7 +16,7 @@ const annotator = () => {
   return token;
 };
 
-// What counts of each card as far as this page knows, latest last; undoing shows what the database says counts then.
+// Judgements of each card that count as far as this page knows, latest last; undo shows the database's answer.
 const judged = new WeakMap();
 
 const show = (card, text, isProblem = false) => {
@@ -105,7 +105,7 @@ watch("value", () => {
   if (element.getBoundingClientRect().top < 0.6 * window.innerHeight) return;
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const block = element.querySelector(".results") ? "start" : "nearest";
-  // What was said stands above what it found, to be corrected.
+  // Transcribed speech stays above its results, to be corrected.
   const shown = document.querySelector("#speech .said") || element;
   shown.scrollIntoView({ behavior: still ? "auto" : "smooth", block });
 });

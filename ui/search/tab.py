@@ -53,9 +53,9 @@ def show(services: Services, search: Search, query: Any, **options: Any) -> tupl
     """Return what a search finds, and what is offered if somebody speaks in the sound, as HTML.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         search: One of ``ui.search.actions``.
-        query: What it is asked with.
+        query: Its query.
         options: Fields of ``Options``.
     """
     found = search(services, query, **options)
@@ -89,19 +89,19 @@ def show_written(services: Services, search_id: str, language: str) -> str:
     """Return what was said in a recording, or how far the preparation is, as HTML."""
     words = services.words
     try:
-        told = write_down(services, search_id, language)
+        transcript = write_down(services, search_id, language)
     except CacaraError as error:
         return rendering.speech_offer(search_id, words, str(error))
-    if told["phase"] == "preparing":
-        return rendering.speech_progress(search_id, told, words)
-    return rendering.speech_words(search_id, told, words)
+    if transcript["phase"] == "preparing":
+        return rendering.speech_progress(search_id, transcript, words)
+    return rendering.speech_words(search_id, transcript, words)
 
 
 def language_choices(services: Services, words: Wording, taught: Iterable[str] = ()) -> list[tuple[str, str]]:
     """Return (name, code) of what a query's language may be set to: detection first, then by own name.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         words: The interface's words.
         taught: Languages of models that may still be preparing.
     """
@@ -121,7 +121,7 @@ def kind_choices(words: Wording) -> list[tuple[str, str]]:
 
 
 class Parts(NamedTuple):
-    """What the page changes when the model is ready: its languages, whether it sees, the gallery's licences."""
+    """Components that change when the model is ready: languages, search by picture, licences."""
 
     language: gr.Dropdown
     by_picture: gr.Column
@@ -132,7 +132,7 @@ def build(services: Services, localised: Localised, model: gr.State) -> Parts:
     """Build the tab's components and events inside the current ``gr.Tab``.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         localised: Takes every component that has a text.
         model: Holds the id of the model that answers this visitor.
 
@@ -154,7 +154,7 @@ def build(services: Services, localised: Localised, model: gr.State) -> Parts:
         js_on_load=_script("results.js"),
         server_functions=[bind_message(each, services) for each in (judge_card, undo)],
     )
-    # What a script asks with: it cannot be put into a component of the page without being seen there.
+    # Carries a script's query: a visible component would show it.
     carried = gr.Textbox(visible=False)
     how = [text.language, model, text.kind, text.licence]
 

@@ -1,4 +1,4 @@
-"""Writing down what a visitor has said; the same for the page and for programs."""
+"""Transcription of a visitor's speech; the same for the page and for programs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ui.services.services import Services
 
 
 def write_down(services: Services, search_id: str, language: str = DETECT) -> dict[str, Any]:
-    """Write down what is said in a recording that was searched with; nothing is kept.
+    """Transcribe the speech of a recording that was searched with; nothing is kept.
 
     Whisper is fetched (133 MB) and loaded at the first use. Until it is there the answer is ``preparing``: ask again.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         search_id: The ``search_id`` of a list of ``/search_audio``.
         language: BCP-47 code of what is spoken; ``auto`` lets Whisper guess, which often fails on single words.
 
@@ -43,18 +43,18 @@ def write_down(services: Services, search_id: str, language: str = DETECT) -> di
         return {"phase": "preparing", "progress": status.progress, "fraction": status.fraction}
     if hash_file(search.recording) != search.recording_sha256:
         raise QueryError(words("speech_forgotten"))
-    said = transcriber.write_down(audio.load(search.recording).waveform, given)
-    if not said.text:
+    speech = transcriber.write_down(audio.load(search.recording).waveform, given)
+    if not speech.text:
         raise QueryError(words("speech_nothing"))
     known = services.engine.languages()
-    nearest = nearest_language(said.language, known)
-    spoken = {key: value for key, value in dataclasses.asdict(said).items() if key not in ("text", "seconds")}
+    nearest = nearest_language(speech.language, known)
+    spoken = {key: value for key, value in dataclasses.asdict(speech).items() if key not in ("text", "seconds")}
     return {
         "phase": "ready",
         "progress": "",
         "fraction": 1.0,
-        "words": said.text,
+        "words": speech.text,
         **spoken,
-        "language_name": languages.describe(said.language).autonym,
+        "language_name": languages.describe(speech.language).autonym,
         "query_language": nearest if nearest in known else DETECT,
     }

@@ -35,8 +35,7 @@ def bind(
 
     Args:
         handler: A plain function, or a generator, whose first parameter is ``services``.
-        services: What is put there, in the language of whoever asks: of the request's cookie, else of what their
-            browser accepts.
+        services: Given to the handler in the visitor's language: that of the request's cookie, else the browser's.
         show: Turns the text of a known error into the handler's result, so that the page can show it in
             its place. Without it the error becomes a ``gr.Error``.
         present: Turns the handler's plain result into what the bound components take.

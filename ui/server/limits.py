@@ -1,4 +1,4 @@
-"""How much one visitor may ask of the server, so that the others are answered too; settings with safe defaults."""
+"""Limits for each visitor, so that the others are answered too: settings with safe defaults, and their counters."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ MOST = 10_000_000
 HOUR = 3600.0
 MINUTE = 60.0
 BURST_SECONDS = 20.0
-"""Who was quiet may at once ask for what is granted in this time."""
+"""After a pause, a visitor may use at once the allowance of this time."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What a visitor may ask for. A session is an open page; an address is a machine, or all behind one router.
+    """Limits of a visitor. A session is an open page; an address is a machine, or all behind one router.
 
     Attributes:
         session_per_minute: Questions of one session a minute. A page that listens live or waits for a model asks one
             a second.
         address_per_minute: Questions of one address a minute.
         address_open: Requests of one address that are open at once; an open page holds one or two.
-        address_upload_mb_per_hour: What one address may send, in MiB an hour.
+        address_upload_mb_per_hour: MiB that one address may send an hour.
         json_mb: The longest question, in MiB.
         upload_mb: The largest request with files, in MiB; long recordings have a limit of their own.
-        idle_seconds: How long a request may stand still while it is sent.
+        idle_seconds: Longest pause in the content of a request.
         spare_disk_mb: So much of the disk stays free: what would fill it is refused.
-        proxies: How many proxies that are trusted stand in front; they tell the visitor's address.
+        proxies: Number of trusted proxies in front, which state the visitor's address.
     """
 
     session_per_minute: int = 300
@@ -52,16 +52,16 @@ def add_flags(parser: argparse.ArgumentParser, defaults: Limits) -> None:
 
     Args:
         parser: The command line.
-        defaults: What holds where a flag is not given.
+        defaults: Limits where a flag is not given.
     """
-    told = {
+    flags = {
         "session_per_minute": "questions of one open page a minute",
         "address_per_minute": "questions of one address a minute",
         "address_upload_mb_per_hour": "MiB that one address may send an hour",
-        "proxies": "trusted proxies in front of the app, which tell the visitor's address",
+        "proxies": "trusted proxies in front of the app, which state the visitor's address",
     }
-    group = parser.add_argument_group("limits", "what is beyond them is told to wait")
-    for name, text in told.items():
+    group = parser.add_argument_group("limits", "requests beyond them are told to wait")
+    for name, text in flags.items():
         flag, default = f"--{name.replace('_', '-')}", getattr(defaults, name)
         kind = _count_or_none if name == "proxies" else _count
         group.add_argument(flag, type=kind, default=default, metavar="N", help=f"{text} (%(default)s)")
@@ -71,8 +71,8 @@ def from_flags(given: dict[str, object], defaults: Limits) -> Limits:
     """Take the limits out of parsed flags and return them.
 
     Args:
-        given: What was parsed, by name; those of ``add_flags`` are removed.
-        defaults: What holds for the rest.
+        given: Parsed flags by name; those of ``add_flags`` are removed.
+        defaults: The other limits.
     """
     names = [field.name for field in dataclasses.fields(Limits) if field.name in given]
     changed = {name: given.pop(name) for name in names}

@@ -1,4 +1,4 @@
-"""The sounds and pictures of the gallery over HTTP: by clip id, so that no path is asked for or told."""
+"""The sounds and pictures of the gallery over HTTP: by clip id, so that no path is requested or revealed."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ def _gone(path: Path) -> Response:
         return PlainTextResponse("the file is no longer there", status_code=404)
     if _fetching.acquire(blocking=False):
         threading.Thread(target=_fetch, args=(key,), name="fetch", daemon=True).start()
-    said = "the file went with the cache and is being fetched again; try again in a minute"
-    return PlainTextResponse(said, status_code=503, headers={"Retry-After": "60"})
+    message = "the file went with the cache and is being fetched again; try again in a minute"
+    return PlainTextResponse(message, status_code=503, headers={"Retry-After": "60"})
 
 
 def _fetch(key: str) -> None:

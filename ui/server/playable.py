@@ -25,8 +25,8 @@ class Served:
     """A file to send.
 
     Attributes:
-        path: Where it lies.
-        media_type: What it is.
+        path: Its file.
+        media_type: Its MIME type.
     """
 
     path: Path
@@ -53,7 +53,7 @@ def decoded(path: Path, copy: Path) -> None:
 
     Args:
         path: The sound.
-        copy: Where to write; what is there is replaced.
+        copy: Destination, which is replaced.
 
     Raises:
         AudioError: It cannot be read.

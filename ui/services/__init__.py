@@ -1,1 +1,1 @@
-"""What lives as long as the app: model and gallery, feedback, jobs, permissions, and what was lately shown."""
+"""Services that live as long as the app: model and gallery, feedback, jobs, permissions, recent results."""

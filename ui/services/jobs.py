@@ -63,15 +63,15 @@ class Job:
     Attributes:
         job_id: Names it and its folder.
         kind: The command of ``python -m training``.
-        about: What to show of it, JSON values.
+        about: Values to show, JSON.
         arguments: The command's arguments.
         pid: Its process, which leads a group of its own.
-        born: Tells that process from a later one with the same number.
+        born: Start time, which distinguishes that process from a later one with the same number.
         started_utc: ISO-8601.
         state: ``running``, ``done``, ``failed`` or ``cancelled``.
         message: Why it failed, in one line; empty otherwise.
-        cancelled_utc: When somebody asked it to stop, or None.
-        ended_utc: When its end was seen, or None.
+        cancelled_utc: Time of its cancellation, or None.
+        ended_utc: Time at which its end was seen, or None.
     """
 
     job_id: str
@@ -88,7 +88,7 @@ class Job:
 
     @property
     def seconds(self) -> float:
-        """How long it has run, or did."""
+        """Duration of the run so far, or in all."""
         end = datetime.datetime.fromisoformat(self.ended_utc) if self.ended_utc else datetime.datetime.now(datetime.UTC)
         return max(0.0, (end - datetime.datetime.fromisoformat(self.started_utc)).total_seconds())
 
@@ -115,7 +115,7 @@ class Jobs:
 
         Args:
             kind: The command of ``python -m training``.
-            about: What to show of it, JSON values.
+            about: Values to show, JSON.
             prepare: Given the job's new folder, writes there what the training reads and returns its arguments
                 without ``--progress``.
 
@@ -201,7 +201,7 @@ class Jobs:
         return self.folder / job.job_id
 
     def progress(self, job: Job) -> list[dict[str, Any]]:
-        """Return what a training has told of itself: ``stage``, ``fraction``, ``message`` and more, oldest first."""
+        """Return a training's own progress reports: ``stage``, ``fraction``, ``message`` and more, oldest first."""
         rows = []
         for line in _tail(self.folder / job.job_id / PROGRESS, PROGRESS_BYTES).split("\n"):
             with contextlib.suppress(ValueError, RecursionError):  # the last line may be half written
@@ -251,13 +251,13 @@ class Jobs:
             job = self._read(job.job_id)
             if job.state != "running":  # another thread was faster
                 return job
-            told = (self.progress(job) or [{}])[-1]
-            stage = told.get("stage")
+            last = (self.progress(job) or [{}])[-1]
+            stage = last.get("stage")
             state: State = stage if stage in FINAL else "cancelled" if job.cancelled_utc else "failed"  # type: ignore
             message = ""
             if state == "failed":
                 lines = [line.strip() for line in self.log(job).splitlines() if line.strip()]
-                message = str(told.get("message", "")) if stage == "failed" else (lines or [""])[-1]
+                message = str(last.get("message", "")) if stage == "failed" else (lines or [""])[-1]
             job = dataclasses.replace(job, state=state, message=message[:1000], ended_utc=_now_utc())
             _bound(self.folder / job.job_id / LOG)
             self._write(job)
@@ -314,7 +314,7 @@ class Jobs:
 
 
 def _birth(pid: int) -> str | None:
-    """Return what tells a process from a later one with its number; None when it has ended."""
+    """Return what distinguishes a process from a later one with its number; None when it has ended."""
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from ui.page.wording import Wording
 
 IN_MEMORY = 6
-"""How many maps are kept ready; one of 10,000 points takes 15 MB."""
+"""Number of maps kept ready; one of 10,000 points takes 15 MB."""
 
 MOST_JOBS = 4
-"""How many maps may be wanted at once; they are made one after the other."""
+"""Number of maps that may be requested at once; they are made one after the other."""
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ class Job:
     Attributes:
         key: The map's key.
         watchers: The visitors who wait for it; it is stopped when the last one has turned away.
-        step: What is being done, e.g. ``embed texts``; ``wait`` while another map is made.
-        fraction: How much of that step is done, 0 to 1, or None when nobody knows.
+        step: Current step, e.g. ``embed texts``; ``wait`` while another map is made.
+        fraction: Done part of that step, 0 to 1, or None if unknown.
         phase: ``fitting``, then ``stopped`` or ``failed``; a finished one is a map and no job.
         problem: Why it failed, in one line.
     """
@@ -95,7 +95,7 @@ class MapCache:
                 if len(busy) >= MOST_JOBS:
                     raise QueryError(words("map_busy", count=len(busy)))
                 job = Job(key, step="wait" if busy else "start")
-                # What ended is told once more to those who still ask, and forgotten with the next.
+                # An ended job is reported to those who still poll, and forgotten with the next.
                 self._jobs = {each.key: each for each in busy} | {key: job}
                 # A daemon: an interrupted map leaves nothing behind.
                 threading.Thread(target=self._run, args=(job, retriever, inputs), name="map", daemon=True).start()

@@ -83,7 +83,7 @@ class ServedModels:
         Args:
             model_id: One of ``offered``.
             beside: The retrievers that are ready; equal towers are shared with them.
-            report: Told of the progress.
+            report: Takes the progress.
 
         Raises:
             CacaraError: There is no such model, or it, the gallery or the index cannot be had.

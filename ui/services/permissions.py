@@ -1,4 +1,4 @@
-"""Who may do what on this server: the one rule for everything that only its team lead may do."""
+"""Permissions: the one rule for everything that only the team lead may do."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class PermissionRefusedError(CacaraError):
-    """What was asked for is the team lead's alone, and the token that came with it is not theirs."""
+    """An action of the team lead was requested without their token."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Access:
-    """How this server is reached, and by what its team lead is known.
+    """The server's reach, and the team lead's token.
 
     Attributes:
         public: Other machines can reach it.
@@ -33,7 +33,7 @@ class Access:
 
     @property
     def open(self) -> bool:
-        """Whether everybody who reaches the page may do everything: only this machine does, and no token is set."""
+        """Everybody who reaches the page may do everything: only this machine does, and no token is set."""
         return self.admin_token is None and not self.public
 
 
@@ -41,8 +41,8 @@ def require_admin(services: Services, token: str) -> None:
     """Return if the token is the team lead's, or none is needed: on a loopback address without a token of the operator.
 
     Args:
-        services: What the handlers work with; ``services.access`` says how the server is reached.
-        token: What the visitor sent; the empty string when they have none.
+        services: The app's services; ``services.access`` has the rule.
+        token: The visitor's token; empty for none.
 
     Raises:
         PermissionRefusedError: It is not; the text says what to do.

@@ -1,4 +1,4 @@
-"""The recordings that visitors have opened: a copy of each to play from, what the model hears in it, what was found.
+"""Long recordings that visitors have opened: a playable copy, embeddings over time, and results of each.
 
 An id is a long random word, so that nobody hears what somebody else opened. All are gone when the app ends, and the
 oldest make room for new ones.
@@ -50,15 +50,15 @@ class OpenRecording:
         name: The file's name, as its owner has it.
         path: The file that was sent, or that lies on this machine.
         copy: The sound of it as 16-bit PCM, to play.
-        phase: How far it is.
-        busy: Whether a thread is at work on it.
+        phase: Its state.
+        busy: A thread is working on it.
         model_id: The model that listens, or did; empty for the only one.
         wanted: Gives that model, or None as long as it is not ready.
-        share: How much of it was listened to, 0 to 1.
+        share: Part that was embedded, 0 to 1.
         problem: Why it failed, in one line.
-        timeline: What the model heard in it, as soon as one has heard all of it.
-        model: The model that heard it.
-        searches: What was found, by what was asked for.
+        timeline: Its embeddings over time, once a model has processed all of it.
+        model: The model that made them.
+        searches: Results by query.
     """
 
     name: str
@@ -276,6 +276,6 @@ def _heard(opened: OpenRecording, model: Cacara, wanted: Callable[[], Cacara | N
     if before is None:
         blocks = streaming.copied(streaming.blocks(opened.path, report=read), opened.copy)
         return long_recordings.embed(model, blocks, report=listened)
-    # Another model heard it before; the copy knows nothing of what the file was like.
+    # Another model processed it before; the copy knows nothing of what the file was like.
     timeline = long_recordings.embed(model, streaming.blocks(opened.copy, report=read), report=listened)
     return dataclasses.replace(timeline, notes=before.notes)

@@ -1,4 +1,4 @@
-"""What this server has lately shown to its visitors, so that a judgement need not be believed blindly."""
+"""Recently shown results: a judgement is stored with this server's own rank and score, not the visitor's."""
 
 from __future__ import annotations
 

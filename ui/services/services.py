@@ -1,4 +1,4 @@
-"""What the handlers work with, built once by ``app.py`` and handed to every tab."""
+"""The services of the handlers, built once by ``app.py`` and handed to every tab."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ui.services.training import Trainings
 
 OPENING_SECONDS = 5.0
-"""How long a flag waits for a locked database; a person is looking at the button meanwhile."""
+"""Longest wait for a locked database; a person is looking at the button meanwhile."""
 
 
 class Feedback:
@@ -74,14 +74,14 @@ class Services:
 
     Attributes:
         engine: Model and gallery, prepared in the background.
-        feedback: Where judgements and consented recordings go.
+        feedback: The feedback database, with consented recordings.
         searches: The lists this server has lately shown.
         comparisons: The comparisons of words this server has lately made.
         recordings: The long recordings that visitors have opened.
         maps: The maps that are drawn, and those being made.
-        access: How this server is reached, and who may do what only its team lead may.
+        access: The server's reach, and the permissions of its team lead.
         words: The interface in the language of the visitor who is answered; English where nobody is.
-        trainings: Where models are trained; None where they are not.
+        trainings: Trainings of models; None without them.
     """
 
     engine: Engine

@@ -34,7 +34,7 @@ Stamp = tuple[int, int]
 
 @dataclasses.dataclass
 class _Known:
-    """What one model was given: each file's stamp, and the acquirers that a taught language stands in for."""
+    """State of one model: the stamp of each file, and the acquirers that a taught language replaces."""
 
     stamps: dict[Path, Stamp] = dataclasses.field(default_factory=dict)
     added: dict[Path, str] = dataclasses.field(default_factory=dict)

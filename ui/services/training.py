@@ -1,4 +1,4 @@
-"""What the tabs that train work with: the trainings, the models that come of them, and where both read and write."""
+"""Trainings of the Teach and Improve tabs: jobs, models that they begin with, models that come of them."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Trainable:
         model_id: As the model menu has it.
         name: The model's name.
         version: The version of its weights.
-        folder: Where it lies.
-        config: What it says of itself.
+        folder: Its folder.
+        config: Its configuration.
     """
 
     model_id: str
@@ -49,7 +49,7 @@ class Trainable:
 
 @dataclasses.dataclass(frozen=True)
 class Trainings:
-    """Where models are trained.
+    """Trainings and everything they need.
 
     Attributes:
         jobs: The trainings.
@@ -58,8 +58,8 @@ class Trainings:
         database: The feedback database's file.
         gallery: The folder of sounds that the app searches, or None for the default gallery.
         given: The model that whoever started the app wants to answer, whatever is promoted; None for the promoted one.
-        counting: What of the feedback can be trained on.
-        teachable: Which languages the feedback could teach; None asks the training.
+        counting: Counts the feedback that can be trained on.
+        teachable: Counts the languages that the feedback could teach; None asks the training.
     """
 
     jobs: Jobs
@@ -92,7 +92,7 @@ class Trainings:
 
 
 class FeedbackCounter:
-    """How much feedback can be trained on, as the training itself counts it: slow, so in the background."""
+    """Counter of the feedback that can be trained on, as the training itself counts it: slow, so in the background."""
 
     def __init__(self, ask: Ask | None = None) -> None:
         """Make one that has counted nothing yet.
@@ -145,16 +145,16 @@ def trainings_of(services: Services) -> Trainings:
 
 
 def _ask(database: Path) -> dict[str, Any]:
-    return _told(["feedback_status", "--database", str(database.absolute()), "--needed", "{}"])
+    return _run_command(["feedback_status", "--database", str(database.absolute()), "--needed", "{}"])
 
 
 def _ask_teachable(gallery: Path | None, database: Path) -> dict[str, Any]:
     shown = ["--gallery", str(gallery.absolute())] if gallery else []
-    return _told(["teach_feedback_status", "--database", str(database.absolute()), *shown])
+    return _run_command(["teach_feedback_status", "--database", str(database.absolute()), *shown])
 
 
-def _told(arguments: Sequence[str]) -> dict[str, Any]:
-    """Return what a command of the training says of the feedback."""
+def _run_command(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the JSON that a command of the training prints."""
     environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
     try:
         ended = subprocess.run(
@@ -179,7 +179,7 @@ def _told(arguments: Sequence[str]) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=64)
 def _config(folder: Path) -> ModelConfig | None:
-    """Return what a model folder says of itself; None for one that cannot be read, which the log tells."""
+    """Return a model folder's configuration; None for one that cannot be read, which is logged."""
     from cacara.model import checkpoint
 
     try:

@@ -28,7 +28,7 @@ TAUGHT = "taught"
 USUAL = "mla"
 """The bundled model that takes languages."""
 GATE = ("passed", "failed", "reasons", "said", "together", "feedback", "dev", "others", "pairs")
-"""What is shown of the gate's report."""
+"""Fields of the gate's report that are shown."""
 
 LOOKED_AT = 5_000
 """So many texts are cut into pieces for the checks."""
@@ -36,18 +36,18 @@ LOOKED_AT = 5_000
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """What was found before a training.
+    """Result of the checks before a training.
 
     Attributes:
         code: The language, BCP-47.
         name: Its English name.
         autonym: Its own name for itself.
         direction: ``ltr`` or ``rtl``.
-        pairs: What was given.
+        pairs: The pairs of texts.
         model: The name of the model that would learn it.
         reads_already: That model reads it by acquirers already.
         unknown_share: Share of the texts' pieces that the model's tokenizer does not know; None if not looked.
-        long: How many texts have more pieces than are trained on.
+        long: Number of texts with more pieces than are trained on.
     """
 
     code: str
@@ -62,7 +62,7 @@ class Check:
 
     @property
     def ready(self) -> bool:
-        """Whether it can be started."""
+        """A training can be started."""
         misread = self.pairs.swapped and not self.pairs.headed
         return not self.pairs.missing and not self.pairs.missing_english and not misread
 
@@ -75,25 +75,24 @@ def pupil(services: Services) -> Trainable | None:
     return able[0] if able else None
 
 
-def check(services: Services, code: str, content: str | Pairs, words: Wording) -> Check:
+def check(services: Services, code: str, content: str | Pairs) -> Check:
     """Look at what was given, before anything is started.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         code: The language.
         content: The rows as typed, or pairs that were read from a file.
-        words: The language in which an error is told.
 
     Raises:
         CacaraError: No model here takes languages, the code is none, or there are no rows.
     """
     model = pupil(services)
     if model is None:
-        raise QueryError(words("teach_no_model"))
-    language = language_of(code, words)
+        raise QueryError(services.words("teach_no_model"))
+    language = language_of(code, services.words)
     given = pair_lists.read(content, language) if isinstance(content, str) else content
     if not given.pairs and not given.faults:
-        raise QueryError(words("teach_no_rows"))
+        raise QueryError(services.words("teach_no_rows"))
     found = languages.describe(language)
     taught = language in trainings_of(services).taught.of(model.name)
     known = taught or (model.folder / "acquirers" / f"{language}.safetensors").is_file()
@@ -109,7 +108,7 @@ def teach_check(services: Services, language: str, rows: str) -> dict[str, Any]:
     """Check pairs of texts that a model is to learn a language from; nothing is started.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         language: BCP-47 code.
         rows: A pair a line: English and the language, a tab, semicolon or comma between.
 
@@ -121,8 +120,8 @@ def teach_check(services: Services, language: str, rows: str) -> dict[str, Any]:
         (headings that are not used) and ``rows``, the first five.
     """
     words = services.words
-    found = check(services, str(language), str(rows), words)
-    told = [{"line": each.line, "reason": words(each.key, **each.values)} for each in found.pairs.faults]
+    found = check(services, str(language), str(rows))
+    problems = [{"line": each.line, "reason": words(each.key, **each.values)} for each in found.pairs.faults]
     return {
         "language": found.code,
         "name": found.name,
@@ -133,7 +132,7 @@ def teach_check(services: Services, language: str, rows: str) -> dict[str, Any]:
         "lacking": lacking(found, words),
         "swapped": found.pairs.swapped,
         "understood": found.pairs.preview.plain() if found.pairs.preview else None,
-        "problems": told,
+        "problems": problems,
         "unknown_share": found.unknown_share,
         "too_long": found.long,
     }
@@ -143,7 +142,7 @@ def teach_start(services: Services, language: str, rows: str, token: str = "") -
     """Teach a model a language from pairs of texts; ask ``/teach_status`` how far it is.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         language: BCP-47 code.
         rows: A pair a line, as for ``/teach_check``.
         token: The team lead's; empty where none is needed.
@@ -151,12 +150,11 @@ def teach_start(services: Services, language: str, rows: str, token: str = "") -
     Returns:
         As ``/teach_status``.
     """
-    words = services.words
-    start(services, str(language), str(rows), str(token), words)
+    start(services, str(language), str(rows), str(token))
     return teach_status(services)
 
 
-def start(services: Services, code: str, content: str | Pairs, token: str, words: Wording) -> Job:
+def start(services: Services, code: str, content: str | Pairs, token: str) -> Job:
     """Start teaching.
 
     Raises:
@@ -164,9 +162,9 @@ def start(services: Services, code: str, content: str | Pairs, token: str, words
     """
     require_admin(services, token)
     trainings = trainings_of(services)
-    checked = check(services, code, content, words)
+    checked = check(services, code, content)
     if not checked.ready:
-        raise QueryError(lacking(checked, words))
+        raise QueryError(lacking(checked, services.words))
     model = pupil(services)
     assert model is not None
 
@@ -208,7 +206,7 @@ def teach_cancel(services: Services, token: str = "") -> dict[str, Any]:
     """Cancel the teaching that is running; nothing of it stays.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         token: The team lead's; empty where none is needed.
 
     Returns:
@@ -221,7 +219,7 @@ def teach_cancel(services: Services, token: str = "") -> dict[str, Any]:
     return teach_status(services)
 
 
-def forget(services: Services, code: str, token: str, words: Wording) -> None:
+def forget(services: Services, code: str, token: str) -> None:
     """Take a taught language away from the model again.
 
     Raises:
@@ -229,7 +227,7 @@ def forget(services: Services, code: str, token: str, words: Wording) -> None:
     """
     require_admin(services, token)
     if (model := pupil(services)) is None:
-        raise QueryError(words("teach_no_model"))
+        raise QueryError(services.words("teach_no_model"))
     trainings_of(services).taught.forget(model.name, code)
     services.engine.refresh()
 
@@ -274,14 +272,14 @@ def swapped(checked: Check, words: Wording) -> str:
 
 
 def _plain(services: Services, job: Job) -> dict[str, Any]:
-    told = trainings_of(services).jobs.progress(job)
-    last: dict[str, Any] = dict(told[-1]) if told else {"stage": "starting", "fraction": 0.0}
+    reports = trainings_of(services).jobs.progress(job)
+    last: dict[str, Any] = dict(reports[-1]) if reports else {"stage": "starting", "fraction": 0.0}
     names = ("language", "name", "model", "model_id", "pairs")
     done = job.state == "done"
     result = {key: last.get(key) for key in ("before", "after", "warnings")} if done else {}
     if done and job.kind == FEEDBACK_KIND:
-        told_gate = last.get("gate")
-        gate = told_gate if isinstance(told_gate, dict) else {"passed": False, "failed": []}
+        reported = last.get("gate")
+        gate = reported if isinstance(reported, dict) else {"passed": False, "failed": []}
         result["gate"] = {key: gate.get(key) for key in GATE}
     return {
         **{name: job.about.get(name) for name in names},

@@ -26,7 +26,7 @@ def teach_offers(services: Services) -> dict[str, Any]:
     """Return the languages that people corrected captions and judged queries in, as the training counts them.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
 
     Returns:
         ``counting``: they are being counted; ``problem``: why they cannot be; ``languages``: null before they are
@@ -44,8 +44,8 @@ def teach_offers(services: Services) -> dict[str, Any]:
     for row in list(found.get("languages") or ())[:SHOWN]:
         code = str(row["language"])
         missing = {str(name): int(count) for name, count in (row.get("missing") or {}).items()}
-        told = {name: int(row.get(name) or 0) for name in COUNTED}
-        rows.append({"language": code, "name": languages.describe(code).english_name, **told, "missing": missing})
+        counted = {name: int(row.get(name) or 0) for name in COUNTED}
+        rows.append({"language": code, "name": languages.describe(code).english_name, **counted, "missing": missing})
     return {"counting": counting, "problem": problem, "languages": rows}
 
 
@@ -53,7 +53,7 @@ def teach_from_feedback(services: Services, language: str, rows: str = "", token
     """Teach a model a language from the feedback in it; a gate decides whether what was learnt is used.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         language: BCP-47 code.
         rows: More pairs to learn, a pair a line, as for ``/teach_check``; may be empty.
         token: The team lead's; empty where none is needed.
@@ -61,21 +61,19 @@ def teach_from_feedback(services: Services, language: str, rows: str = "", token
     Returns:
         As ``/teach_status``.
     """
-    words = services.words
     more = read_pairs(str(rows), str(language)) if str(rows).strip() else None
-    start(services, str(language), more, str(token), words)
+    start(services, str(language), more, str(token))
     return actions.teach_status(services)
 
 
-def start(services: Services, code: str, more: Pairs | None, token: str, words: Wording) -> Job:
+def start(services: Services, code: str, more: Pairs | None, token: str) -> Job:
     """Start teaching from feedback.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         code: The language.
         more: Pairs to learn beside; None for feedback alone.
         token: The team lead's; empty where none is needed.
-        words: The language in which an error is told.
 
     Raises:
         CacaraError: It may not be started by this visitor, there is too little, or a training is running.
@@ -84,15 +82,15 @@ def start(services: Services, code: str, more: Pairs | None, token: str, words: 
     trainings = trainings_of(services)
     model = actions.pupil(services)
     if model is None:
-        raise QueryError(words("teach_no_model"))
-    language = actions.language_of(code, words)
+        raise QueryError(services.words("teach_no_model"))
+    language = actions.language_of(code, services.words)
     name = languages.describe(language).english_name
     if more is not None:
-        checked = actions.check(services, language, more, words)
+        checked = actions.check(services, language, more)
         if not checked.ready:
-            raise QueryError(actions.lacking(checked, words))
+            raise QueryError(actions.lacking(checked, services.words))
     else:
-        _refuse_too_little(services, language, name, words)
+        _refuse_too_little(services, language, name)
 
     def prepare(folder: Path) -> Sequence[str]:
         arguments: dict[str, object] = {
@@ -120,7 +118,7 @@ def teach_use(services: Services, token: str = "") -> dict[str, Any]:
     """Use what the last teaching from feedback made although it did not pass the gate.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         token: The team lead's; empty where none is needed.
 
     Returns:
@@ -140,12 +138,14 @@ def usable(status: dict[str, Any]) -> bool:
     return bool(last) and last["state"] == "done" and last["source"] == "feedback" and not last["in_use"]
 
 
-def _refuse_too_little(services: Services, language: str, name: str, words: Wording) -> None:
+def _refuse_too_little(services: Services, language: str, name: str) -> None:
     """Refuse what the training would refuse; before it has been counted, the training says so itself."""
     offered = teach_offers(services)["languages"]
     row = next((each for each in offered or () if each["language"] == language), None)
     if row is not None and row["missing"]:
-        raise QueryError(words("teach_from_too_few", language=name, missing=lacking(row["missing"], words)))
+        raise QueryError(
+            services.words("teach_from_too_few", language=name, missing=lacking(row["missing"], services.words))
+        )
 
 
 def lacking(missing: dict[str, int], words: Wording) -> str:

@@ -21,12 +21,12 @@ MIN_ENGLISH = 3
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """What is wrong with a line.
+    """Fault of a line.
 
     Attributes:
         line: Its number, from 1.
         key: Of the interface's text that says so.
-        values: What that text has places for.
+        values: Values of that text's places.
     """
 
     line: int
@@ -36,12 +36,12 @@ class Fault:
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """What was given.
+    """Pairs of texts and faulty lines of an input.
 
     Attributes:
         pairs: English and the other language, each pair once, in order.
         faults: The lines that were left out.
-        preview: What was understood of the table; None for pairs that came from none.
+        preview: The table as it was read; None for pairs that came from none.
         swapped: The columns read as if English were in the second one.
         headed: A heading says which column is English, so that its word counts.
     """
@@ -54,12 +54,12 @@ class Pairs:
 
     @property
     def missing(self) -> int:
-        """How many pairs there are too few; 0 when there are enough."""
+        """Number of missing pairs; 0 when there are enough."""
         return max(0, MIN_PAIRS - len(self.pairs))
 
     @property
     def missing_english(self) -> int:
-        """How many different English texts there are too few; 0 when there are enough."""
+        """Number of missing different English texts; 0 when there are enough."""
         return max(0, MIN_ENGLISH - len({english for english, _ in self.pairs}))
 
     def tsv(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from cacara import languages
-from cacara.errors import CacaraError
+from cacara.errors import CacaraError, QueryError
 from cacara.words.dictionaries import SUFFIXES
 from feedback_db.records.opinions import FeedbackError
 from ui.page import rendering as page
@@ -34,20 +35,20 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 class View(NamedTuple):
-    """What the tab shows.
+    """The contents of the tab.
 
     Attributes:
-        notice: What went wrong, or that no model takes languages, as HTML.
-        job: How far the last teaching is, as HTML.
-        running: Whether it is running.
+        notice: An error, or that no model takes languages, as HTML.
+        job: Progress or outcome of the last teaching, as HTML.
+        running: It is running.
         taught: The languages taught here, as HTML.
         forgettable: (Name, code) of them.
-        available: Whether a model takes languages.
+        available: A model takes languages.
         known: (Name, code) of every language that may be asked in.
         offers: The languages of the feedback, as HTML.
         offered: (Name, code) of them.
-        counting: Whether they are being counted, so that it is worth to look again soon.
-        usable: Whether the last teaching made what only a person's word takes into use.
+        counting: They are being counted: poll again soon.
+        usable: The last teaching failed the gate, and a person may use its result all the same.
     """
 
     notice: str
@@ -67,8 +68,8 @@ def look(services: Services, problem: str = "") -> View:
     """Return how things stand.
 
     Args:
-        services: What the handlers work with.
-        problem: What went wrong just now.
+        services: The app's services.
+        problem: An error to show above.
     """
     words = services.words
     try:
@@ -98,68 +99,60 @@ def show_check(services: Services, code: str, rows: str, upload: str | None) -> 
     """Return what was found in the rows or the file, as HTML, and whether a training can be started."""
     words = services.words
     try:
-        found = actions.check(services, code or "", _content(rows, upload, code), words)
+        found = actions.check(services, code or "", _content(rows, upload, code))
     except CacaraError as error:
         return page.problem(str(error)), False
     return rendering.report(found, words), found.ready
 
 
-def start(services: Services, code: str, rows: str, upload: str | None, token: str) -> View:
-    """Start teaching, and return how things stand."""
-    try:
-        actions.start(services, code or "", _content(rows, upload, code), token or "", services.words)
-    except CacaraError as error:
-        return look(services, str(error))
-    return look(services)
+def _then_look(act: Callable[..., object]) -> Callable[..., View]:
+    """Return an action that shows its known errors in the tab, and returns the tab's contents."""
+
+    @functools.wraps(act)
+    def acted(services: Services, *given: object) -> View:
+        try:
+            act(services, *given)
+        except (CacaraError, FeedbackError) as error:
+            return look(services, str(error))
+        return look(services)
+
+    return acted
 
 
+@_then_look
+def start(services: Services, code: str, rows: str, upload: str | None, token: str) -> None:
+    """Start teaching."""
+    actions.start(services, code or "", _content(rows, upload, code), token or "")
+
+
+@_then_look
 def start_from_feedback(
-    services: Services,
-    code: str | None,
-    more: bool,
-    rows: str,
-    upload: str | None,
-    token: str,
-) -> View:
-    """Start teaching from feedback, with the pairs above if ``more``, and return how things stand."""
-    words = services.words
+    services: Services, code: str | None, more: bool, rows: str, upload: str | None, token: str
+) -> None:
+    """Start teaching from feedback, with the pairs above if ``more``."""
     if not code:
-        return look(services, words("teach_from_nothing"))
-    try:
-        given = _content(rows, upload, code) if more else None
-        beside = pair_lists.read(given, code) if isinstance(given, str) else given
-        feedback.start(services, code, beside, token or "", words)
-    except (CacaraError, FeedbackError) as error:
-        return look(services, str(error))
-    return look(services)
+        raise QueryError(services.words("teach_from_nothing"))
+    given = _content(rows, upload, code) if more else None
+    beside = pair_lists.read(given, code) if isinstance(given, str) else given
+    feedback.start(services, code, beside, token or "")
 
 
-def use(services: Services, token: str) -> View:
-    """Use what did not pass the gate, and return how things stand."""
-    try:
-        feedback.teach_use(services, token or "")
-    except CacaraError as error:
-        return look(services, str(error))
-    return look(services)
+@_then_look
+def use(services: Services, token: str) -> None:
+    """Use a language that did not pass the gate."""
+    feedback.teach_use(services, token or "")
 
 
-def cancel(services: Services, token: str) -> View:
-    """Cancel the teaching, and return how things stand."""
-    try:
-        actions.teach_cancel(services, token or "")
-    except CacaraError as error:
-        return look(services, str(error))
-    return look(services)
+@_then_look
+def cancel(services: Services, token: str) -> None:
+    """Cancel the teaching."""
+    actions.teach_cancel(services, token or "")
 
 
-def forget(services: Services, code: str | None, token: str) -> View:
-    """Take a taught language away, and return how things stand."""
-    words = services.words
-    try:
-        actions.forget(services, code or "", token or "", words)
-    except CacaraError as error:
-        return look(services, str(error))
-    return look(services)
+@_then_look
+def forget(services: Services, code: str | None, token: str) -> None:
+    """Take a taught language away."""
+    actions.forget(services, code or "", token or "")
 
 
 def name_of(services: Services, code: str) -> str:
@@ -174,7 +167,7 @@ def build(services: Services, localised: Localised, language: gr.Dropdown) -> No
     """Build the tab inside the current ``gr.Tabs``.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         localised: Takes every component that has a text.
         language: The language menu of the search, which a taught language joins.
     """
@@ -218,7 +211,7 @@ def build(services: Services, localised: Localised, language: gr.Dropdown) -> No
     localised.when_chosen(seen, **looking)
     found = bind(show_check, services, present=_checked)
     checking.click(found, [*given], [report, begin], api_visibility="private", show_progress_on=report)
-    # What was changed is checked again before it can be started.
+    # Changed input is checked again before it can be started.
     gr.on([each.change for each in given], lambda: gr.update(interactive=False), None, begin, queue=False, **QUIET)
     code.change(bind(name_of, services), code, named, queue=False, **QUIET)
     begin.click(bind(start, services, present=_shown), [*given, token], shown, **QUIET)

@@ -159,7 +159,7 @@ def test_a_count_that_fails_is_told_and_not_shown_as_a_number(services):
 
 def test_a_training_begins_with_the_model_that_answers_and_only_with_paths_of_the_server(services):
     run = train(services, verdict(True))
-    assert (run["state"], run["base"]) == ("done", f"{DEFAULT_MODEL} {actions.base_model(services, WORDS).version}")
+    assert (run["state"], run["base"]) == ("done", f"{DEFAULT_MODEL} {actions.base_model(services).version}")
     given = json.loads((services.trainings.jobs.folder.parent / "arguments.json").read_text())
     assert given[:3] == ["finetune_feedback", "--recipe", "training/recipes/feedback.yaml"]
     assert given[given.index("--database") + 1] == str(services.trainings.database)

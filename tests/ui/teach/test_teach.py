@@ -209,8 +209,8 @@ def test_a_taught_language_is_read_at_once_also_after_a_restart_and_can_be_taken
     assert (model.encode_text(["hund"], "sw") == after).all()
 
     with pytest.raises(QueryError, match="was not taught"):
-        actions.forget(services, "../sw", "", WORDS)
-    actions.forget(services, "sw", "", WORDS)
+        actions.forget(services, "../sw", "")
+    actions.forget(services, "sw", "")
     assert actions.teach_status(services)["taught"] == []
     assert (model.encode_text(["hund"], "sw") == before).all()
 
@@ -231,7 +231,7 @@ def test_a_language_that_the_model_read_before_is_read_so_again_once_it_is_taken
     actions.teach_start(services, "sw", ROWS)
     wait(services)
     assert not (model.encode_text(["hund"], "sw") == before).all()
-    actions.forget(services, "sw", "", WORDS)
+    actions.forget(services, "sw", "")
     assert (model.encode_text(["hund"], "sw") == before).all()
 
 

@@ -116,7 +116,7 @@ def test_a_language_that_passed_is_read_at_once(offered, model):  # noqa: F811
     now = tab.look(offered)
     assert "✓ Swahili can be used now" in now.job and not now.usable
     assert "12.5" in now.job and "62.5" in now.job and "40 texts of 3 other languages" in now.job
-    actions.forget(offered, "sw", "", WORDS)
+    actions.forget(offered, "sw", "")
     assert (model.encode_text(["hund"], "sw") == before).all()
     assert "can be used now" not in tab.look(offered).job
 

@@ -48,7 +48,7 @@ _RANGE = re.compile(r"unicode-range: ([0-9A-Fa-fU+,?-]+);")
 _SHARED = frozenset(
     {"latin", "latin-ext", "cyrillic", "cyrillic-ext", "greek", "greek-ext", "vietnamese", "math", "symbols"}
 )
-"""What most packages bring beside their own script; it is taken from one package only."""
+"""Subsets that most packages bring beside their own script; they are taken from one package only."""
 
 
 def keys() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Who is let in: every request passes here before Gradio's routes and ours.
+"""Admission of requests, before Gradio's routes and ours.
 
 It refuses names that another site made to point at this machine, requests that another site's page sends, strangers
 where ``--auth`` is set, requests that are too large, too deep, too slow or too many, and routes of Gradio that this app
@@ -84,14 +84,14 @@ class Credentials:
 
 
 @dataclasses.dataclass(frozen=True)
-class Door:
-    """What the doorkeeper is told.
+class AdmissionRules:
+    """Rules of admission.
 
     Attributes:
         names: The names under which the page may be asked for; None for any, where other machines reach it.
-        credentials: Who may come in; None for everybody.
+        credentials: Names and passwords of those who may enter; None for everybody.
         framed: Other sites may show the page in a frame, as a Space does.
-        limits: How much one visitor may ask for.
+        limits: Limits of each visitor.
     """
 
     names: Collection[str] | None = LOOPBACK
@@ -133,7 +133,7 @@ def read_credentials_file(path: Path) -> Credentials:
 
 
 class _RefusedError(Exception):
-    """A request that is not let in: the status, what is said, and headers."""
+    """A refused request: status, message and headers."""
 
     def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
@@ -141,19 +141,19 @@ class _RefusedError(Exception):
         self.headers = headers
 
 
-class Doorkeeper:
+class AdmissionMiddleware:
     """The ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
+    def __init__(self, app: ASGIApp, rules: AdmissionRules) -> None:
         """Stand before an app.
 
         Args:
-            app: What is asked when a request may pass.
-            door: What is let in.
+            app: The app that answers admitted requests.
+            rules: The rules.
         """
-        limits = door.limits
+        limits = rules.limits
         self._app = app
-        self._door = door
+        self._rules = rules
         self._limits = limits
         self._open = OpenCounter(limits.address_open)
         burst = BURST_SECONDS / MINUTE
@@ -180,8 +180,8 @@ class Doorkeeper:
             receive = await self._check_content(scope, headers, address, _timed(receive, self._limits.idle_seconds))
             await self._app(scope, receive, self._with_headers(send))
         except _RefusedError as refused:
-            said = {"detail": str(refused), "problem": str(refused)}
-            answer = JSONResponse(said, status_code=refused.status, headers=refused.headers)
+            content = {"detail": str(refused), "problem": str(refused)}
+            answer = JSONResponse(content, status_code=refused.status, headers=refused.headers)
             await answer(scope, receive, self._with_headers(send))
         finally:
             if entered:
@@ -189,7 +189,7 @@ class Doorkeeper:
 
     def _check_sender(self, scope: Scope, headers: Headers, address: str) -> None:
         """Refuse by what is known before the request's content."""
-        path, method, names = scope["path"], scope["method"], self._door.names
+        path, method, names = scope["path"], scope["method"], self._rules.names
         if names is not None:
             if _hostname(headers.get("host", "")) not in names:
                 raise _RefusedError(
@@ -201,19 +201,19 @@ class Doorkeeper:
             method not in _SAFE_METHODS or headers.get("sec-fetch-mode") == "cors"
         ):
             raise _RefusedError(403, "another site's page may not ask for this")
-        if self._door.credentials is not None and path != _STARTING:
+        if self._rules.credentials is not None and path != _STARTING:
             self._check_password(headers, address)
         if _CLOSED.match(path):
             raise _RefusedError(404, "there is nothing here")
 
     def _check_password(self, headers: Headers, address: str) -> None:
-        assert self._door.credentials is not None
+        assert self._rules.credentials is not None
         given = headers.get("authorization", "")
         if not given:  # a browser asks its visitor only when it was told to
             raise _RefusedError(401, "wanted a name and a password", {"WWW-Authenticate": _CHALLENGE})
         if wait := self._wrong.wait(address):  # a right one is not told from a wrong one now
             raise _RefusedError(429, "too many wrong passwords; wait a minute", _after(wait))
-        if not self._door.credentials.fit(given):
+        if not self._rules.credentials.fit(given):
             self._wrong.take(address)
             raise _RefusedError(401, "the name or the password is wrong", {"WWW-Authenticate": _CHALLENGE})
 
@@ -254,7 +254,7 @@ class Doorkeeper:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                if not self._door.framed:
+                if not self._rules.framed:
                     headers.setdefault("X-Frame-Options", "SAMEORIGIN")
             await send(message)
 
@@ -286,9 +286,9 @@ def _hostname(place: str) -> str:
 def _address(scope: Scope, headers: Headers, proxies: int) -> str:
     """Return who asks; of IPv6 the first half, as one visitor has all of the other."""
     found = scope["client"][0] if scope.get("client") else ""
-    told = [each.strip() for each in headers.get("x-forwarded-for", "").split(",") if each.strip()]
-    if proxies and len(told) >= proxies:
-        found = told[-proxies]
+    forwarded = [each.strip() for each in headers.get("x-forwarded-for", "").split(",") if each.strip()]
+    if proxies and len(forwarded) >= proxies:
+        found = forwarded[-proxies]
     try:
         parsed = ipaddress.ip_address(found)
     except ValueError:
