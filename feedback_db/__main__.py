@@ -13,6 +13,7 @@ from pathlib import Path
 
 import tables
 from feedback_db.errors import FeedbackError
+from feedback_db.exchange.annotation_tools import TOOLS
 from feedback_db.exchange.export import FORMATS, anonymised, export
 from feedback_db.exchange.importing import read_file
 from feedback_db.records.opinions import Adjudication, Caption, Judgement, Preference
@@ -100,7 +101,7 @@ def export_records(store: Store, options: argparse.Namespace) -> int:
     )
     if form is None:
         raise FeedbackError(f"format: found the ending {options.output.suffix!r}, wanted --format {'|'.join(FORMATS)}")
-    current = options.current or form == "datasets"
+    current = options.current or form in ("datasets", *TOOLS)
     records = _current(store, options.campaign) if current else _all(store, options)
     if options.anonymous:
         records = anonymised(records)
@@ -188,13 +189,17 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
     elif name == "export":
         command.add_argument("output", type=Path, help="file ending in .jsonl, .csv or .parquet, or a new folder")
         command.add_argument("--format", choices=FORMATS, help="told by the ending when not given")
-        command.add_argument("--current", action=flag, help="only what counts now; always so for datasets")
+        command.add_argument(
+            "--current", action=flag, help="only what counts now; always so for datasets and annotation tools"
+        )
         command.add_argument("--campaign", help="with --current: only the campaign of this id")
         command.add_argument("--anonymous", action=flag, help="number the people instead of naming them")
         command.add_argument("--recordings", action=flag, help="datasets: copy the recordings too")
         command.add_argument("--people", action=flag, help="JSONL: with the hashes of people's tokens, to move all")
     elif name == "import":
-        command.add_argument("file", type=Path, help="a .jsonl, .csv, .tsv, .txt or .parquet file")
+        command.add_argument(
+            "file", type=Path, help="a .jsonl, .csv, .tsv, .txt or .parquet file, or .json of Label Studio or Argilla"
+        )
         command.add_argument("--check", action=flag, help="show what was understood of it, and import nothing")
         command.add_argument("--skip-bad", action=flag, help="import the good rows even if there are bad ones")
     elif name == "backup":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feedback_db.errors import FeedbackError
+from feedback_db.exchange import annotation_tools
 from feedback_db.exchange.table import COLUMNS, TABLE_TYPES, to_cells
 from feedback_db.records.campaigns import Campaign
 from feedback_db.records.lines import to_json, to_line
@@ -21,7 +22,7 @@ from feedback_db.store.recordings import recording_path
 if TYPE_CHECKING:
     import pyarrow
 
-FORMATS = ("jsonl", "csv", "parquet", "datasets")
+FORMATS = ("jsonl", "csv", "parquet", "datasets", *annotation_tools.TOOLS)
 _OPINIONS: Mapping[str, type] = {
     "judgements": Judgement,
     "captions": Caption,
@@ -35,7 +36,7 @@ def export(records: Sequence[Record], output: Path, form: str, recordings: Path 
 
     Args:
         records: What to write. CSV, Parquet and ``datasets`` take events; ``datasets`` takes no undos and
-            deletions and is meant for what counts now.
+            deletions and is meant for what counts now; Label Studio and Argilla take judgements.
         output: A file, or for ``datasets`` a folder; a file is replaced, a folder must be new.
         form: One of ``FORMATS``.
         recordings: For ``datasets``: the folder of recordings to copy those from that the records name.
@@ -51,6 +52,9 @@ def export(records: Sequence[Record], output: Path, form: str, recordings: Path 
         if output.exists():
             raise FeedbackError(f"the folder {output} is there already; name a new one")
         return _beside(output, lambda partial: _write_dataset(records, partial, recordings))
+    if form in annotation_tools.TOOLS:
+        judgements = [record for record in records if isinstance(record, Judgement)]
+        return _beside(output, lambda partial: _write_tasks(judgements, partial, form))
     events = [record for record in records if isinstance(record, TABLE_TYPES)]
     write = _write_csv if form == "csv" else _write_parquet
     return _beside(output, lambda partial: write(events, partial))
@@ -90,6 +94,11 @@ def _write_jsonl(records: Sequence[Record], path: Path) -> int:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{to_line(record)}\n" for record in records)
     return len(records)
+
+
+def _write_tasks(judgements: Sequence[Judgement], path: Path, tool: str) -> int:
+    path.write_text(annotation_tools.write(judgements, tool), encoding="utf-8")
+    return len(judgements)
 
 
 def _write_csv(records: Sequence[Record], path: Path) -> int:

@@ -1,4 +1,4 @@
-"""Reading feedback in: JSONL, CSV or Parquet, each bad row told by its line."""
+"""Reading feedback in: JSONL, CSV, Parquet, or JSON of an annotation tool; each bad row is named by its line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple, TypeVar
 
 import tables
 from feedback_db.errors import FeedbackError
-from feedback_db.exchange import parquet_rows
+from feedback_db.exchange import annotation_tools, parquet_rows
 from feedback_db.exchange.table import COLUMNS, from_cells
 from feedback_db.records.lines import MAX_LINE_CHARACTERS, from_line
 from feedback_db.records.people import Record
@@ -39,12 +39,15 @@ class ImportResult(NamedTuple):
 def read_file(path: Path) -> ImportResult:
     """Read records from a file, its format told by its ending: .jsonl, .parquet, or .csv, .tsv or .txt for a table.
 
+    ``.json`` is an export of Label Studio or Argilla; its tasks count as lines.
+
     Raises:
         FeedbackError: The file cannot be read at all, is too large, or its ending is another.
     """
     readers: dict[str, Callable[[Path], ImportResult]] = {
         ".jsonl": _read_jsonl,
         ".parquet": _read_parquet,
+        ".json": _read_tasks,
         **dict.fromkeys((".csv", ".tsv", ".txt"), _read_table),
     }
     reader = readers.get(path.suffix.lower())
@@ -125,6 +128,16 @@ def _read_parquet(path: Path) -> ImportResult:
             found.problems.append((number, row))
         else:
             found.records.append((number, row))
+    return found
+
+
+def _read_tasks(path: Path) -> ImportResult:
+    found = ImportResult([], [])
+    for number, judgement in annotation_tools.read(path):
+        if isinstance(judgement, str):
+            found.problems.append((number, judgement))
+        else:
+            found.records.append((number, judgement))
     return found
 
 
