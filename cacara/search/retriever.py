@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cacara.encoders.class_names import names_of
 from cacara.errors import GalleryError, QueryError
 from cacara.lexicon import PersonalWord
 from cacara.model.calibration import Curve
 from cacara.model.model import Cacara
+from cacara.model.parts.profile import ClassProfile
 from cacara.search import embedding_cache, likelihood
 from cacara.search.embedding import QueryEmbedding, embed
 from cacara.search.engines import SearchIndex
@@ -23,6 +25,10 @@ from cacara.search.likelihood import ScoreSample
 from cacara.search.manifest import Clip
 from cacara.search.request import SearchRequest, check_target
 from cacara.sources.clients import Report, silent
+
+CLASSES_TOLD = 3
+CLEAR_SHARE = 0.5
+"""A class is told that stands out half as far as the clearest one."""
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +147,28 @@ class Retriever:
             if own is not None and places:
                 rows[places] = own.index.rows([clip_ids[place] for place in places])
         return rows
+
+    def heard(self, clip_ids: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the classes that stand out of each sound, the clearest first, as AudioSet names them in English.
+
+        They are read from the embeddings, so nothing is heard again; none where the model has no class profiles.
+
+        Raises:
+            GalleryError: There is no such clip.
+        """
+        profile = self.model.part(ClassProfile)
+        if profile is None or not self._class_names or not clip_ids:
+            return [() for _ in clip_ids]
+        clear = profile.classes(self.embeddings(clip_ids))
+        best = np.argsort(-clear, axis=1, kind="stable")[:, :CLASSES_TOLD]
+        return [
+            tuple(self._class_names[at] for at in row if values[at] >= CLEAR_SHARE * values[row[0]] > 0)
+            for row, values in zip(best.tolist(), clear, strict=True)
+        ]
+
+    @functools.cached_property
+    def _class_names(self) -> list[str]:
+        return names_of(self.model.config.audio.backbone, self.model.audio)
 
     def embed(self, request: SearchRequest) -> QueryEmbedding:
         """Return a request's embedding, which every ``nearest`` for it takes; a tower works here or not at all.

@@ -25,6 +25,7 @@ from cacara import sources
 from cacara.benchmark import benchmark_file
 from cacara.encoders import audio, text
 from cacara.encoders.audio import AudioTower
+from cacara.encoders.class_names import names_of
 from cacara.encoders.text import TextTower
 from cacara.errors import CheckpointError
 from cacara.model import checkpoint, training_facts
@@ -366,7 +367,7 @@ def _head(
     centring: LanguageCentring,
 ) -> AudioHead:
     """Return the audio head, its anchor ready if there are classes, and its projection random from the run's seed."""
-    names = class_names.names_of(options.audio_backbone, audio_tower)
+    names = names_of(options.audio_backbone, audio_tower)
     if config.audio.anchor_weight and not names:
         given = f"head.anchor_weight is {config.audio.anchor_weight}"
         raise RunError(f"{given}, but {options.audio_backbone} names no classes; wanted 0")

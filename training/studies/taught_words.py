@@ -23,6 +23,7 @@ from cacara.benchmark import splits
 from cacara.benchmark.retrieval import AS_THE_MODEL_HAS_IT, measure
 from cacara.benchmark.significance import paired_difference
 from cacara.benchmark.splits import Benchmark
+from cacara.encoders.class_names import names_of
 from cacara.errors import LexiconError
 from cacara.lexicon import LexiconTable, PersonalWord
 from cacara.media import audio
@@ -76,7 +77,7 @@ def study(output: Path, dev_2: Path, model_name: str = checkpoint.DEFAULT_MODEL)
     benchmark = _benchmark(dev_2)
     waveforms = [audio.load(clip.path, audio.GALLERY_LIMITS).waveform for clip in benchmark.clips]
     sounds = model.encode_audio(waveforms)
-    lists = _lists(class_names.names_of(model.config.audio.backbone, model.audio))
+    lists = _lists(names_of(model.config.audio.backbone, model.audio))
     forgetful = model.with_parts(LexicalMemory(memory.config, _without_languages(memory.table), memory.senses))
     systems = {BEFORE: _Asked(forgetful, sounds), BUNDLED: _Asked(model, sounds)}
     for (order, seed), rows in lists.items():

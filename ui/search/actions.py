@@ -41,12 +41,14 @@ def search_text(services: Services, query: str, options: Options) -> dict[str, A
     Returns:
         ``query``, ``language``, ``language_source`` (``chosen``, ``detected`` or ``unknown``), ``model``,
         ``model_version``, ``gallery``, ``notes``, ``search_id`` (for ``/flag``) and ``hits``: ``rank``,
-        ``clip_id``, ``score``, ``caption``, ``caption_language``, ``concept``, ``kind``, ``source``,
-        ``licence``, ``sound``, ``waveform`` and ``picture`` (addresses relative to the app's), and ``notes``, e.g. that
-        only its beginning is searched; ``pictures``, where the model knows pictures, with a ``search_id`` and ``hits``
-        of its own, else null. ``kind`` and ``licence`` are given back; without sounds ``hits`` is empty and
-        ``search_id`` null. ``looked_up`` lists the words that the model's lexical memory knows: ``word`` as it is
-        listed, ``language`` and ``senses``, English, the surest first.
+        ``clip_id``, ``score``, ``probability`` that it is right (0 to 1) and ``verdict`` (``likely``, ``maybe`` or
+        ``unlikely``), both null where nobody measured that, ``heard`` (classes that stand out of a sound, English),
+        ``caption``, ``caption_language``, ``concept``, ``kind``, ``source``, ``licence``, ``sound``, ``waveform`` and
+        ``picture`` (addresses relative to the app's), and ``notes``, e.g. that only its beginning is searched;
+        ``nothing_fits``, whether even the first is too unlikely; ``pictures``, where the model knows pictures, with
+        ``search_id``, ``nothing_fits`` and ``hits`` of their own, else null. ``kind`` and ``licence`` are given back;
+        without sounds ``hits`` is empty and ``search_id`` null. ``looked_up`` lists the words that the model's lexical
+        memory knows: ``word`` as it is listed, ``language`` and ``senses``, English, the surest first.
     """
     if not text("query", query).strip():
         raise QueryError(services.words("empty_query"))
@@ -55,7 +57,7 @@ def search_text(services: Services, query: str, options: Options) -> dict[str, A
     embedding = embed(checked, lists, text=cleaned, language=chosen_language(options.language))
     remembered = {"query_text": cleaned, "language": embedding.language}
     found = answer(services, checked, lists, embedding, remembered)
-    sounds = found.pop("sounds") or {"search_id": None, "hits": []}
+    sounds = found.pop("sounds") or {"search_id": None, "nothing_fits": False, "hits": []}
     return {"query": cleaned, **found, **sounds, "looked_up": looked_up(embedding)}
 
 

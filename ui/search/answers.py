@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cacara.errors import QueryError
@@ -179,8 +179,13 @@ def answer(
                 **remembered, model=model.name, model_version=model.version, gallery=retriever.gallery.name, hits=own
             )
             search_id = services.searches.remember(shown)
-        listed = [_hit(hit, retriever.clip(hit.clip_id), query.language or asked.spoken) for hit in hits]
-        found[name] = {"search_id": search_id, "hits": listed}
+        heard = retriever.heard([hit.clip_id for hit in hits]) if target == "audio" else [()] * len(hits)
+        listed = [
+            _hit(hit, retriever.clip(hit.clip_id), query.language or asked.spoken, classes)
+            for hit, classes in zip(hits, heard, strict=True)
+        ]
+        nothing = retriever.nothing_fits(query, target, hits)
+        found[name] = {"search_id": search_id, "nothing_fits": nothing, "hits": listed}
     return found | {
         "language": query.language,
         "language_source": query.language_source,
@@ -199,8 +204,9 @@ def looked_up(query: QueryEmbedding) -> list[dict[str, Any]]:
     ]
 
 
-def _hit(hit: Hit, clip: Clip, language: str) -> dict[str, Any]:
+def _hit(hit: Hit, clip: Clip, language: str, heard: Sequence[str]) -> dict[str, Any]:
     from cacara.media import audio
+    from cacara.search import likelihood
 
     caption, caption_language = described(clip, language)
     sounds = clip.kind != "image"
@@ -208,6 +214,8 @@ def _hit(hit: Hit, clip: Clip, language: str) -> dict[str, Any]:
         "rank": hit.rank,
         "clip_id": hit.clip_id,
         "score": round(hit.score, 6),
+        **likelihood.told(hit.probability),
+        "heard": list(heard),
         "caption": caption,
         "caption_language": caption_language,
         "concept": clip.concept,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 WORDS_SHOWN = 8
 """Of a query, with what they mean."""
+SIGNS = {"likely": "●", "maybe": "◐", "unlikely": "○"}
+"""How likely a result is right, each with a sign, likewise."""
 LABELS = (("relevant", "✓"), ("not_relevant", "✕"), ("unsure", "?"))
 """The judgements of a result, each with a sign, so that colour is not needed to distinguish them."""
 
@@ -173,6 +175,7 @@ def _results(
         reopen=reopen,
         looked_up=looked_up,
         labels=LABELS,
+        signs=SIGNS,
     )
 
 
@@ -183,7 +186,15 @@ def _media(result: Mapping[str, Any], **titles: str) -> list[Mapping[str, Any]]:
 
 
 def _list(kind: str, title: str, found: Mapping[str, Any], licence: str = "") -> dict[str, Any]:
-    return {"kind": kind, "title": title, "hits": found["hits"], "search_id": found["search_id"], "licence": licence}
+    return {
+        "kind": kind,
+        "title": title,
+        "hits": found["hits"],
+        "search_id": found["search_id"],
+        "licence": licence,
+        # Within the sentence a description's own full stop would end it.
+        "nothing_but": found["hits"][0]["caption"].rstrip(".。") if found["nothing_fits"] else "",
+    }
 
 
 def _looked_up(found: Sequence[Mapping[str, Any]], words: Wording) -> Markup | None:

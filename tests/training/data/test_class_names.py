@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from cacara.encoders.class_names import CLASS_NAMES
 from cacara.model.parts.centring import LanguageCentring
-from training.data import class_names
 from training.data.class_names import class_embeddings, class_weights, phrasings
 
 
@@ -78,7 +78,7 @@ def test_the_more_probable_a_class_is_everywhere_the_less_it_weighs():
 def test_every_class_of_yamnet_has_a_name_to_be_called_by():
     from cacara.encoders import audio
 
-    names = class_names.CLASS_NAMES["yamnet"]()
+    names = CLASS_NAMES["yamnet"]()
     assert len(names) == audio.load("yamnet", "mean").classes
     assert all(phrasings(name) for name in names)
-    assert set(class_names.CLASS_NAMES) == set(audio.BACKBONES)
+    assert set(CLASS_NAMES) == set(audio.BACKBONES)

@@ -15,6 +15,7 @@ from cacara import sources
 from cacara.benchmark import benchmark_file
 from cacara.benchmark.benchmark_file import Rows, SoundRow, TextRow, file_hash
 from cacara.encoders import audio as audio_backbones
+from cacara.encoders.class_names import CLASS_NAMES
 from cacara.encoders.yamnet import Yamnet, YamnetConfig
 from cacara.errors import ManifestError
 from cacara.media import audio
@@ -25,7 +26,7 @@ from cacara.model.parts.profile import ClassProfile
 from cacara.search.manifest import Clip
 from cacara.sources.texts import text_hash
 from training import loop
-from training.data import class_names, corpora, features, text_statistics
+from training.data import corpora, features, text_statistics
 from training.data.batches import CaptionedFeatures
 from training.data.features import ViewOptions
 from training.loop import LoopOptions
@@ -68,7 +69,7 @@ class World:
 def world(tmp_path, monkeypatch, tiny_text_folder) -> World:
     monkeypatch.setenv("CACARA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(audio_backbones.BACKBONES, "tiny", tiny_yamnet)
-    monkeypatch.setitem(class_names.CLASS_NAMES, "tiny", lambda: NAMES)
+    monkeypatch.setitem(CLASS_NAMES, "tiny", lambda: NAMES)
     packages = {}
     for key in ("simutrans", "ovos", "cldr"):
         row = sources.source(key)

@@ -49,6 +49,9 @@ def hit(**changes):
         "rank": 1,
         "clip_id": "dog",
         "score": 0.5,
+        "probability": 0.61,
+        "verdict": "likely",
+        "heard": ["Dog", "Bark"],
         "caption": "A dog.",
         "caption_language": "en",
         "concept": "dog",
@@ -64,15 +67,15 @@ def hit(**changes):
 
 def found(**changes):
     answer = {"language": "de", "language_source": "detected", "notes": [], "search_id": "s", "hits": [hit()]}
-    answer["looked_up"] = []
+    answer |= {"nothing_fits": False, "looked_up": []}
     return answer | {"query": "hund", "kind": "", "licence": "", "pictures": None} | changes
 
 
 @pytest.mark.parametrize("code", [code for _, code in available()])
 def test_hostile_text_in_every_field_stays_text(code):
     words = wording(code)
-    bad = hit(**dict.fromkeys(hit(), HOSTILE) | {"rank": 1, "score": 0.5})
-    listed = {"search_id": HOSTILE, "hits": [bad]}
+    bad = hit(**dict.fromkeys(hit(), HOSTILE) | {"rank": 1, "score": 0.5, "verdict": "maybe", "heard": [HOSTILE]})
+    listed = {"search_id": HOSTILE, "nothing_fits": True, "hits": [bad]}
     answers = [
         rendering.text_results(
             found(
@@ -92,7 +95,7 @@ def test_hostile_text_in_every_field_stays_text(code):
             {
                 "notes": [HOSTILE],
                 "words": listed,
-                "sounds": {"search_id": "s", "hits": [bad]},
+                "sounds": {"search_id": "s", "nothing_fits": True, "hits": [bad]},
                 "pictures": listed,
                 "licence": HOSTILE,
             },
@@ -161,7 +164,13 @@ def test_a_card_has_words_player_score_origin_and_three_answers():
 def test_words_have_no_player_and_no_picture():
     tags = Tags(
         rendering.audio_results(
-            {"notes": [], "words": found(), "sounds": {"search_id": "t", "hits": []}, "pictures": None, "licence": ""},
+            {
+                "notes": [],
+                "words": found(),
+                "sounds": {"search_id": "t", "nothing_fits": False, "hits": []},
+                "pictures": None,
+                "licence": "",
+            },
             wording("en"),
         )
     )
@@ -191,7 +200,9 @@ def test_arabic_is_marked_right_to_left():
 
 
 def test_a_sound_has_its_drawing_and_everything_leads_to_more_like_it():
-    answer = rendering.text_results(found(pictures={"search_id": "p", "hits": [hit(sound=None)]}), {}, wording("en"))
+    answer = rendering.text_results(
+        found(pictures={"search_id": "p", "nothing_fits": False, "hits": [hit(sound=None)]}), {}, wording("en")
+    )
     assert "mask-image:url('media/waveform?clip=dog')" in answer
     assert answer.count('data-action="like" aria-label="More like this: A dog."') == 2
     assert answer.count('class="wave"') == 1
@@ -223,7 +234,7 @@ def test_an_empty_list_says_why_where_a_licence_was_asked_for():
 
 
 def test_pictures_alone_are_shown_without_an_empty_list_of_sounds():
-    listed = {"search_id": "p", "hits": [hit(sound=None)]}
+    listed = {"search_id": "p", "nothing_fits": False, "hits": [hit(sound=None)]}
     tags = Tags(rendering.text_results(found(kind="picture", hits=[], pictures=listed), {}, wording("en")))
     assert tags.names.count("section") == 1 and "Nothing" not in tags.text
 
@@ -254,3 +265,20 @@ def test_the_words_that_were_looked_up_are_shown_with_what_they_mean():
     tags = Tags(rendering.text_results(found(looked_up=known), {}, wording("en")))
     assert "Looked up: mbwa → dog, hound" in tags.text
     assert "Looked up" not in Tags(rendering.text_results(found(), {}, wording("en"))).text
+
+
+def test_a_card_says_how_likely_it_is_and_what_is_heard_in_it():
+    tags = Tags(rendering.text_results(found(), {}, wording("de")))
+    assert "● wahrscheinlich" in tags.text and "Darin gehört: Dog · Bark" in tags.text
+    assert ("class", "fit likely") in tags.attributes
+    unmeasured = rendering.text_results(found(hits=[hit(probability=None, verdict=None, heard=[])]), {}, wording("de"))
+    assert 'class="fit' not in unmeasured and "Darin" not in unmeasured
+    heard_alone = Tags(rendering.text_results(found(hits=[hit(verdict=None)]), {}, wording("en"))).text
+    assert "Heard in it: Dog · Bark" in heard_alone and "likely" not in heard_alone
+
+
+def test_the_page_says_when_nothing_fits_and_what_is_nearest():
+    unlike = found(nothing_fits=True, hits=[hit(verdict="unlikely")])
+    text = Tags(rendering.text_results(unlike, {}, wording("en"))).text
+    assert "Nothing here seems to fit. The nearest is “A dog”." in text and "○ unlikely" in text
+    assert "seems to fit" not in Tags(rendering.text_results(found(), {}, wording("en"))).text
