@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cacara.errors import DeviceError
@@ -48,26 +47,6 @@ def precision(name: str, device: torch.device) -> contextlib.AbstractContextMana
     if name == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=getattr(torch, name))
-
-
-@contextlib.contextmanager
-def for_short_work() -> Iterator[None]:
-    """Compute on one thread where torch has two: for some milliseconds of work they wait for each other too long.
-
-    And the one that has nothing to do keeps its core busy for a while, when numpy's search wants it. With more cores
-    nothing is changed; other threads of the process are not either.
-    """
-    import torch
-
-    threads = torch.get_num_threads()
-    if threads != 2:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def keep_compiler_out(device: str) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cacara.encoders import hub_audio, packed, packed_yamnet
+from cacara.encoders import hub_audio, onnx_yamnet
 from cacara.encoders.audio_network import AudioNetwork
+from cacara.encoders.onnx_graph import StandIn
 from cacara.encoders.yamnet import Yamnet, normalise_peak
 from cacara.errors import AudioError, CheckpointError
 from cacara.sources.clients import Report, silent
@@ -24,7 +25,7 @@ class AudioTower(nn.Module):
         super().__init__()
         self.network = network
         self.patch_pooling = patch_pooling
-        self._packed = packed.StandIn(packed_yamnet.fits, packed_yamnet.PackedYamnet)
+        self._graph = StandIn(onnx_yamnet.fits, onnx_yamnet.OnnxYamnet)
 
     @property
     def features(self) -> int:
@@ -63,7 +64,7 @@ class AudioTower(nn.Module):
         return self.pool(self._hear(waveforms, self.network))
 
     def hear(self, waveforms: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-        """Return what ``forward`` does but for rounding, in less time where the weights can be packed; no gradients.
+        """Return what ``forward`` does but for rounding, in less time where there is a graph; no gradients.
 
         Raises:
             AudioError: A waveform is empty, not one-dimensional, or not finite.
@@ -79,8 +80,7 @@ class AudioTower(nn.Module):
         Raises:
             AudioError: A waveform is empty, not one-dimensional, or not finite.
         """
-        packing = not torch.is_autocast_enabled(next(self.network.parameters()).device.type)
-        return self._hear(waveforms, self._packed.of(self.network) if packing else self.network)
+        return self._hear(waveforms, self._graph.of(self.network))
 
     def pool(self, clips: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Return features [clips, features] and class probabilities [clips, classes] of what ``hear_patches`` gave."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import shutil
 from collections.abc import Callable, Sequence
@@ -13,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara import devices, sources
-from cacara.encoders import hub_text, packed, packed_bert
+from cacara import sources
+from cacara.encoders import hub_text, onnx_bert
 from cacara.encoders.config import TextConfig
+from cacara.encoders.onnx_graph import StandIn
 from cacara.errors import CheckpointError
 from cacara.sources.clients import Report, silent
 from cacara.sources.converters import e5, minilm
@@ -25,9 +25,6 @@ BACKBONES: dict[str, Callable[[Report], Path]] = {
     minilm.NAME: minilm.prepare,
 }
 """Backbones that packages carry; any other name is a folder or a hub id."""
-
-SHORT_TOKENS = 64
-"""Of all texts together: a query, not a batch."""
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +79,7 @@ class TextTower(nn.Module):
         self.projection = None if projection is None else projection.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.config = config
-        self._packed = packed.StandIn(packed_bert.fits, packed_bert.PackedBert)
+        self._graph = StandIn(onnx_bert.fits, onnx_bert.OnnxBert)
 
     @property
     def dimension(self) -> int:
@@ -111,16 +108,12 @@ class TextTower(nn.Module):
         return self._embed(self.encoder, input_ids, attention_mask)
 
     def read(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return what ``forward`` does but for rounding, in less time where the weights can be packed; no gradients."""
-        packing = not torch.is_autocast_enabled(input_ids.device.type)
-        encoder = self._packed.of(self.encoder) if packing else self.encoder
-        short = input_ids.numel() <= SHORT_TOKENS and input_ids.device.type == "cpu"
-        with devices.for_short_work() if short else contextlib.nullcontext():
-            return self._embed(encoder, input_ids, attention_mask)
+        """Return what ``forward`` does but for rounding, in less time where there is a graph; no gradients."""
+        return self._embed(self._graph.of(self.encoder), input_ids, attention_mask)
 
     def reader(self) -> str:
         """Return the name of the class that ``read`` sends texts through."""
-        return type(self._packed.of(self.encoder)).__name__
+        return type(self._graph.of(self.encoder)).__name__
 
     def _embed(self, encoder: nn.Module, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         pooled = self.pooling(encoder(input_ids=input_ids, attention_mask=attention_mask), attention_mask)

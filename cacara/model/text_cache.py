@@ -58,7 +58,7 @@ def keep(model: Cacara, texts: Iterable[str]) -> None:
 
 def _path(model: Cacara) -> Path:
     digest = hashlib.sha256()
-    reader = model.text.reader()  # packed weights round otherwise than plain ones
+    reader = model.text.reader()  # a graph rounds otherwise than torch
     depends_on = [dataclasses.asdict(model.config.text), model.precision, model.device.type, torch.__version__, reader]
     digest.update(json.dumps(depends_on).encode())
     for name, value in sorted(model.text.state_dict().items()):

@@ -1,20 +1,17 @@
-"""Packed weights: the same answers as the plain layers', for what can be packed, and never those of older weights."""
+"""Graphs for onnxruntime: the same answers as the modules', and never those of older weights."""
 
 import numpy as np
 import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from cacara.encoders import packed, packed_bert, packed_yamnet
+from cacara.encoders import onnx_bert, onnx_yamnet
 from cacara.encoders.audio import AudioTower
-from cacara.encoders.packed_bert import PackedBert
-from cacara.encoders.packed_yamnet import PackedYamnet
+from cacara.encoders.onnx_bert import OnnxBert
+from cacara.encoders.onnx_graph import StandIn
+from cacara.encoders.onnx_yamnet import OnnxYamnet
 from cacara.encoders.yamnet import Yamnet, YamnetConfig
 from cacara.model.parts import lora
-
-pytestmark = pytest.mark.skipif(
-    not packed.available(torch.nn.Linear(1, 1)), reason="torch has no oneDNN here, so nothing is packed"
-)
 
 
 def bert(**changed):
@@ -35,41 +32,41 @@ def yamnet(seed=0):
 
 
 @pytest.mark.parametrize("lengths", [[5], [1], [9, 3, 1], [24, 24]])
-def test_a_packed_encoder_reads_texts_as_transformers_does_padding_or_not(lengths):
+def test_a_graph_reads_texts_as_transformers_does_padding_or_not(lengths):
     encoder = bert()
     ids = torch.randint(0, 50, (len(lengths), max(lengths)))
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
     with torch.inference_mode():
         plain = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        quick = PackedBert(encoder)(ids, mask).last_hidden_state
+        quick = OnnxBert(encoder)(ids, mask).last_hidden_state
     read = mask.bool()
     torch.testing.assert_close(quick[read], plain[read], atol=2e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 3, 64])
-def test_a_packed_yamnet_hears_as_the_network_does(count):
+def test_a_onnx_yamnet_hears_as_the_network_does(count):
     network = yamnet()
     patches = torch.randn(count, 96, 64)
     with torch.inference_mode():
-        for quick, plain in zip(PackedYamnet(network)(patches), network(patches), strict=True):
+        for quick, plain in zip(OnnxYamnet(network)(patches), network(patches), strict=True):
             torch.testing.assert_close(quick, plain, atol=2e-5, rtol=1e-5)
 
 
-def test_a_tower_hears_through_packed_layers_and_answers_as_before():
+def test_a_tower_hears_through_a_graph_and_answers_as_before():
     tower = AudioTower(yamnet(), "mean")
     rng = np.random.default_rng(0)
     sounds = [rng.standard_normal(length).astype(np.float32) for length in (400, 16_000, 90_000)]
     with torch.inference_mode():
         for quick, plain in zip(tower.hear(sounds), tower(sounds), strict=True):
             torch.testing.assert_close(quick, plain, atol=2e-5, rtol=1e-5)
-        assert isinstance(tower._packed.of(tower.network), PackedYamnet)
+        assert isinstance(tower._graph.of(tower.network), OnnxYamnet)
         nothing = tower.hear([])
     assert [part.shape[0] for part in nothing] == [0, 0]
 
 
-def test_weights_that_change_are_packed_anew():
+def test_weights_that_change_get_a_graph_anew():
     network = yamnet()
-    stand_in = packed.StandIn(packed_yamnet.fits, PackedYamnet)
+    stand_in = StandIn(onnx_yamnet.fits, OnnxYamnet)
     patches = torch.randn(2, 96, 64)
     first = stand_in.of(network)
     assert stand_in.of(network) is first
@@ -84,9 +81,9 @@ def test_weights_that_change_are_packed_anew():
 
 def test_what_training_attaches_is_not_passed_by():
     network, encoder = yamnet(), bert()
-    voices = packed.StandIn(packed_yamnet.fits, PackedYamnet)
-    texts = packed.StandIn(packed_bert.fits, PackedBert)
-    assert isinstance(voices.of(network), PackedYamnet) and isinstance(texts.of(encoder), PackedBert)
+    voices = StandIn(onnx_yamnet.fits, OnnxYamnet)
+    texts = StandIn(onnx_bert.fits, OnnxBert)
+    assert isinstance(voices.of(network), OnnxYamnet) and isinstance(texts.of(encoder), OnnxBert)
     lora.attach(network, 2, lambda name: "pointwise" in name)
     lora.attach(encoder, 2, lambda name: name.endswith("layer.1.output.dense"))
     assert voices.of(network) is network and texts.of(encoder) is encoder
@@ -95,25 +92,9 @@ def test_what_training_attaches_is_not_passed_by():
 @pytest.mark.parametrize("changed", [{"hidden_act": "relu"}, {"is_decoder": True}])
 def test_another_kind_of_encoder_stays_as_it_is(changed):
     encoder = bert(**changed)
-    assert packed.StandIn(packed_bert.fits, PackedBert).of(encoder) is encoder
+    assert StandIn(onnx_bert.fits, OnnxBert).of(encoder) is encoder
 
 
 def test_other_precisions_stay_as_they_are():
     half = yamnet().bfloat16()
-    assert packed.StandIn(packed_yamnet.fits, PackedYamnet).of(half) is half
-
-
-def test_where_the_operators_fail_or_err_the_plain_layers_stay(monkeypatch):
-    network = yamnet()
-    for broken in (lambda *given: lambda inputs: inputs * 0, lambda *given: (_ for _ in ()).throw(RuntimeError("no"))):
-        packed.works.cache_clear()
-        with monkeypatch.context() as patch:
-            patch.setattr(packed, "linear", broken)
-            assert packed.StandIn(packed_yamnet.fits, PackedYamnet).of(network) is network
-    packed.works.cache_clear()
-    assert packed.works()
-
-
-def test_packed_layers_refuse_to_begin_in_the_middle():
-    with pytest.raises(ValueError, match="begin at stage 0, found 2"):
-        PackedYamnet(yamnet())(torch.zeros(1, 8, 24, 16), begin=2)
+    assert StandIn(onnx_yamnet.fits, OnnxYamnet).of(half) is half
