@@ -151,8 +151,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     # Before the first import of gradio, transformers and torch. A backbone that is meant to come from the hub
     # needs 0 for HF_HUB_OFFLINE. Idle OpenMP threads that spin, as they do by default, slow each other down when
-    # several requests or programs share a few cores.
+    # several requests or programs share a few cores. Gradio would make a table of its last 10,000 events after each.
     defaults = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    defaults |= {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000"}
     if settings.feedback_dataset or (settings.model or "").startswith("hub:"):
         defaults["HF_HUB_OFFLINE"] = "0"
     # A Space and a service are stopped by this signal; only a program that ends by itself pushes the feedback that is

@@ -62,7 +62,7 @@ class Visitor:
 
     def call(self, endpoint: str, *data: object) -> object:
         """Return what an endpoint answers; a ``str`` that begins with ``error`` is its error."""
-        asked = json.dumps({"data": list(data)}).encode()
+        asked = json.dumps({"data": list(data), "session_hash": self.name}).encode()
         status, body = self.request("POST", f"/gradio_api/call/{endpoint}", asked, {"Content-Type": "application/json"})
         if status in (429, 503):
             raise BusyError
