@@ -111,7 +111,7 @@ def _recording(services: Services, retriever: Retriever, path: Path, rounds: int
 
 
 def _speech(model: Any, waveform: np.ndarray) -> float:  # noqa: ANN401
-    """Return the probability of speech from a pass of the network as it is trained, which was not packed."""
+    """Return the probability of speech from a pass of the network as it is trained, not of its graph."""
     import torch
 
     with torch.inference_mode():

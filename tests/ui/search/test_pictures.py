@@ -13,7 +13,7 @@ from PIL import Image
 from searching import search
 
 from cacara.encoders.image import ImageTower
-from cacara.encoders.packed_yamnet import PackedYamnet
+from cacara.encoders.onnx_yamnet import OnnxYamnet
 from cacara.encoders.yamnet import Yamnet
 from cacara.errors import GalleryError, ImageError, QueryError
 from cacara.media import audio
@@ -224,7 +224,7 @@ def passes(seeing_model, monkeypatch):
         monkeypatch.setattr(owner, method, counting)
 
     count(Yamnet, "forward", "sound")
-    count(PackedYamnet, "forward", "sound")
+    count(OnnxYamnet, "forward", "sound")
     count(ImageTower, "forward", "picture")
     count(type(seeing_model.text), "read", "text")
     return counted
