@@ -166,8 +166,10 @@ def _run_command(arguments: Sequence[str]) -> dict[str, Any]:
             timeout=STATUS_SECONDS,
             check=False,
         )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise JobError(f"the feedback cannot be counted: {error!s:.200}") from error
+    except subprocess.TimeoutExpired as error:  # its own text has the command, with paths of this machine
+        raise JobError(f"the feedback cannot be counted: it took longer than {STATUS_SECONDS:g} s") from error
+    except OSError as error:
+        raise JobError(f"the feedback cannot be counted: {error.strerror}") from error
     if ended.returncode:
         lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
         raise JobError((lines or ["the feedback cannot be counted"])[-1][:500])
