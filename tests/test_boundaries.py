@@ -16,9 +16,10 @@ ALLOWED = {
     "app": {"ui", "cacara", "feedback_db"},
     "ui": {"cacara", "feedback_db", "tables"},
     "training": {"cacara", "feedback_db", "tables"},
-    "cacara": {"tables"},
-    "feedback_db": {"tables"},
+    "cacara": {"atomic_files", "tables"},
+    "feedback_db": {"atomic_files", "tables"},
     "tables": set(),
+    "atomic_files": set(),
 }
 OURS = {*ALLOWED, "tests"}
 LAYERS = {

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import secrets
 import stat
 import wave
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from cacara import files
 from cacara.errors import AudioError
 from cacara.media import containers, decoding, isolation
 from cacara.media.decoding import SAMPLE_RATE_HZ, AudioLimits, Recording
@@ -123,10 +123,10 @@ def peaks(waveform: npt.NDArray[np.float32], bins: int = 400) -> npt.NDArray[np.
 
 
 def write_wav(path: Path, waveform: npt.NDArray[np.float32]) -> None:
-    """Write a waveform as 16-bit PCM, beside the target first, then in its place.
+    """Write a waveform as 16-bit PCM, whole or not at all.
 
     Args:
-        path: The file to make or replace; its folder exists.
+        path: The file to make or replace.
         waveform: float32 [samples], finite, mono at SAMPLE_RATE_HZ; what lies outside [-1, 1] is clipped.
 
     Raises:
@@ -135,15 +135,11 @@ def write_wav(path: Path, waveform: npt.NDArray[np.float32]) -> None:
     if waveform.ndim != 1 or not np.isfinite(waveform).all():
         raise AudioError(f"{path.name}: a waveform of shape {waveform.shape}; wanted one row of finite samples")
     samples = np.clip(np.rint(waveform * 32768.0), -32768, 32767).astype("<i2")
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
     try:
-        with partial.open("wb") as file, wave.open(file, "wb") as writer:
+        with files.replacing(path) as partial, partial.open("wb") as file, wave.open(file, "wb") as writer:
             writer.setparams((1, 2, SAMPLE_RATE_HZ, samples.size, "NONE", ""))
             writer.writeframes(samples.tobytes())
-        partial.replace(path)
     except OSError as error:
-        if partial.exists():
-            partial.unlink()
         raise AudioError(f"{path.name}: cannot be written: {error.strerror}; check its folder") from error
 
 

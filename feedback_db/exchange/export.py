@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import atomic_files
 from feedback_db.errors import FeedbackError
 from feedback_db.exchange import annotation_tools
 from feedback_db.exchange.table import COLUMNS, TABLE_TYPES, to_cells
@@ -75,19 +75,11 @@ def anonymised(records: Iterable[Record]) -> list[Record]:
 
 
 def _beside(output: Path, write: Callable[[Path], int]) -> int:
-    partial = output.with_name(f"{output.name}.{os.getpid()}.partial")
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        written = write(partial)
-        partial.replace(output)
+        with atomic_files.replacing(output) as partial:
+            return write(partial)
     except (OSError, shutil.Error) as error:
         raise FeedbackError(f"the export {output} cannot be written ({error})") from error
-    finally:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        else:
-            partial.unlink(missing_ok=True)
-    return written
 
 
 def _write_jsonl(records: Sequence[Record], path: Path) -> int:

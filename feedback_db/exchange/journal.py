@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+import atomic_files
 from feedback_db.errors import FeedbackError
 from feedback_db.records.campaigns import Campaign, Item
 from feedback_db.records.lines import from_line, to_line
@@ -100,13 +101,9 @@ class Journal:
                 kept = list(_without(lines, annotator, event_ids, recordings))
                 if kept == lines:
                     continue
-                partial = path.with_suffix(".partial")
                 try:
-                    with partial.open("w", encoding="utf-8", newline="\n") as file:
-                        file.writelines(f"{line}\n" for line in kept)
-                        file.flush()
-                        os.fsync(file.fileno())
-                    partial.replace(path)
+                    with atomic_files.replacing(path, durable=True) as partial:
+                        partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8", newline="\n")
                 except OSError as error:
                     raise FeedbackError(f"the journal {path} cannot be written ({error.strerror})") from error
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+import atomic_files
 from feedback_db.errors import FeedbackError
 from feedback_db.records.campaigns import Campaign, Item
 from feedback_db.records.opinions import Undo
@@ -137,20 +138,16 @@ class MaintenanceStore(EventStore):
         """
         if folder.exists():
             raise FeedbackError(f"the folder {folder} is there already; name a new one")
-        partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
         try:
-            partial.mkdir(mode=0o700, parents=True)
-            _copy(self._connection.path, partial / BACKUP_NAME)
-            # After the rows: a recording is kept before its row, so none that a row names can be missing.
-            source = recordings or recordings_folder(self._connection.path)
-            if source.is_dir():
-                shutil.copytree(source, partial / "recordings", ignore=shutil.ignore_patterns("*.partial"))
-            partial.rename(folder)
+            with atomic_files.replacing(folder) as partial:
+                partial.mkdir(mode=0o700)
+                _copy(self._connection.path, partial / BACKUP_NAME)
+                # After the rows: a recording is kept before its row, so none that a row names can be missing.
+                source = recordings or recordings_folder(self._connection.path)
+                if source.is_dir():
+                    shutil.copytree(source, partial / "recordings", ignore=shutil.ignore_patterns("*.partial"))
         except (OSError, shutil.Error) as error:
             raise FeedbackError(f"the backup {folder} cannot be written ({error})") from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
 
     def verify(self, recordings: Path | None = None) -> list[str]:
         """Return every problem found in the database and its recordings, one line each; none when all is well.

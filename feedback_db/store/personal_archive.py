@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+import atomic_files
 from feedback_db.errors import FeedbackError
 from feedback_db.store.recordings import recording_path
 
@@ -23,16 +24,14 @@ def write_archive(output: Path, lines: Iterable[str], hashes: Iterable[str], rec
     Raises:
         FeedbackError: It cannot be written.
     """
-    partial = output.with_name(f"{output.name}.{os.getpid()}.partial")
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("events.jsonl", "".join(f"{line}\n" for line in lines))
-            for sha256 in hashes:
-                path = recording_path(recordings, sha256)
-                if path.is_file():
-                    archive.write(path, f"recordings/{sha256}{path.suffix}")
-        partial.replace(output)
+        with atomic_files.replacing(output) as partial:
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr("events.jsonl", "".join(f"{line}\n" for line in lines))
+                for sha256 in hashes:
+                    path = recording_path(recordings, sha256)
+                    if path.is_file():
+                        archive.write(path, f"recordings/{sha256}{path.suffix}")
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise FeedbackError(f"the archive {output} cannot be written ({error.strerror})") from error
