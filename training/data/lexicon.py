@@ -17,7 +17,7 @@ from pathlib import Path
 from cacara.errors import ManifestError, SourceError
 from training.data import held_out as held_out_texts
 from training.data import scripts, translations
-from training.data.corpora import (
+from training.data.corpora.words import (
     frigate,
     gatitos,
     openstreetmap,
@@ -28,7 +28,7 @@ from training.data.corpora import (
     wiktionary,
     wordnet,
 )
-from training.data.corpora.entries import Entry, language_of, plain, plain_english
+from training.data.corpora.words.entries import Entry, language_of, plain, plain_english
 from training.data.held_out import HeldOut
 
 MAX_ENGLISH_WORDS = 4

@@ -23,8 +23,9 @@ from cacara.errors import LanguageError, ManifestError, SourceError
 from cacara.sources import texts as source_texts
 from cacara.sources.texts import text_hash
 from training.data import text_statistics
-from training.data.corpora import african_storybook, freedict, qt_messages, rules, tatoeba
+from training.data.corpora import rules
 from training.data.corpora.split import benchmarks
+from training.data.corpora.words import african_storybook, freedict, qt_messages, tatoeba
 
 SOURCES = ("cldr", "gcompris", "tuxpaint", "musescore")
 DICTIONARIES = tuple(key for key in sources.SOURCES if key.startswith(freedict.PREFIX))

@@ -31,7 +31,7 @@ from cacara.model import checkpoint
 from cacara.model.model import Cacara
 from cacara.model.parts.lexical_memory import FUNCTION_WORDS, LexicalMemory
 from training.data import class_names
-from training.data.corpora import gatitos
+from training.data.corpora.words import gatitos
 from training.run_folder import RunError
 
 LANGUAGES = ("ak", "ba", "cv", "fo", "ti")

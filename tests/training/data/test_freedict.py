@@ -6,7 +6,7 @@ import pytest
 
 from cacara.errors import SourceError
 from training.data import translations
-from training.data.corpora import freedict
+from training.data.corpora.words import freedict
 
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 

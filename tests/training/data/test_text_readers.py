@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cacara.errors import SourceError
-from training.data.corpora import (
+from training.data.corpora.words import (
     african_storybook,
     frigate,
     gatitos,
@@ -23,7 +23,7 @@ from training.data.corpora import (
     wiktionary,
     wordnet,
 )
-from training.data.corpora.entries import Entry, language_of, plain, plain_english
+from training.data.corpora.words.entries import Entry, language_of, plain, plain_english
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

@@ -10,7 +10,8 @@ from cacara.benchmark.benchmark_file import ENTRY, UNSEEN, Rows, TextRow
 from cacara.errors import ManifestError, SourceError
 from cacara.sources.texts import text_hash
 from training.data import held_out, translations
-from training.data.corpora import qt_messages, rules, split
+from training.data.corpora import rules, split
+from training.data.corpora.words import qt_messages
 from training.data.translations import Translation
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "sounds-v1.jsonl"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cacara.errors import SourceError
-from training.data.corpora.entries import Entry, language_of, plain, without_remarks
+from training.data.corpora.words.entries import Entry, language_of, plain, without_remarks
 
 SOURCE = "panlexia"
 _ID = re.compile(r"[A-Z]+:(?P<word>.+)\.(?P<part>[a-z]+)(?:\.(?P<number>\d+))?")

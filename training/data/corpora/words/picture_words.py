@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cacara.errors import SourceError
 from cacara.sources import archives
-from training.data.corpora.entries import Entry, language_of, plain
+from training.data.corpora.words.entries import Entry, language_of, plain
 
 SOURCE = "gcompris-words"
 _MEMBER = re.compile(r"(?:.*/)?content-(?P<code>[A-Za-z_@]+)\.json")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cacara.errors import SourceError
-from training.data.corpora.entries import Entry, language_of, plain
+from training.data.corpora.words.entries import Entry, language_of, plain
 
 SOURCE = "gweather"
 _NO_WEATHER = re.compile(

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cacara.errors import SourceError
-from training.data.corpora.entries import Entry, language_of, plain, plain_english
+from training.data.corpora.words.entries import Entry, language_of, plain, plain_english
 
 SOURCE = "wiktionary-dictionaries"
 SENSES = 2

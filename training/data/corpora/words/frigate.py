@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cacara.errors import SourceError
-from training.data.corpora.entries import Entry, language_of, plain
+from training.data.corpora.words.entries import Entry, language_of, plain
 
 SOURCE = "frigate-names"
 FILES = ("audio", "objects")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cacara.errors import SourceError
-from training.data.corpora.entries import Entry, language_of
+from training.data.corpora.words.entries import Entry, language_of
 
 SOURCE = "tatoeba"
 _FILE = re.compile(r"tatoeba\.(?P<code>[a-z]{3})-eng\.(?P=code)")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cacara.errors import SourceError
-from training.data.corpora.entries import Entry, language_of, plain
+from training.data.corpora.words.entries import Entry, language_of, plain
 
 SOURCE = "gatitos"
 _FILE = re.compile(r"en_(?P<code>.+)\.tsv")

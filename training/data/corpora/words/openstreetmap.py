@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cacara.errors import SourceError
-from training.data.corpora.entries import Entry, language_of, plain
+from training.data.corpora.words.entries import Entry, language_of, plain
 
 SOURCE = "osm-presets"
 
