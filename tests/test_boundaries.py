@@ -38,7 +38,7 @@ LAYERS = {
     "feedback_db": (("errors",), ("records",), ("store",), ("exchange",), ("__init__", "__main__")),
     "training": (
         ("card", "losses", "run_folder"),
-        ("loop", "recipe"),
+        ("loop", "progress", "recipe"),
         ("data",),
         ("sounds",),
         ("calibration", "dry_run", "images", "texts"),

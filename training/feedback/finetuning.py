@@ -31,16 +31,16 @@ from cacara.search.gallery import Gallery
 from feedback_db.store.recordings import recordings_folder
 from training import loop, run_folder
 from training.data import corpora
+from training.feedback import card as feedback_card
 from training.feedback import data as finetune_feedback_data
-from training.feedback import files as finetune_feedback_files
 from training.feedback import gate
 from training.feedback import manifest as feedback_manifest
 from training.feedback.data import HeldOutOptions, MinimumFeedback, TowerOutputs
-from training.feedback.files import Progress
 from training.feedback.gate import Probe, Verdict
 from training.feedback.manifest import Manifest, Row
 from training.feedback.method import FeedbackBatches, FeedbackObjective, FeedbackTuning, JudgedPairs
 from training.loop import LoopOptions
+from training.progress import ProgressFile
 from training.run_folder import RunError
 
 MANIFEST = "manifest.jsonl"
@@ -102,7 +102,7 @@ def train(
         RunError: There is too little feedback, the base model's heads cannot be tuned, or ``output`` holds another run.
         CacaraError: The model, the gallery or the benchmark cannot be had.
     """
-    told = Progress(progress)
+    told = ProgressFile(progress)
     try:
         return _train(options, database, base, output, benchmark_path, gallery_folder, told)
     except KeyboardInterrupt:
@@ -120,7 +120,7 @@ def _train(
     output: Path,
     benchmark_path: Path,
     gallery_folder: Path | None,
-    told: Progress,
+    told: ProgressFile,
 ) -> Path:
     told.tell("manifest", 0.0, "reading the feedback")
     manifest = frozen_manifest(database, output)
@@ -148,7 +148,7 @@ def _train(
     final = output / "final"
     version = f"{manifest.date.replace('-', '.')}-{manifest.hash[:8]}"
     counts = {kind: sum(row.clip_kind == kind and not held.holds(row) for row in rows) for kind in heads}
-    described = finetune_feedback_files.about(manifest, f"{model.name} {model.version}", counts)
+    described = feedback_card.about(manifest, f"{model.name} {model.version}", counts)
     name = model.name if model.name.endswith(SUFFIX) else model.name + SUFFIX
     saw = _seen(folder, benchmark_path, rows, galleries)
     config = dataclasses.replace(checkpoint.read_config(folder), name=name, version=version)
@@ -195,7 +195,7 @@ def tune(
     pairs: JudgedPairs,
     options: FeedbackOptions,
     output: Path,
-    told: Progress,
+    told: ProgressFile,
     kind: str = "sound",
     behind: Sequence[Part] = (),
 ) -> AnchoredHead:
@@ -219,11 +219,11 @@ def tune(
     return method.finish()
 
 
-def _tell_heard(told: Progress, kind: str, share: float) -> None:
+def _tell_heard(told: ProgressFile, kind: str, share: float) -> None:
     told.tell("prepare", share, f"{kind}s")
 
 
-def _hear(model: Cacara, sounds: Gallery, manifest: Manifest, told: Progress) -> dict[str, TowerOutputs]:
+def _hear(model: Cacara, sounds: Gallery, manifest: Manifest, told: ProgressFile) -> dict[str, TowerOutputs]:
     judged = {row.clip_kind for row in manifest.rows}
     galleries = {}
     for kind in finetune_feedback_data.KINDS:
@@ -234,7 +234,7 @@ def _hear(model: Cacara, sounds: Gallery, manifest: Manifest, told: Progress) ->
     return galleries
 
 
-def _rehearsed(model: Cacara, packages: Sequence[str], benchmark_path: Path, told: Progress) -> TowerOutputs | None:
+def _rehearsed(model: Cacara, packages: Sequence[str], benchmark_path: Path, told: ProgressFile) -> TowerOutputs | None:
     """Return the sounds of packages, without those of the benchmark."""
     if not packages:
         return None
@@ -270,7 +270,7 @@ def _gate(
     galleries: Mapping[str, TowerOutputs],
     vectors: Mapping[str, np.ndarray],
     benchmark_path: Path,
-    told: Progress,
+    told: ProgressFile,
 ) -> Verdict:
     """Return what the gate finds: sounds by what was held out and by dev, as far as sounds were judged."""
     changes = []
@@ -289,7 +289,7 @@ def _gate(
 
 
 def dev_probes(
-    model: Cacara, benchmark_path: Path, rows: Sequence[Row], judged: frozenset[str], told: Progress
+    model: Cacara, benchmark_path: Path, rows: Sequence[Row], judged: frozenset[str], told: ProgressFile
 ) -> tuple[TowerOutputs, Probe, Probe]:
     """Return the dev split's clips, its texts for judged concepts that nobody judged, and those for all other concepts.
 

@@ -30,10 +30,10 @@ from training.feedback import data as feedback_data
 from training.feedback import finetuning, gate
 from training.feedback import manifest as feedback_manifest
 from training.feedback.data import TowerOutputs
-from training.feedback.files import Progress
 from training.feedback.finetuning import FeedbackOptions
 from training.feedback.gate import Probe
 from training.feedback.manifest import Manifest
+from training.progress import ProgressFile
 from training.run_folder import RunError
 from training.studies.cells import Cell, Context, Row
 
@@ -150,7 +150,7 @@ def make(
     if pairs is None:
         raise RunError("the simulated people called everything, or nothing, relevant; wanted more judgements")
     behind = acting_on_media(world.model.parts)
-    head = finetuning.tune(world.model.head, pairs, tuning, context.folder, Progress(None), behind=behind)
+    head = finetuning.tune(world.model.head, pairs, tuning, context.folder, ProgressFile(None), behind=behind)
     after = finetuning.placed(world.model.with_parts(head), world.heard, "sound")
     contests = feedback_data.held_out_contests(manifest.rows, held, seen, vectors)
     changes = {name: gate.compare(probe, world.base, after) for name, (probe, _) in sets.items()}

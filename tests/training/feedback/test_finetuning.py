@@ -19,15 +19,15 @@ import torch
 from cacara.model import checkpoint, weights_file
 from cacara.model.config import AudioConfig
 from cacara.model.parts.head import AudioHead
+from training import progress
 from training.feedback import data as finetune_feedback_data
-from training.feedback import files as finetune_feedback_files
 from training.feedback import finetuning
 from training.feedback.data import HeldOutOptions, MinimumFeedback, TowerOutputs
-from training.feedback.files import Progress
 from training.feedback.finetuning import FeedbackOptions
 from training.feedback.manifest import Row
 from training.feedback.method import FeedbackBatches, FeedbackObjective, FeedbackTuning, JudgedPairs
 from training.loop import LoopOptions
+from training.progress import ProgressFile
 from training.run_folder import METRICS, RunError
 
 ROOT = Path(__file__).parents[3]
@@ -69,7 +69,7 @@ def scores(head: AudioHead, pairs: JudgedPairs) -> np.ndarray:
 
 def tune(tmp_path: Path, **objective: float) -> tuple[AudioHead, AudioHead, JudgedPairs]:
     base, pairs = make_head(), make_pairs()
-    return base, finetuning.tune(base, pairs, options(**objective), tmp_path, Progress(None)), pairs
+    return base, finetuning.tune(base, pairs, options(**objective), tmp_path, ProgressFile(None)), pairs
 
 
 def test_what_fits_rises_by_its_grade_and_what_does_not_falls(tmp_path):
@@ -94,7 +94,7 @@ def test_a_pair_with_a_larger_weight_is_learnt_more(tmp_path):
     base, pairs = make_head(), make_pairs()
     weights = np.where(pairs.pairs[:, 0] == 0, 1.0, 0.05).astype(np.float32)
     weighted = dataclasses.replace(pairs, weights=weights)
-    tuned = finetuning.tune(base, weighted, options(), tmp_path, Progress(None))
+    tuned = finetuning.tune(base, weighted, options(), tmp_path, ProgressFile(None))
     change = scores(tuned, pairs) - scores(base, pairs)
     assert change[0, 0] > max(change[query, query] for query in range(1, QUERIES))
 
@@ -129,7 +129,7 @@ def test_batches_know_all_that_was_judged_among_their_rows_and_nothing_else():
 
 
 def test_a_run_that_is_killed_goes_on_to_the_same_weights(tmp_path):
-    whole = finetuning.tune(make_head(), make_pairs(), options(), tmp_path / "whole", Progress(None))
+    whole = finetuning.tune(make_head(), make_pairs(), options(), tmp_path / "whole", ProgressFile(None))
     code = (
         "import sys; sys.path[:0] = ['tests', '.']\n"
         "from pathlib import Path\n"
@@ -140,7 +140,8 @@ def test_a_run_that_is_killed_goes_on_to_the_same_weights(tmp_path):
         "def batch(self, indices, step, seed):\n"
         "    import time; time.sleep(0.05 * (step > 20)); return slow(self, indices, step, seed)\n"
         "FeedbackBatches.batch = batch\n"
-        f"f.tune(t.make_head(), t.make_pairs(), t.options(), Path({str(tmp_path / 'killed')!r}), f.Progress(None))\n"
+        f"told = f.ProgressFile(None); folder = Path({str(tmp_path / 'killed')!r})\n"
+        "f.tune(t.make_head(), t.make_pairs(), t.options(), folder, told)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     metrics = tmp_path / "killed" / METRICS
@@ -149,7 +150,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_weights(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert sorted(path.name for path in (tmp_path / "killed").glob("step-*") if not path.suffix) == ["step-000020"]
-    resumed = finetuning.tune(make_head(), make_pairs(), options(), tmp_path / "killed", Progress(None))
+    resumed = finetuning.tune(make_head(), make_pairs(), options(), tmp_path / "killed", ProgressFile(None))
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
 
@@ -220,14 +221,14 @@ def test_the_written_model_differs_from_its_base_in_its_heads_name_and_card_alon
 
 
 def test_progress_is_lines_of_json_with_the_newest_losses(tmp_path):
-    told = Progress(tmp_path / "progress.jsonl")
+    told = ProgressFile(tmp_path / "progress.jsonl")
     (tmp_path / METRICS).write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.5}\n')
     told.tell("prepare", 0.5, "sounds")
     told.step(tmp_path, "sound", 2, 100)
     first, second = map(json.loads, (tmp_path / "progress.jsonl").read_text().splitlines())
     assert first == {"stage": "prepare", "fraction": 0.5, "message": "sounds"}
     assert (second["stage"], second["fraction"], second["loss"], second["step"]) == ("train", 0.02, 1.5, 2)
-    assert finetune_feedback_files.last_losses(tmp_path / "none") == {}
+    assert progress.last_losses(tmp_path / "none") == {}
 
 
 def test_the_command_refuses_too_little_and_says_how_much_there_is(tmp_path):
