@@ -74,14 +74,13 @@ def threshold(trials: Trials, told: NDArray[np.float64]) -> float:
     large = trials.sizes >= FROM_SIZE
     best, wrong = told[large, 0], ~_shown(trials)[large]
     order = np.argsort(best, kind="stable")
-    count = np.arange(1, len(order) + 1)
     present = trials.present[large][order]
-    kept = np.cumsum(wrong[order]) / count >= RIGHT_WHEN_SAID
-    kept &= np.cumsum(present) <= SAID_WRONGLY * max(1, present.sum())
-    kept &= count >= LEAST_SAID * len(order)
-    if not kept.any():
-        return 0.0
-    return float(np.floor(best[order[np.flatnonzero(kept)[-1]]] * 1e4) / 1e4)
+    candidates = np.unique(np.ceil(best * 1e4) / 1e4)
+    said = np.searchsorted(best[order], candidates, side="left")
+    candidates, said = candidates[said >= LEAST_SAID * len(order)], said[said >= LEAST_SAID * len(order)]
+    kept = np.cumsum(wrong[order])[said - 1] >= RIGHT_WHEN_SAID * said
+    kept &= np.cumsum(present)[said - 1] <= SAID_WRONGLY * max(1, present.sum())
+    return float(candidates[kept].max()) if kept.any() else 0.0
 
 
 def reliability(trials: Trials, told: NDArray[np.float64], nothing_below: float) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ui.page.templates import markup, render
+from ui.search import class_names
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -176,6 +177,7 @@ def _results(
         looked_up=looked_up,
         labels=LABELS,
         signs=SIGNS,
+        named=lambda name: class_names.in_language(name, words.code),
     )
 
 

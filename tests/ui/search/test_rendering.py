@@ -9,7 +9,7 @@ import pytest
 from ui.page import rendering as page_rendering
 from ui.page.templates import render
 from ui.page.wording import available, wording
-from ui.search import rendering
+from ui.search import class_names, rendering
 from ui.services.engine import Status
 
 HOSTILE = "\"><script>alert(1)</script>'<img src=x onerror=alert(2)>&amp;${1}{{value}}"
@@ -268,13 +268,27 @@ def test_the_words_that_were_looked_up_are_shown_with_what_they_mean():
 
 
 def test_a_card_says_how_likely_it_is_and_what_is_heard_in_it():
-    tags = Tags(rendering.text_results(found(), {}, wording("de")))
-    assert "● wahrscheinlich" in tags.text and "Darin gehört: Dog · Bark" in tags.text
+    tags = Tags(rendering.text_results(found(hits=[hit(heard=["Glass", "Bark"])]), {}, wording("de")))
+    assert "● wahrscheinlich" in tags.text and "Darin gehört: Glass · Bark" in tags.text
     assert ("class", "fit likely") in tags.attributes
     unmeasured = rendering.text_results(found(hits=[hit(probability=None, verdict=None, heard=[])]), {}, wording("de"))
     assert 'class="fit' not in unmeasured and "Darin" not in unmeasured
     heard_alone = Tags(rendering.text_results(found(hits=[hit(verdict=None)]), {}, wording("en"))).text
     assert "Heard in it: Dog · Bark" in heard_alone and "likely" not in heard_alone
+
+
+def test_classes_are_named_in_the_visitors_language_as_far_as_emoji_are(monkeypatch, tmp_path):
+    for code, name in (("en", "violin"), ("de", "Geige")):
+        (tmp_path / code).mkdir()
+        emoji = {"annotations": {"annotations": {"🎻": {"tts": [name]}}}}
+        (tmp_path / code / "annotations.json").write_text(json.dumps(emoji))
+    monkeypatch.setattr(class_names.sources, "find", lambda key: tmp_path)
+    monkeypatch.setattr("cacara.words.lexicon.content_folder", lambda key, folder: folder)
+    assert class_names.in_language("Violin, fiddle", "de") == ("Geige", "de")
+    assert class_names.in_language("Speech", "de") == ("Speech", "en")
+    assert class_names.in_language("Violin, fiddle", "en") == ("Violin, fiddle", "en")
+    tags = Tags(rendering.text_results(found(hits=[hit(heard=["Violin, fiddle", "Speech"])]), {}, wording("de")))
+    assert "Darin gehört: Geige · Speech" in tags.text and ("lang", "de") in tags.attributes
 
 
 def test_the_page_says_when_nothing_fits_and_what_is_nearest():
