@@ -130,12 +130,14 @@ class ProfileConfig:
         share: Of the profiles in a score between a text and a sound, above 0, below 1.
         temperature: Of the softmax over class names that makes a text's profile.
         floor: Added to class probabilities before their logarithm is taken.
+        centred: Whether the mean of the training sounds is taken from a sound's part in the text space.
     """
 
     size: int
     share: float
     temperature: float
     floor: float
+    centred: bool = False
 
     def __post_init__(self) -> None:
         _at_least("profile.size", self.size, 1)

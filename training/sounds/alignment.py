@@ -274,6 +274,8 @@ def train(
         else:
             opened, data, method = _with_tower(options, clips, audio_tower, head, embeddings)
     loop.train(method, data, options.loop, output, {"tower.": options.tuning.rate})
+    if profile is not None and profile.config.centred:
+        _centre(profile, options, clips, head, audio_tower)
     final = output / "final"
     if accelerator.is_main_process:
         method_told = captions.method(clips) if captions else None
@@ -401,3 +403,13 @@ def _profile(
     profile = ClassProfile(options.profile, *head.class_embeddings.shape)
     profile.fit(head.class_embeddings, torch.from_numpy(heard))
     return profile
+
+
+def _centre(
+    profile: ClassProfile, options: EmergentAlignmentOptions, clips: Sequence[Clip], head: AudioHead, tower: AudioTower
+) -> None:
+    """Tell the profiles where the trained head puts the clips; a tower that has learnt hears them anew."""
+    heard = features.compute(clips, tower, options.views)
+    with torch.inference_mode():
+        first = (torch.from_numpy(values[:, 0]) for values in (heard.features, heard.probabilities))
+        profile.fit_centre(head.cpu().eval()(*first).cpu())

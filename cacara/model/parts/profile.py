@@ -11,6 +11,9 @@ are dot products, so both go into one embedding: its part in the text space, and
 
 Both are taken to the directions in which training sounds differ most, and to unit length. Only classes of the audio
 tower have a profile: a picture's is zero.
+
+Where ``centred`` is set, what training sounds have in common is taken from a sound's part in the text space as well:
+``s' = normalise(s − s̄)``. Else texts that lie near ``s̄`` are named for every sound, whatever it is.
 """
 
 from __future__ import annotations
@@ -49,6 +52,7 @@ class ClassProfile(Part):
     log_mean: Tensor
     log_scale: Tensor
     basis: Tensor
+    sound_mean: Tensor
 
     def __init__(self, config: ProfileConfig, classes: int, width: int) -> None:
         """Make it empty; ``fit`` or a checkpoint fills it.
@@ -65,6 +69,8 @@ class ClassProfile(Part):
         self.register_buffer("log_mean", torch.zeros(classes))
         self.register_buffer("log_scale", torch.ones(classes))
         self.register_buffer("basis", torch.zeros(classes, config.size))
+        if config.centred:
+            self.register_buffer("sound_mean", torch.zeros(width))
 
     def fit(self, class_embeddings: Tensor, probabilities: Tensor) -> None:
         """Take the class names, and the statistics of sounds, as they are.
@@ -80,6 +86,14 @@ class ClassProfile(Part):
         scaled = (logs - logs.mean(0)) / self.log_scale.double()
         # The sign of a direction is arbitrary; it falls out of every product.
         self.basis.copy_(torch.linalg.eigh(scaled.T @ scaled)[1].flip(1)[:, : self.config.size])
+
+    def fit_centre(self, embeddings: Tensor) -> None:
+        """Take the mean of the training sounds' embeddings, which ``config.centred`` subtracts from every sound.
+
+        Args:
+            embeddings: float32 [sounds, width], L2-normalised, as the trained head gives them.
+        """
+        self.sound_mean.copy_(embeddings.mean(0))
 
     @classmethod
     def build(cls, config: ModelConfig, towers: Towers, report: Report = silent) -> Self:
@@ -106,6 +120,8 @@ class ClassProfile(Part):
         """
         if self._of_texts_alone:
             return self.images(embeddings)
+        if self.config.centred:
+            embeddings = functional.normalize(embeddings - self.sound_mean, dim=-1)
         logs = ((probabilities.float() + self.config.floor).log() - self.log_mean) / self.log_scale
         return self._beside(embeddings, logs @ self.basis)
 
@@ -138,8 +154,8 @@ class ClassProfile(Part):
     def card(self) -> str:
         """Return what of it lies in the model's folder."""
         return (
-            f"class profiles of {self.config.size} coordinates, {self.config.share:.0%} of a score (from the sounds "
-            "below without their labels)"
+            f"class profiles of {self.config.size} coordinates, {self.config.share:.0%} of a score"
+            f"{', and the mean of sounds' if self.config.centred else ''} (from the sounds below without their labels)"
         )
 
     def _beside(self, embeddings: Tensor, profiles: Tensor) -> Tensor:

@@ -90,6 +90,21 @@ def test_a_text_that_names_a_class_finds_the_sound_that_holds_it_among_sounds_th
     assert (same @ names.T).std(0).max() < 1e-6  # the text space alone cannot tell the sounds apart
 
 
+def test_centred_sounds_lose_what_they_have_in_common_and_texts_and_pictures_nothing():
+    """All sounds lie near one text, which would be named for each of them."""
+    torch.manual_seed(9)
+    texts = functional.normalize(torch.randn(5, 32), dim=-1)
+    sounds, probabilities = functional.normalize(texts + 3 * texts[:1], dim=-1), torch.full((5, 7), 0.5)
+    plain, centred = make_profile(), make_profile(dataclasses.replace(CONFIG, centred=True))
+    centred.fit_centre(sounds)
+    named = [
+        (profile.sounds(sounds, probabilities) @ as_texts(profile, texts).T).argmax(1) for profile in (plain, centred)
+    ]
+    assert named[0].tolist() == [0] * 5 and named[1].tolist() == [0, 1, 2, 3, 4]
+    assert torch.equal(centred.images(sounds), plain.images(sounds))
+    assert torch.equal(as_texts(centred, texts), as_texts(plain, texts))
+
+
 def test_the_models_texts_sounds_and_pictures_are_as_wide_as_the_shared_space(profiled, seeing_model, noise):
     picture = np.full((20, 30, 3), 90, np.uint8)
     texts, sounds = profiled.encode_text(["hund", "dog"], "de"), profiled.encode_audio([noise])

@@ -290,6 +290,16 @@ def test_class_profiles_are_made_of_what_the_tower_hears_and_change_nothing_else
     np.testing.assert_allclose(model.part(ClassProfile).class_embeddings, model.head.class_embeddings, atol=1e-3)
 
 
+def test_centred_profiles_know_the_mean_of_where_the_trained_head_puts_the_clips(world, tmp_path):
+    centred = dataclasses.replace(world, output=tmp_path / "centred")
+    model = checkpoint.load(centred.train(profile=ProfileConfig(5, 0.3, 0.05, 0.01, centred=True)))
+    waveforms = [audio.load(path).waveform for path in sorted(world.sounds.glob("*.wav"))]
+    uncentred = model.variant("unprofiled").encode_audio(waveforms)[:, : model.config.space_width]
+    mean = model.part(ClassProfile).sound_mean.numpy()
+    assert np.linalg.norm(mean) > 0.1
+    assert np.linalg.norm(uncentred.mean(0) - mean) < 0.5 * np.linalg.norm(mean)
+
+
 def test_class_profiles_that_nothing_could_fill_are_refused(world):
     with pytest.raises(RunError, match=r"profile.size is 8; wanted at most 7, as there are \d+ sounds and 7 classes"):
         world.train(profile=ProfileConfig(8, 0.3, 0.05, 0.01))
