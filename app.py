@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cacara import devices, working_folders
 from cacara.errors import CacaraError
+from cacara.search import places
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -41,7 +42,7 @@ class Settings:
         host: Address to listen at.
         port: Port to listen at.
         model: A bundled model's name, a model folder, or None for the default.
-        gallery: A folder of sounds, or None for the default gallery.
+        gallery: Where the sounds are, see ``cacara.search.places``; None for the default gallery.
         index: Where ``python -m cacara index`` has put the embeddings of that folder, or None to make them here.
         database: The SQLite file for feedback.
         models: The folder of the promoted models, see ``python -m cacara models``.
@@ -59,7 +60,7 @@ class Settings:
     host: str
     port: int
     model: str | None
-    gallery: Path | None
+    gallery: str | None
     database: Path
     models: Path
     device: str
@@ -94,9 +95,10 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     parser.add_argument("--model", help="a bundled model's name or a model folder (the promoted one)")
     parser.add_argument(
         "--gallery",
-        type=Path,
-        default=Path(named) if (named := environment.get("CACARA_GALLERY")) else None,
-        help="a folder of sounds to search; or the same in CACARA_GALLERY (the default gallery)",
+        type=places.place,
+        metavar="PLACE",
+        default=environment.get("CACARA_GALLERY") or None,
+        help=f"{places.HELP}; or the same in CACARA_GALLERY",
     )
     parser.add_argument(
         "--index",
@@ -154,7 +156,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # several requests or programs share a few cores. Gradio would make a table of its last 10,000 events after each.
     defaults = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     defaults |= {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000"}
-    if settings.feedback_dataset or (settings.model or "").startswith("hub:"):
+    named = (settings.model or "", settings.gallery or "")
+    if settings.feedback_dataset or any(name.startswith(("hub:", places.HUB)) for name in named):
         defaults["HF_HUB_OFFLINE"] = "0"
     # A Space and a service are stopped by this signal; only a program that ends by itself pushes the feedback that is
     # left and removes its folders.

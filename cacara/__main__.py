@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from cacara import files
 from cacara.commands import classify, clips, coverage, evaluate, find, index, listen, models, space, words
 from cacara.commands import map as embedding_map_commands
-from cacara.commands.command_line import add_command, require_writable, show_progress
+from cacara.commands.command_line import add_command, add_gallery, require_writable, show_progress
 from cacara.errors import AudioError, CacaraError, QueryError, SourceError
 from cacara.lexicon.personal_words import DEFAULT_PLACE, PersonalWords
 from cacara.sources.clients import Progress
@@ -71,14 +72,29 @@ def setup(options: argparse.Namespace) -> None:
         sources.fetch_all((key for key in sources.SOURCES if key.startswith("font-")), show_progress)
     except SourceError as error:  # the page then shows these scripts in the visitors' own fonts
         sys.stderr.write(f"note: fonts are missing: {error}\n")
+    _draw_map(retriever)
     gallery = retriever.gallery
     sys.stdout.write(f"ready: model {retriever.model.name} {retriever.model.version}, ")
     pictures = f" and {len(gallery.pictures)} pictures" if retriever.sees else ""
     sys.stdout.write(f"{len(gallery.clips)} sounds{pictures} of {gallery.name}, cache {sources.cache_folder()}\n")
     for line in gallery.reading:
         sys.stdout.write(f"{line}\n")
+    splits = Counter(clip.split for clip in gallery.clips if clip.split not in (None, "unseen"))
+    if splits:
+        told = ", ".join(f"{count} {split}" for split, count in sorted(splits.items(), key=str))
+        sys.stdout.write(f"note: sounds to search, not to measure with: the models or benchmarks have some ({told})\n")
     if gallery.notice:
         sys.stdout.write(f"note: {gallery.notice}\n")
+
+
+def _draw_map(retriever: Retriever) -> None:
+    """Draw and store the map that the app's tab shows first, so that it opens at once."""
+    from cacara.embedding_map import points, store
+
+    try:
+        store.make(retriever, points.choose(retriever), show_progress)
+    except CacaraError as error:  # the tab then draws it, or says why it cannot
+        sys.stderr.write(f"note: the map is not drawn ahead: {error}\n")
 
 
 def search(options: argparse.Namespace) -> None:
@@ -225,7 +241,7 @@ def _audio_inputs(path: Path) -> dict[str, Path]:
 
 def _add_setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = add_command(commands, "setup", setup)
-    parser.add_argument("--gallery", type=Path, metavar="DIR", help="a folder of sounds instead of the default gallery")
+    add_gallery(parser)
 
 
 def _add_search(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -238,7 +254,7 @@ def _add_search(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--target", choices=("audio", "text", "image"), help="what to find (default: audio; text with --audio)"
     )
     parser.add_argument("--top", type=int, default=10, metavar="K", help="how many hits, 1 to 100")
-    parser.add_argument("--gallery", type=Path, metavar="DIR", help="a folder of sounds instead of the default gallery")
+    add_gallery(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument(
         "--words", type=Path, default=DEFAULT_PLACE, metavar="FILE", help="words that were taught here (%(default)s)"

@@ -61,7 +61,7 @@ class Desk:
         self.campaigns = ("", "")
         stamps = source_texts.content_folder("tuxpaint", sources.fetch("tuxpaint"))
         self.spoken, self.seen = stamps / SPOKEN, stamps / SEEN
-        self.dog = next(clip.path for clip in gallery.load_default().clips if clip.concept == "dog")
+        self.dog = next(clip.path for clip in gallery.load_tux_paint().clips if clip.concept == "dog")
 
     def visit(self, *settings: dict[str, Any], query: str = "", tab: str = "") -> Page:
         """Return a visitor's page once the model is ready: a new one's with a ``query`` or without a ``tab``.
@@ -224,7 +224,7 @@ def recordings(desk: Desk, name: str, *settings: dict[str, Any]) -> None:
     tape = desk.folder / "morning at the farm.wav"
     if not tape.exists():
         samples = np.random.default_rng(0).normal(0, 0.003, 90 * audio.SAMPLE_RATE_HZ).astype(np.float32)
-        heard = {clip.concept: clip.path for clip in gallery.load_default().clips}
+        heard = {clip.concept: clip.path for clip in gallery.load_tux_paint().clips}
         for second, concept in ((12, "rooster"), (33, "dog"), (58, "cow"), (74, "dog")):
             sound = audio.load(heard[concept]).waveform[: 4 * audio.SAMPLE_RATE_HZ]
             samples[second * audio.SAMPLE_RATE_HZ :][: sound.size] += 0.8 * sound
@@ -273,7 +273,7 @@ def review(desk: Desk, name: str, *settings: dict[str, Any], section: str, ready
 
 def teach(desk: Desk, name: str) -> None:
     """Pairs that were checked."""
-    found = {clip.concept: clip.captions for clip in gallery.load_default().clips if "ach" in clip.captions}
+    found = {clip.concept: clip.captions for clip in gallery.load_tux_paint().clips if "ach" in clip.captions}
     page = desk.visit(tab="teach")
     page.fill("#teach-code input", "ach")
     page.fill("#teach-rows textarea", "\n".join(f"{c['en'][0]}\t{c['ach'][0]}" for c in found.values()) + "\nonly one")

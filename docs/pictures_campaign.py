@@ -76,7 +76,7 @@ def fill(database: Path, find: Find, models: tuple[str, str]) -> tuple[str, str]
         name="Old model or new?", languages=("en", "de", "fr"), wanted_judgements=2, order="uncertainty",
         created_by="Lucía", created_utc=_ago(3, 8),
     )  # fmt: skip
-    clips = gallery.load_default().clips
+    clips = gallery.load_tux_paint().clips
     concepts = {clip.clip_id: clip.concept for clip in clips}
     with Store(database) as store:
         store.save_campaign(judged)

@@ -23,7 +23,7 @@ DOGS = {"tuxpaint/animals/mammals/dogs/dog", "ovos/dog"}
 
 @pytest.fixture(scope="module")
 def retriever():
-    return setup.prepare(device="cpu")
+    return setup.prepare(place="tuxpaint", device="cpu")
 
 
 @pytest.fixture(scope="module")

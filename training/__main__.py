@@ -38,6 +38,7 @@ from training.uclip.projectors import train as train_uclip
 BENCHMARK = Path("benchmarks/sounds-v1.jsonl")
 IMAGE_BENCHMARK = Path("benchmarks/images-v1.jsonl")
 DEV_BENCHMARK = Path("benchmarks/dev-2.jsonl")
+STAGES = Path(__file__).parent / "recipes" / "stages"
 LEXICON = lexicon_table.BUNDLED
 
 
@@ -135,6 +136,24 @@ def prepare(
 
     report = preparation.prepare(output, benchmark, packages or sorted(PACKAGES), licences or ())
     sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+
+
+def gallery(output: Path | None = None, benchmark: Path = BENCHMARK) -> None:
+    """Write the table of the default gallery's sounds anew, from the packages of set-up.
+
+    Args:
+        output: The table; that of ``cacara.search.default_gallery`` when not given.
+        benchmark: The frozen benchmark; sounds that it or one beside it has are marked.
+    """
+    import yaml
+
+    from cacara.search.default_gallery import TABLE
+    from training.data import gallery_table
+
+    recipes = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(STAGES.glob("*.yaml"))]
+    trained_on = {key for recipe in recipes for key in recipe["options"].get("packages") or ()}
+    counts = gallery_table.build(benchmark, sorted(trained_on), output or TABLE)
+    sys.stdout.write(json.dumps(counts, indent=1) + "\n")
 
 
 def dry_run(options: EmergentAlignmentOptions, clips: int = 4, seconds: float = 10.0) -> None:
@@ -283,7 +302,7 @@ def finetune_feedback(
     database: Path,
     output: Path,
     base: str = DEFAULT_MODEL,
-    gallery: Path | None = None,
+    gallery: str | None = None,
     progress: Path | None = None,
     benchmark: Path = BENCHMARK,
 ) -> None:
@@ -294,7 +313,7 @@ def finetune_feedback(
         database: The app's feedback database.
         output: The run's folder; the model is in its ``final``, the gate's report in ``gate.json``. Run again to go on.
         base: The model to begin with: a bundled model's name or a model folder.
-        gallery: The folder of sounds that was judged; the default gallery when not given.
+        gallery: The folder or dataset that was judged; the default gallery when not given.
         progress: A file that is told how far it is, JSON lines.
         benchmark: The frozen benchmark, whose dev split the gate asks.
     """
@@ -330,12 +349,12 @@ def study(study: str, output: Path, only: list[str] | None = None, seeds: list[i
     sys.stdout.write(f"{studies.run(studies.read(study, seeds or ()), output, main, only or ())}\n")
 
 
-def feedback_words(database: Path, gallery: Path | None = None, words: Path | None = None) -> None:
+def feedback_words(database: Path, gallery: str | None = None, words: Path | None = None) -> None:
     """Say which words corrected captions and judged queries suggest, with what they mean in English, as JSON.
 
     Args:
         database: The app's feedback database.
-        gallery: The folder of sounds that was judged; the default gallery when not given.
+        gallery: The folder or dataset that was judged; the default gallery when not given.
         words: A file of personal words, such as data/models/words.jsonl, into which they are all taken.
     """
     from training.feedback.words import suggest
@@ -386,6 +405,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "lexical_memory": lexical_memory,
     "calibration": calibration,
     "lexicon": lexicon,
+    "gallery": gallery,
     "dry_run": dry_run,
     "finetune_feedback": finetune_feedback,
     "feedback_status": feedback_status,

@@ -34,7 +34,7 @@ def measure(size: Size) -> Iterator[Row]:
     from ui.services.engine import Engine
     from ui.services.services import Feedback, Services
 
-    engine = Engine(lambda report: setup.prepare(device="cpu", report=report))
+    engine = Engine(lambda report: setup.prepare(place="tuxpaint", device="cpu", report=report))
     engine._run()
     retriever = engine.retriever(wording("en"))
     isolation.keep_one_ready()

@@ -16,7 +16,7 @@ def measure(size: Size) -> Iterator[Row]:
     from cacara.search import setup
     from cacara.words import comparison, lexicon
 
-    retriever, words = setup.prepare(), lexicon.load()
+    retriever, words = setup.prepare(place="tuxpaint"), lexicon.load()
     named = (words.entries(each.key) for each in words.concepts if each.key.startswith("cldr/"))
     lists = ([entry for entry in entries if entry.language in LANGUAGES] for entries in named)
     whole = [entries for entries in lists if len(entries) == len(LANGUAGES)]

@@ -18,6 +18,7 @@ from cacara import sources
 from cacara.benchmark.benchmark_file import OWN, ImageRow, SoundRow, TextRow, file_hash, read
 from cacara.errors import ManifestError
 from cacara.media import audio, images
+from cacara.search import default_gallery
 from cacara.search.manifest import Clip
 from cacara.sources.clients import Report, silent
 from cacara.sources.texts import TEXT_READERS, content_folder, stamp_captions, text_hash
@@ -100,10 +101,11 @@ def load(path: Path, split: str, folders: Mapping[str, Path]) -> Benchmark:
 
     Raises:
         ManifestError: The file is malformed, a source is not given, or files or texts are missing or
-            differ from their hash (how many, and the first).
+            differ from their hash (how many, and the first), or models were trained on a sound.
     """
     rows = read(path)
     chosen = rows.of_split(split)
+    _refuse_trained(rows.name, chosen.sounds)
     if not (chosen.sounds or chosen.images):
         raise ManifestError(f"{rows.name} has no split {split!r}; wanted one that a sound or picture of it is in")
     if absent := sorted(chosen.sources - set(folders)):
@@ -116,6 +118,17 @@ def load(path: Path, split: str, folders: Mapping[str, Path]) -> Benchmark:
     pictures = _resolve_images(chosen.images, folders)
     clips = (*_resolve_sounds(chosen.sounds, folders, captions), *pictures)
     return Benchmark(rows.name, rows.hash, split, clips, (*queries, *_descriptions(pictures)))
+
+
+def _refuse_trained(name: str, sounds: Iterable[SoundRow]) -> None:
+    """Refuse to measure with sounds of the default gallery that the bundled models were trained on."""
+    marked = default_gallery.splits()
+    trained = [row.clip_id for row in sounds if marked.get(row.sha256) == "train"]
+    if trained:
+        raise ManifestError(
+            f"the bundled models were trained on {len(trained)} sounds of {name}, first: {trained[0]} of the default "
+            "gallery; wanted sounds that no model has heard"
+        )
 
 
 def waveforms(split: Benchmark) -> Iterator[NDArray[np.float32]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,8 @@ def classify(options: argparse.Namespace) -> None:
         truth = classification.read_truth(options.truth, paths, labels, told.append)
     else:
         truth = classification.truth_of_folders(paths, labels, told.append)
+    if trained := _trained(paths[file] for file in truth):
+        told.append(f"the bundled models were trained on {trained} of these files: no measure of sounds new to them")
     folder = Path(os.path.expanduser(options.folder)).absolute()
     output = options.output or folder.with_name(f"{folder.name}-classified")
     make_folder(output)
@@ -123,6 +126,14 @@ def _files(folder: Path) -> dict[str, Path]:
     if not found:
         raise GalleryError(f"{folder} holds no sounds or pictures; wanted files such as .wav, .mp3, .ogg, .png or .jpg")
     return {as_text(path.relative_to(folder).as_posix()): path for path in found}
+
+
+def _trained(paths: Iterable[Path]) -> int:
+    """Return how many files are sounds of the default gallery that the bundled models were trained on."""
+    from cacara.search import default_gallery
+
+    splits = default_gallery.splits()
+    return sum(splits.get(hashlib.sha256(path.read_bytes()).hexdigest()) == "train" for path in paths)
 
 
 def _embed(model: Cacara, files: Mapping[str, Path]) -> tuple[dict[str, np.ndarray], dict[str, str]]:

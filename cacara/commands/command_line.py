@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cacara.errors import CacaraError
 from cacara.model.config import DEFAULT_MODEL
+from cacara.search import places
 from cacara.sources.clients import Progress
 
 EACH_SHARE = 0.1
@@ -29,6 +30,11 @@ def add_command(
     parser.set_defaults(run=run)
     parser.add_argument("--model", default=DEFAULT_MODEL, help="a bundled model's name or a model folder")
     return parser
+
+
+def add_gallery(parser: argparse.ArgumentParser) -> None:
+    """Add ``--gallery``."""
+    parser.add_argument("--gallery", type=places.place, metavar="PLACE", help=places.HELP)
 
 
 class ProgressLines:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cacara import files
-from cacara.commands.command_line import add_command, require_writable, show_progress
+from cacara.commands.command_line import add_command, add_gallery, require_writable, show_progress
 from cacara.errors import QueryError
 from cacara.sources.clients import Progress
 
@@ -26,7 +26,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--times", type=int, metavar="N", help="end after so many answers (default: at Ctrl-C)")
     parser.add_argument("--input", metavar="DEVICE", help="number or name of the microphone (the system's choice)")
     parser.add_argument("--list", action="store_true", help="list the microphones and end")
-    parser.add_argument("--gallery", type=Path, metavar="DIR", help="a folder of sounds instead of the default gallery")
+    add_gallery(parser)
     parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda or mps")
     parser.add_argument("--json", action="store_true", help="write one JSON object a line")
     evaluating = add_command(commands, "speech-eval", evaluate_speech)

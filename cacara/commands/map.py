@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cacara import files
-from cacara.commands.command_line import add_command, require_writable, show_progress
+from cacara.commands.command_line import add_command, add_gallery, require_writable, show_progress
 from cacara.errors import QueryError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--texts", choices=("both", "centred", "raw"), default="both", help="how texts are embedded (%(default)s)"
     )
-    parser.add_argument("--gallery", type=Path, metavar="DIR", help="a folder of sounds instead of the default gallery")
+    add_gallery(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--again", action="store_true", help="fit anew what is stored already")
     parser.add_argument("--output", type=Path, metavar="FILE.json", help="also write points, positions and measures")

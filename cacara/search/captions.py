@@ -14,7 +14,10 @@ from cacara.languages import mismatch
 from cacara.search.file_names import Names, Unmatched
 from tables import Fields
 
-CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.txt", "captions.xlsx", "captions.jsonl")
+CAPTION_FILES = (
+    *("captions.csv", "captions.tsv", "captions.txt", "captions.xlsx", "captions.jsonl"),
+    *("metadata.csv", "metadata.jsonl"),  # the audiofolder layout of `datasets`
+)
 """In any case; the first that is there counts."""
 
 MAX_CAPTION_BYTES = 64 << 20
@@ -24,7 +27,7 @@ FIELDS = Fields(
     {
         "file": tables.FILE,
         "language": tables.LANGUAGE,
-        "text": tables.TEXT,
+        "text": tables.TEXT | {"transcription"},
         "concept": tables.CONCEPT - {"english", "english text", "english translation"},
     },
     required=("file", "text"),
@@ -153,7 +156,7 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
             raise _malformed(path, number, error) from error
         if not isinstance(row, dict):
             raise _malformed(path, number, f"{line:.80} is not a JSON object")
-        yield number, row
+        yield number, {**{FIELDS.of(str(key)) or str(key): value for key, value in row.items()}, **row}
 
 
 def _cell(row: Mapping[str, object], column: str, default: str | None = None) -> str:

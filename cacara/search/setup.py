@@ -13,7 +13,7 @@ from cacara.sources.clients import Report, silent
 
 def prepare(
     model: str | Path = DEFAULT_MODEL,
-    gallery_folder: Path | None = None,
+    place: str | Path | None = None,
     device: str = "auto",
     report: Report = silent,
     precision: str = "float32",
@@ -22,7 +22,7 @@ def prepare(
 
     Args:
         model: A bundled model's name, or a model folder.
-        gallery_folder: A folder of sounds; None means the default gallery.
+        place: The gallery, as ``gallery.load`` takes it; None means the default one.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         report: Told of the progress.
         precision: ``float32``, ``bfloat16`` or ``float16``.
@@ -31,5 +31,5 @@ def prepare(
         CacaraError: The model, its backbones or the gallery cannot be had; the message says which and why.
     """
     checkpoint.find(model)  # a wrong name fails before minutes of fetching
-    sounds = gallery.load_folder(gallery_folder) if gallery_folder else gallery.load_default(report)
+    sounds = gallery.load(place, report)
     return Retriever(checkpoint.load(model, device, precision, report), sounds, report)

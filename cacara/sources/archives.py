@@ -1,6 +1,7 @@
 """Readers of the containers in which games keep their sounds, run once after a package is unpacked.
 
-Three formats: Qt's binary resources (``.rcc``), OpenTTD's sample catalogue (``.cat``) and Warzone's zip (``.wz``).
+Three formats: Qt's binary resources (``.rcc``), OpenTTD's sample catalogue (``.cat``) and the zips of Warzone (``.wz``)
+and of UFO: Alien Invasion (``.pk3``).
 Only sound files are written; nothing is written outside the folder that the caller names.
 """
 
@@ -43,8 +44,8 @@ def extract_inside(folder: Path) -> list[Path]:
     containers = sorted(path for path in folder.rglob("*") if path.suffix in _EXTRACTORS and path.is_file())
     written: list[Path] = []
     for path in containers:
-        # A .wz is one of several zips with the same inner folders, so each gets its own.
-        out_dir = target / path.stem if path.suffix == ".wz" else target
+        # A zip is one of several with the same inner folders, so each gets its own.
+        out_dir = target / path.stem if _EXTRACTORS[path.suffix] is extract_zip else target
         written += _EXTRACTORS[path.suffix](path, out_dir)
     log.info("extracted %d sounds from %d containers below %s", len(written), len(containers), folder)
     return sorted(written)
@@ -128,8 +129,8 @@ def extract_cat(path: Path, out_dir: Path) -> list[Path]:
     return written
 
 
-def extract_wz(path: Path, out_dir: Path) -> list[Path]:
-    """Write the sounds of a Warzone 2100 archive, a zip, under their paths in it.
+def extract_zip(path: Path, out_dir: Path) -> list[Path]:
+    """Write the sounds of a game's zip archive under their paths in it.
 
     Args:
         path: The archive.
@@ -158,7 +159,8 @@ def extract_wz(path: Path, out_dir: Path) -> list[Path]:
 _EXTRACTORS: dict[str, Callable[[Path, Path], list[Path]]] = {
     ".rcc": extract_rcc,
     ".cat": extract_cat,
-    ".wz": extract_wz,
+    ".wz": extract_zip,
+    ".pk3": extract_zip,
 }
 
 

@@ -19,7 +19,7 @@ import shutil
 import tarfile
 import tomllib
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -287,6 +287,15 @@ def _verify(row: Source, archive: Path) -> None:
         )
 
 
+def _remove_others(folder: Path, wanted: Callable[[str], bool]) -> None:
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif not wanted(path.relative_to(folder).as_posix()):
+            path.unlink()
+
+
 def _unpack(archive: Path, target: Path, members: tuple[str, ...]) -> None:
     def wanted(name: str) -> bool:
         return not members or name.startswith(members)
@@ -294,6 +303,7 @@ def _unpack(archive: Path, target: Path, members: tuple[str, ...]) -> None:
     try:
         if archive.suffix == ".deb":
             clients.unpack_deb(archive, target)
+            _remove_others(target, wanted)
         elif archive.suffix in (".whl", ".zip"):
             with zipfile.ZipFile(archive) as packed:
                 packed.extractall(target, [name for name in packed.namelist() if wanted(name)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -52,7 +53,9 @@ class RunningApp:
         self.log = folder / "app.log"
         command = [sys.executable, str(ROOT / "app.py"), "--port", str(port), "--database", str(self.database)]
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen([*command, *arguments], stdout=log, stderr=log, cwd=folder)
+            # The small gallery, so that a model that a test makes embeds it within seconds.
+            environment = {"CACARA_GALLERY": "tuxpaint", **os.environ}
+            self.process = subprocess.Popen([*command, *arguments], stdout=log, stderr=log, cwd=folder, env=environment)
 
     def wait_until_served(self) -> None:
         """Return once the page answers."""
@@ -93,14 +96,14 @@ def start_app() -> Iterator[Callable[..., RunningApp]]:
 
 @pytest.fixture(scope="session")
 def app(start_app: Callable[..., RunningApp], tmp_path_factory: pytest.TempPathFactory) -> RunningApp:
-    """The real app with its own database, over the default gallery."""
+    """The real app with its own database, over the small gallery."""
     return start_app(tmp_path_factory.mktemp("app"))
 
 
 @pytest.fixture(scope="session")
 def dogs() -> list[Clip]:
-    """The dogs of the default gallery."""
-    return [clip for clip in gallery.load_default().clips if clip.concept == "dog"]
+    """The dogs of the small gallery."""
+    return [clip for clip in gallery.load_tux_paint().clips if clip.concept == "dog"]
 
 
 @pytest.fixture(scope="session")

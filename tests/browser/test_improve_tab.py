@@ -59,7 +59,7 @@ def annotate(client, database) -> list[tuple[str, str, str, int]]:
     from cacara.search import gallery
 
     concepts: dict[str, list] = {}
-    for clip in gallery.load_default().clips:
+    for clip in gallery.load_tux_paint().clips:
         concepts.setdefault(clip.concept or "", []).append(clip)
     named = [
         name for name in sorted(concepts) if name and any(set(LANGUAGES) & set(c.captions) for c in concepts[name])

@@ -272,3 +272,22 @@ def test_no_width_needs_sideways_scrolling(open_page, width, locale):
     page = open_page(viewport={"width": width, "height": 800}, locale=locale)
     ask(page, "der Hund bellt")
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+
+
+def test_more_results_come_below_and_the_keyboard_goes_on_there(open_page):
+    page = open_page()
+    page.fill("#query textarea", "dog")
+    page.press("#query textarea", "Enter")
+    more = page.locator(".sounds [data-action=more]")
+    more.wait_for()
+    before = page.locator(".sounds .card").first.bounding_box()
+    more.focus()
+    page.keyboard.press("Enter")
+    assert page.locator(".sounds .card").count() == 20 and page.locator(".pictures .card").count() == 10
+    assert page.evaluate("document.activeElement.querySelector('.rank').textContent") == "11"
+    assert page.locator(".sounds .card").first.bounding_box() == before, "what was there stays where it was"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.card').querySelector('.rank').textContent") == "11"
+    while more.count():
+        more.click()
+    assert page.locator(".sounds .card").count() == 40

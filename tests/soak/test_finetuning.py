@@ -31,7 +31,7 @@ def database(tmp_path_factory):
     from cacara.search import setup
     from cacara.sources.clients import silent
 
-    retriever = setup.prepare(report=silent)
+    retriever = setup.prepare(place="tuxpaint", report=silent)
     clips = {clip.clip_id: clip for clip in retriever.gallery.clips if clip.concept}
     names = {
         (clip.captions[language][0], language): clip.concept

@@ -93,9 +93,10 @@ def test_feedback_goes_to_a_dataset_only_when_one_is_named():
 
 def test_a_space_is_told_its_gallery_by_a_variable(tmp_path):
     assert app_module.read_settings([], {"CACARA_GALLERY": ""}).gallery is None
-    assert app_module.read_settings([], {"CACARA_GALLERY": str(tmp_path)}).gallery == tmp_path
+    assert app_module.read_settings([], {"CACARA_GALLERY": str(tmp_path)}).gallery == str(tmp_path)
     named = app_module.read_settings(["--gallery", "mine"], {"CACARA_GALLERY": str(tmp_path)})
-    assert named.gallery == Path("mine")
+    assert named.gallery == str(Path("mine").absolute())
+    assert app_module.read_settings(["--gallery", "hf://datasets/me/mine"], {}).gallery == "hf://datasets/me/mine"
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http"])

@@ -81,7 +81,7 @@ def train(
     base: str,
     output: Path,
     benchmark_path: Path,
-    gallery_folder: Path | None = None,
+    place: str | None = None,
     progress: Path | None = None,
 ) -> Path:
     """Fine-tune a model and write it to ``output / "final"``, the gate's report beside it; run again to go on.
@@ -92,7 +92,7 @@ def train(
         base: The model to begin with: a bundled model's name or a model folder.
         output: The run's folder.
         benchmark_path: The frozen benchmark of sounds, whose dev split the gate asks.
-        gallery_folder: The folder of sounds that was judged; None means the default gallery.
+        place: Where the gallery that was judged is, see ``cacara.search.places``; None means the default one.
         progress: A file that is told how far it is, JSON lines.
 
     Returns:
@@ -104,7 +104,7 @@ def train(
     """
     told = ProgressFile(progress)
     try:
-        return _train(options, database, base, output, benchmark_path, gallery_folder, told)
+        return _train(options, database, base, output, benchmark_path, place, told)
     except KeyboardInterrupt:
         told.tell("cancelled", 0.0, "stopped; the same command goes on from here")
         raise
@@ -119,7 +119,7 @@ def _train(
     base: str,
     output: Path,
     benchmark_path: Path,
-    gallery_folder: Path | None,
+    place: str | None,
     told: ProgressFile,
 ) -> Path:
     told.tell("manifest", 0.0, "reading the feedback")
@@ -129,7 +129,7 @@ def _train(
     if checkpoint.read_config(folder).projectors is not None:
         raise RunError(f"{base} is a model of uCLIP, whose heads lead into a space of their own; wanted another base")
     told.tell("prepare", 0.0, "loading the model and the gallery")
-    sounds = gallery.load_folder(gallery_folder) if gallery_folder else gallery.load_default()
+    sounds = gallery.load(place)
     model = checkpoint.load(folder, "cpu")
     galleries = _hear(model, sounds, manifest, told)
     vectors = finetune_feedback_data.embed_queries(model, manifest.rows, recordings_folder(database))

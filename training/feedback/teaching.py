@@ -48,7 +48,7 @@ class TeachFeedbackOptions:
         language: BCP-47 code, not English; variants of it count as it.
         model: A model with acquirers: name or folder; it is not changed.
         pairs: A file of more pairs, see ``training.mla.pairs``; None for feedback alone.
-        gallery: The folder of sounds that was judged; None for the default gallery.
+        gallery: Where the gallery that was judged is, see ``cacara.search.places``; None for the default one.
         current: The acquirers' file that reads the language now, beside the model's own; the gate compares with it.
         register: The app's folder of what the model was taught; acquirers that pass the gate are put there too.
         needed: How much there must be.
@@ -58,7 +58,7 @@ class TeachFeedbackOptions:
     language: str
     model: str = "mla"
     pairs: Path | None = None
-    gallery: Path | None = None
+    gallery: str | None = None
     current: Path | None = None
     register: Path | None = None
     needed: NeededPairs = dataclasses.field(default_factory=NeededPairs)
@@ -137,7 +137,7 @@ def _gathered(
     """Return the manifest, the language's pairs, and what each clip is called in English."""
     manifest = feedback_manifest.read_store(database)
     given = language_pairs.read(options.pairs, language).pairs if options.pairs else ()
-    sounds = gallery.load_folder(options.gallery) if options.gallery else gallery.load_default()
+    sounds = gallery.load(options.gallery)
     described = teaching_pairs.descriptions(sounds, manifest.rows)
     return manifest, teaching_pairs.collect(manifest, language, described, given), described
 
@@ -259,13 +259,13 @@ def in_words(report: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def status(database: Path, needed: NeededPairs, gallery_folder: Path | None = None) -> dict[str, Any]:
+def status(database: Path, needed: NeededPairs, place: str | None = None) -> dict[str, Any]:
     """Return for each language of the feedback how many pairs there are, and how many are missing, JSON-ready.
 
     Args:
         database: The feedback database.
         needed: How much there must be.
-        gallery_folder: The folder of sounds that was judged; None for the default gallery.
+        place: Where the gallery that was judged is, see ``cacara.search.places``; None means the default one.
 
     Returns:
         ``languages``, the most feedback first: each ``language``, ``pairs``, ``feedback``, ``concepts``, ``captions``
@@ -275,7 +275,7 @@ def status(database: Path, needed: NeededPairs, gallery_folder: Path | None = No
         RunError: There is no such database, or it cannot be read.
     """
     manifest = feedback_manifest.read_store(database)
-    sounds = gallery.load_folder(gallery_folder) if gallery_folder else gallery.load_default()
+    sounds = gallery.load(place)
     described = teaching_pairs.descriptions(sounds, manifest.rows)
     spoken: dict[str, list[feedback_manifest.Row]] = {}
     for row in manifest.rows:

@@ -19,7 +19,7 @@ def teach_feedback(
     output: Path,
     model: str = "mla",
     pairs: Path | None = None,
-    gallery: Path | None = None,
+    gallery: str | None = None,
     current: Path | None = None,
     register: Path | None = None,
     needed: NeededPairs | None = None,
@@ -34,7 +34,7 @@ def teach_feedback(
         output: The folder for the acquirers' file, ``gate.json`` and ``report.md``.
         model: The model that learns the language; it is not changed.
         pairs: A file of more pairs, with English, a tab and that language in each line.
-        gallery: The folder of sounds that was judged; the default gallery when not given.
+        gallery: The folder or dataset that was judged; the default gallery when not given.
         current: The acquirers' file that reads the language now, when it is none of the model's own.
         register: A folder into which acquirers that pass are put too, such as ``models/acquirers/mla`` of the app.
         needed: How much there must be.
@@ -47,11 +47,11 @@ def teach_feedback(
     sys.stdout.write(json.dumps(done, ensure_ascii=False, indent=1) + "\n")
 
 
-def teach_feedback_status(database: Path, gallery: Path | None = None) -> None:
+def teach_feedback_status(database: Path, gallery: str | None = None) -> None:
     """Say for each language of the feedback how many pairs there are to teach it from, and how many are missing.
 
     Args:
         database: The app's feedback database.
-        gallery: The folder of sounds that was judged; the default gallery when not given.
+        gallery: The folder or dataset that was judged; the default gallery when not given.
     """
     sys.stdout.write(json.dumps(status(database, NeededPairs(), gallery), ensure_ascii=False, indent=1) + "\n")

@@ -70,19 +70,18 @@ class WordSuggestions:
         return {"words": words, "left_out": dict(self.left_out), "manifest": self.manifest}
 
 
-def suggest(database: Path, gallery_folder: Path | None = None) -> WordSuggestions:
+def suggest(database: Path, place: str | None = None) -> WordSuggestions:
     """Return what a feedback database suggests.
 
     Args:
         database: The app's feedback database.
-        gallery_folder: The folder of sounds that was judged; None for the default gallery.
+        place: Where the gallery that was judged is, see ``cacara.search.places``; None means the default one.
 
     Raises:
         RunError: There is no such database, or it cannot be read.
-        GalleryError: The folder cannot be read.
+        GalleryError: The gallery cannot be had.
     """
-    sounds = gallery.load_folder(gallery_folder) if gallery_folder else gallery.load_default()
-    return collect(feedback_manifest.read_store(database), sounds)
+    return collect(feedback_manifest.read_store(database), gallery.load(place))
 
 
 def collect(manifest: Manifest, shown: Gallery) -> WordSuggestions:

@@ -167,7 +167,7 @@ def improve_start(services: Services, token: str = "") -> dict[str, Any]:
     def prepare(folder: Path) -> Sequence[str]:
         arguments = ["--recipe", RECIPE, "--database", str(trainings.database), "--base", str(base.folder)]
         arguments += ["--output", str(folder / RUN)]
-        return arguments + (["--gallery", str(trainings.gallery.absolute())] if trainings.gallery else [])
+        return arguments + (["--gallery", trainings.gallery] if trainings.gallery else [])
 
     trainings.jobs.start(KIND, {"base": f"{base.name} {base.version}", "model_id": base.model_id}, prepare)
     return improve_status(services, token)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 WORDS_SHOWN = 8
 """Of a query, with what they mean."""
+SHOWN_AT_ONCE = 10
+"""Hits of a list that are on the page at first, and that each *Show more* adds."""
 SIGNS = {"likely": "●", "maybe": "◐", "unlikely": "○"}
 """How likely a result is right, each with a sign, likewise."""
 LABELS = (("relevant", "✓"), ("not_relevant", "✕"), ("unsure", "?"))
@@ -176,6 +178,7 @@ def _results(
         reopen=reopen,
         looked_up=looked_up,
         labels=LABELS,
+        at_once=SHOWN_AT_ONCE,
         signs=SIGNS,
         named=lambda name: class_names.in_language(name, words.code),
     )

@@ -84,6 +84,17 @@ const toggleScores = () => {
   showScores(hidden);
 };
 
+// The next hits of a list, below those that are there; whoever came by keyboard goes on at the first of them.
+const showMore = (button) => {
+  const section = button.closest("section");
+  const waiting = section.querySelector("template").content;
+  const next = [...waiting.querySelectorAll(".card")].slice(0, Number(button.dataset.atOnce));
+  section.querySelector("ol").append(...next);
+  next[0].tabIndex = -1;
+  next[0].focus({ preventScroll: true });
+  if (!waiting.querySelector(".card")) button.parentElement.remove();
+};
+
 const share = async (button) => {
   const done = button.parentElement.querySelector(".done");
   try {
@@ -128,6 +139,8 @@ element.addEventListener("click", (event) => {
     undo(card);
   } else if (button.dataset.action === "scores") {
     toggleScores();
+  } else if (button.dataset.action === "more") {
+    showMore(button);
   } else if (button.dataset.action === "share") {
     share(button);
   } else if (button.dataset.action === "like") {

@@ -43,6 +43,8 @@ EXAMPLES = (
 """Things people ask for, in many languages and scripts; nothing is promised of their results."""
 
 SCRIPTS = Path(__file__).parent
+ON_PAGE = 40
+"""Hits of each kind that a search of the page gets, of which it shows a few at first."""
 ASK_AGAIN = """() => setTimeout(() => {
     if (document.querySelector("#query textarea").value.trim()) document.querySelector("#search").click();
 }, 50)"""
@@ -75,7 +77,7 @@ def show_asked(services: Services, asked: str, model: str | None = None) -> str:
     search, query = (search_like, again.like) if again.like else (search_text, again.query)
     if not query:
         return ""
-    how = {"language": again.language, "kind": again.kind, "licence": again.licence}
+    how = {"language": again.language, "kind": again.kind, "licence": again.licence, "top_k": ON_PAGE}
     return show(services, search, query, model=model, **how)[0]
 
 
@@ -167,7 +169,8 @@ def build(services: Services, localised: Localised, model: gr.State) -> Parts:
             kind: str,
             licence: str,
         ) -> tuple[str, str]:
-            return show(own, search, asked, language=language, model=model, kind=kind, licence=licence)
+            options = {"language": language, "model": model, "kind": kind, "licence": licence}
+            return show(own, search, asked, top_k=ON_PAGE, **options)
 
         shown.__name__ = search.__name__.replace("search", "show")
         spoken = search is search_audio  # only a sound replaces what an earlier one offered

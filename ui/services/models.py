@@ -28,7 +28,7 @@ class ServedModels:
     def __init__(
         self,
         registry: Registry,
-        gallery: Path | None,
+        gallery: str | None,
         device: str,
         given: str | None = None,
         index: str | None = None,
@@ -37,14 +37,14 @@ class ServedModels:
 
         Args:
             registry: Where promoted models are.
-            gallery: A folder of sounds, or None for the default gallery.
+            gallery: Where the gallery is, see ``cacara.search.places``; None for the default one.
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             given: A bundled model's name or a model folder that whoever started the app wants to answer, whatever is
                 promoted; None for the promoted one.
             index: Where the gallery's sounds are indexed, as ``engines.open_index`` takes it; None searches in memory.
         """
         self._registry = registry
-        self._gallery_folder = gallery
+        self._place = gallery
         self._device = device
         self._given = given
         self._index_uri = index
@@ -114,7 +114,7 @@ class ServedModels:
         if maker is None:
             raise QueryError(
                 f"{self._index_uri} is no index, or one that does not say which model made it; wanted one filled by "
-                f"python -m cacara index {self._gallery_folder} --engine {self._index_uri}"
+                f"python -m cacara index {self._place} --engine {self._index_uri}"
             )
         if maker != own:
             logger.warning("the index %s is by %s; %s embeds the gallery anew", self._index_uri, maker, own)
@@ -127,8 +127,7 @@ class ServedModels:
         with self._lock:
             # Its files may be gone since, as when the cache was emptied: it is then read, or fetched, again.
             if self._gallery is None or not self._gallery.clips[0].path.is_file():
-                folder = self._gallery_folder
-                self._gallery = gallery.load_folder(folder) if folder else gallery.load_default(report)
+                self._gallery = gallery.load(self._place, report)
             return self._gallery
 
 

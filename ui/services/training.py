@@ -56,7 +56,7 @@ class Trainings:
         registry: The promoted models.
         taught: The languages that were taught here.
         database: The feedback database's file.
-        gallery: The folder of sounds that the app searches, or None for the default gallery.
+        gallery: Where the app's gallery is, see ``cacara.search.places``; None for the default one.
         given: The model that whoever started the app wants to answer, whatever is promoted; None for the promoted one.
         counting: Counts the feedback that can be trained on.
         teachable: Counts the languages that the feedback could teach; None asks the training.
@@ -66,7 +66,7 @@ class Trainings:
     registry: Registry
     taught: TaughtLanguages
     database: Path
-    gallery: Path | None = None
+    gallery: str | None = None
     given: str | None = None
     counting: FeedbackCounter = dataclasses.field(default_factory=lambda: FeedbackCounter())
     teachable: FeedbackCounter = None  # type: ignore[assignment]  # set below, as it asks for the gallery
@@ -148,8 +148,8 @@ def _ask(database: Path) -> dict[str, Any]:
     return _run_command(["feedback_status", "--database", str(database.absolute()), "--needed", "{}"])
 
 
-def _ask_teachable(gallery: Path | None, database: Path) -> dict[str, Any]:
-    shown = ["--gallery", str(gallery.absolute())] if gallery else []
+def _ask_teachable(gallery: str | None, database: Path) -> dict[str, Any]:
+    shown = ["--gallery", gallery] if gallery else []
     return _run_command(["teach_feedback_status", "--database", str(database.absolute()), *shown])
 
 

@@ -105,7 +105,7 @@ def start(services: Services, code: str, more: Pairs | None, token: str) -> Job:
             path.write_text(more.tsv(), encoding="utf-8")
             arguments["--pairs"] = path
         if trainings.gallery:
-            arguments["--gallery"] = trainings.gallery.absolute()
+            arguments["--gallery"] = trainings.gallery
         if current := trainings.taught.of(model.name).get(language):
             arguments["--current"] = current
         return [str(part) for pair in arguments.items() for part in pair]

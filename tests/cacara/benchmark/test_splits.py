@@ -258,3 +258,14 @@ def test_the_same_sound_under_two_names_is_found(rows, path):
     twice = dataclasses.replace(rows.sounds[0], clip_id="tuxpaint/again")
     write(dataclasses.replace(rows, sounds=(*rows.sounds, twice)), path)
     assert find_problems(path) == [f"sound with sha256 {twice.sha256} occurs 2 times"]
+
+
+def test_sounds_of_the_gallery_that_models_were_trained_on_measure_nothing(path, folders, rows, monkeypatch):
+    heard = rows.of_split("dev").sounds[0]
+    monkeypatch.setattr("cacara.search.default_gallery.splits", lambda: {heard.sha256: "train"})
+    with pytest.raises(
+        ManifestError, match=f"trained on 1 sounds of .*, first: {heard.clip_id} of the default gallery"
+    ):
+        load(path, "dev", folders)
+    monkeypatch.setattr("cacara.search.default_gallery.splits", lambda: {heard.sha256: "dev"})
+    assert load(path, "dev", folders).clips

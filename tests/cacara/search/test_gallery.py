@@ -15,7 +15,7 @@ from cacara.benchmark import rules
 from cacara.errors import GalleryError, SourceError
 from cacara.search import captions as captions_module
 from cacara.search import gallery
-from cacara.search.gallery import load_default, load_folder, ovos_clips, tux_paint_clips
+from cacara.search.gallery import load_folder, load_tux_paint, ovos_clips, tux_paint_clips
 from cacara.search.manifest import find_problems
 
 
@@ -348,8 +348,8 @@ def test_a_description_with_broken_bytes_keeps_its_stamp(packages):
     assert dog.captions == {"en": ("A dog.",), "de": ("Ein H\ufffdnd.",)}
 
 
-def test_the_default_gallery_is_stamps_and_animals(packages):
-    found = load_default()
+def test_the_small_gallery_is_stamps_and_animals(packages):
+    found = load_tux_paint()
     ids = [clip.clip_id for clip in found.clips]
     assert ids == ["tuxpaint/a/dog", "tuxpaint/a/hound", "tuxpaint/a/owl", "ovos/cat", "ovos/dog", "ovos/owl"]
     assert (found.name, found.notice) == ("tuxpaint", "")
@@ -357,7 +357,7 @@ def test_the_default_gallery_is_stamps_and_animals(packages):
 
 
 def test_an_animal_has_the_texts_of_the_first_stamp_of_its_concept(packages):
-    clips = {clip.clip_id: clip for clip in load_default().clips}
+    clips = {clip.clip_id: clip for clip in load_tux_paint().clips}
     assert clips["ovos/dog"].captions == clips["tuxpaint/a/dog"].captions
     assert clips["ovos/dog"].caption("de") == "Ein Hund."
     assert clips["ovos/owl"].captions == {"en": ("An owl.",), "de": ("Eine Eule.",)}
@@ -367,7 +367,7 @@ def test_an_animal_has_the_texts_of_the_first_stamp_of_its_concept(packages):
 
 def test_without_tux_paint_the_packages_of_pypi_stand_in_and_say_so(only):
     only("ovos", "arcade")
-    found = load_default()
+    found = load_tux_paint()
     ids = [clip.clip_id for clip in found.clips]
     assert ids == ["ovos/cat", "ovos/dog", "ovos/owl", "arcade/laser1", "arcade/rockHit2"]
     assert found.clips[-1].caption() == "rock hit" and found.clips[-2].path.suffix == ".wav"
@@ -378,18 +378,18 @@ def test_without_tux_paint_the_packages_of_pypi_stand_in_and_say_so(only):
 @pytest.mark.parametrize("key", ["ovos", "arcade"])
 def test_one_package_is_enough(only, key):
     only(key)
-    assert {clip.source for clip in load_default().clips} == {key}
+    assert {clip.source for clip in load_tux_paint().clips} == {key}
 
 
 def test_without_ovos_the_stamps_are_enough(only):
     only("tuxpaint")
-    assert {clip.source for clip in load_default().clips} == {"tuxpaint"} and load_default().notice == ""
+    assert {clip.source for clip in load_tux_paint().clips} == {"tuxpaint"} and load_tux_paint().notice == ""
 
 
 def test_no_package_at_all_is_told(only):
     only()
     with pytest.raises(GalleryError, match="no sounds to search: no network for tuxpaint"):
-        load_default()
+        load_tux_paint()
 
 
 def test_the_animals_alone_have_an_english_text(packages):
@@ -401,8 +401,8 @@ def test_the_benchmark_refuses_the_stamps_that_the_gallery_leaves_out():
 
 
 @pytest.mark.weights
-def test_the_real_gallery_is_whole_and_speaks_many_languages():
-    found = load_default()
+def test_the_real_small_gallery_is_whole_and_speaks_many_languages():
+    found = load_tux_paint()
     assert len(found.clips) > 100 and len(found.languages) > 60 and found.notice == ""
     assert find_problems(found.clips) == []
     german = {clip.clip_id: clip.caption("de") for clip in found.clips}

@@ -89,7 +89,7 @@ def test_a_bad_line_is_told_by_its_number(tmp_path, line, message):
     assert str(caught.value).startswith(f"{path}, line 3: ")
 
 
-OPTIONAL = {"kind", "image_path", "author", "recording"}
+OPTIONAL = {"kind", "image_path", "author", "recording", "split"}
 """Fields that manifests written before them lack."""
 
 

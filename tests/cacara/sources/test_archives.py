@@ -125,7 +125,7 @@ def test_a_zip_gives_its_sounds_under_their_paths(tmp_path):
     with zipfile.ZipFile(tmp_path / "base.wz", "w") as archive:
         archive.writestr("audio/sfx/boom.ogg", b"OggS")
         archive.writestr("texpages/page.png", b"PNG")
-    written = archives.extract_wz(tmp_path / "base.wz", tmp_path / "out")
+    written = archives.extract_zip(tmp_path / "base.wz", tmp_path / "out")
     assert written == [tmp_path / "out/audio/sfx/boom.ogg"]
 
 
@@ -134,18 +134,18 @@ def test_a_zip_cannot_write_outside_its_folder(tmp_path, name):
     with zipfile.ZipFile(tmp_path / "base.wz", "w") as archive:
         archive.writestr(name, b"OggS")
     with pytest.raises(SourceError, match="outside"):
-        archives.extract_wz(tmp_path / "base.wz", tmp_path / "in" / "out")
+        archives.extract_zip(tmp_path / "base.wz", tmp_path / "in" / "out")
     assert not list(tmp_path.rglob("*.ogg"))
 
 
 def test_what_is_no_zip_or_a_damaged_one_is_refused(tmp_path):
     with pytest.raises(SourceError, match="not a readable zip"):
-        archives.extract_wz(write(tmp_path / "a.wz", b"qres"), tmp_path / "out")
+        archives.extract_zip(write(tmp_path / "a.wz", b"qres"), tmp_path / "out")
     with zipfile.ZipFile(tmp_path / "b.wz", "w") as archive:
         archive.writestr("boom.ogg", b"OggS" * 50)
     damaged = (tmp_path / "b.wz").read_bytes().replace(b"OggSOggS", b"OggSOggT", 1)
     with pytest.raises(SourceError, match="not a readable zip"):
-        archives.extract_wz(write(tmp_path / "b.wz", damaged), tmp_path / "out")
+        archives.extract_zip(write(tmp_path / "b.wz", damaged), tmp_path / "out")
 
 
 def test_a_sound_of_unreasonable_size_is_refused(tmp_path, monkeypatch):
@@ -156,7 +156,7 @@ def test_a_sound_of_unreasonable_size_is_refused(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "a.wz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.ogg", bytes(100_000))
     with pytest.raises(SourceError, match="more than 1000 bytes"):
-        archives.extract_wz(tmp_path / "a.wz", tmp_path / "out")
+        archives.extract_zip(tmp_path / "a.wz", tmp_path / "out")
 
 
 def test_all_containers_of_a_package_are_extracted_into_one_folder(tmp_path):

@@ -245,7 +245,7 @@ def database(tmp_path) -> Path:
 @pytest.fixture
 def shown(monkeypatch):
     """The gallery, and a dev split of other languages alone."""
-    monkeypatch.setattr(gallery, "load_default", lambda: Gallery("g", tuple(clip(thing) for thing in THINGS)))
+    monkeypatch.setattr(gallery, "load_default", lambda report: Gallery("g", tuple(clip(thing) for thing in THINGS)))
     texts = [Query("owl", code, text) for code in ("de", "en", "sv") for text in ("hund", "rain bell")]
     monkeypatch.setattr(teaching_gate, "dev_split", lambda path: split(*texts))
     monkeypatch.setattr(language_teaching, "BATCH", 8)

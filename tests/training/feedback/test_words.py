@@ -75,7 +75,9 @@ def test_sentences_are_counted_and_left_for_training():
 
 
 def test_the_command_suggests_from_a_database_and_takes_what_it_suggests(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(words.gallery, "load_default", lambda: Gallery("g", tuple(clip(thing) for thing in THINGS)))
+    monkeypatch.setattr(
+        words.gallery, "load_default", lambda report: Gallery("g", tuple(clip(thing) for thing in THINGS))
+    )
     with Store(tmp_path / "feedback.db") as store:
         store.add_caption(caption(clip_id="clip/dog", clip_kind="sound", caption="koira", caption_language="fi"))
         store.add_judgement(judgement(query_text="kissa", language="fi", clip_id="clip/cat", label="relevant"))

@@ -296,3 +296,13 @@ def test_the_page_says_when_nothing_fits_and_what_is_nearest():
     text = Tags(rendering.text_results(unlike, {}, wording("en"))).text
     assert "Nothing here seems to fit. The nearest is “A dog”." in text and "○ unlikely" in text
     assert "seems to fit" not in Tags(rendering.text_results(found(), {}, wording("en"))).text
+
+
+def test_hits_beyond_the_first_wait_until_they_are_wanted():
+    hits = [hit(rank=rank, clip_id=f"dog {rank}") for rank in range(1, 26)]
+    page = rendering.text_results(found(hits=hits), {}, wording("en"))
+    shown, waiting = page.split("<template>")
+    assert shown.count('class="card"') == rendering.SHOWN_AT_ONCE == 10
+    assert waiting.split("</template>")[0].count('class="card"') == 15
+    assert 'data-action="more"' in waiting and "Show more: " in waiting
+    assert "<template>" not in rendering.text_results(found(hits=hits[:10]), {}, wording("en"))

@@ -7,6 +7,6 @@ says where they lie, ``rules`` what they are of, ``credits`` by whom and under w
 """
 
 from training.data.corpora.collect import collect
-from training.data.corpora.split import check_leakage, held_out_sources, train_clips, without_held_out
+from training.data.corpora.split import check_leakage, held_out_sources, train_clips, train_recordings, without_held_out
 
-__all__ = ["check_leakage", "collect", "held_out_sources", "train_clips", "without_held_out"]
+__all__ = ["check_leakage", "collect", "held_out_sources", "train_clips", "train_recordings", "without_held_out"]

@@ -72,7 +72,17 @@ def open_sfx(content: Path, sounds: Sequence[str]) -> dict[str, Credit]:
     """Return the credits that ``cacara.archives`` took from OpenSFX's own descriptions."""
     credit_of = json.loads((content / "extracted" / archives.CREDITS_NAME).read_text(encoding="utf-8"))
     whole = "CC-BY-SA-3.0"  # the collection's, for a sound that states none
-    return {name: Credit(licence_name(credit_of[name]) or whole) for name in sounds if name in credit_of}
+    return {
+        name: Credit(licence_name(credit_of[name]) or whole, _people(credit_of[name]))
+        for name in sounds
+        if name in credit_of
+    }
+
+
+def _people(text: str) -> str | None:
+    """Return whom a description of OpenSFX names: ``Original "x.wav" by "A". Edited by B.`` gives ``A, B``."""
+    names = re.findall(r'\bby ("[^"]+"(?: and "[^"]+")*|[A-Z][^".]*)', text, re.IGNORECASE)
+    return ", ".join(dict.fromkeys(name.replace('"', "").strip() for name in names)) or None
 
 
 def table_of(name: str) -> Reader:

@@ -48,11 +48,18 @@ def train_clips(
         ManifestError: A benchmark is malformed, or a source of its sounds is not given.
         SourceError: A folder does not hold the package it is given for.
     """
-    held_out = _HeldOut.read(benchmark_path, {**folders, **(benchmark_folders or {})})
+    return [clip for clip, _ in train_recordings(folders, benchmark_path, benchmark_folders)]
+
+
+def train_recordings(
+    folders: Mapping[str, Path], benchmark_path: Path, benchmark_folders: Mapping[str, Path] | None = None
+) -> list[tuple[Clip, Fingerprint]]:
+    """Return ``train_clips`` as they sound."""
+    held_out = HeldOut.read(benchmark_path, {**folders, **(benchmark_folders or {})})
     recordings = collect_recordings(folders)
-    clips = [clip for clip, sound in recordings if not held_out.faults(clip, sound)]
-    log.info("%d of %d clips are for training", len(clips), len(recordings))
-    return clips
+    kept = [(clip, sound) for clip, sound in recordings if not held_out.faults(clip, sound)]
+    log.info("%d of %d clips are for training", len(kept), len(recordings))
+    return kept
 
 
 def without_held_out(clips: Sequence[Clip], benchmark_path: Path, folders: Mapping[str, Path]) -> list[Clip]:
@@ -66,7 +73,7 @@ def without_held_out(clips: Sequence[Clip], benchmark_path: Path, folders: Mappi
     Raises:
         ManifestError: A benchmark is malformed, or a source is not given.
     """
-    held_out = _HeldOut.read(benchmark_path, folders)
+    held_out = HeldOut.read(benchmark_path, folders)
     kept = []
     for clip in clips:
         try:
@@ -93,7 +100,7 @@ def check_leakage(clips: Sequence[Clip], benchmark_path: Path, folders: Mapping[
             it), is of a dev concept, or has a caption in another language than English; or a source is not given.
         AudioError: A clip cannot be decoded.
     """
-    held_out = _HeldOut.read(benchmark_path, folders)
+    held_out = HeldOut.read(benchmark_path, folders)
     faults = [fault for clip in clips for fault in held_out.faults(clip, fingerprint(clip.path))]
     if faults:
         raise ManifestError(f"{len(faults)} leaks into training, first: {faults[0]}")
@@ -113,32 +120,47 @@ def benchmarks(path: Path) -> Iterator[Rows]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _HeldOut:
+class HeldOut:
     """The benchmarks as training must know them: files, sounds, the recordings they were cut from, dev concepts."""
 
     id_of_file: Mapping[str, str]
     sounds: Recordings
     id_of_recording: Mapping[str, str]
+    split_of_id: Mapping[str, str]
     dev_concepts: frozenset[str]
 
     @classmethod
-    def read(cls, benchmark_path: Path, folders: Mapping[str, Path]) -> _HeldOut:
+    def read(cls, benchmark_path: Path, folders: Mapping[str, Path]) -> HeldOut:
+        """Read a benchmark and those of ``BESIDE``, and listen to their sounds.
+
+        Raises:
+            ManifestError: One is malformed, or a source of its sounds is not given.
+        """
         id_of_file: dict[str, str] = {}
         recordings: dict[str, str] = {}
+        splits: dict[str, str] = {}
         concepts: set[str] = set()
         prints: dict[str, Fingerprint] = {}
         for rows in benchmarks(benchmark_path):
             if absent := sorted({row.source for row in rows.sounds} - set(folders)):
                 raise ManifestError(f"the sounds of {rows.name} need the sources {', '.join(absent)}; fetch them first")
             id_of_file |= {row.sha256: row.clip_id for row in rows.sounds}
+            splits |= {row.clip_id: "dev-2" if rows.name == "dev-2" else row.split for row in rows.sounds}
             for row in rows.sounds:
                 path = source_texts.content_folder(row.source, folders[row.source]) / row.member
                 prints[row.clip_id] = fingerprint(path)
             recordings |= _origins(rows, folders)
             concepts |= {row.concept for row in rows.of_split("dev").sounds}
-        return cls(id_of_file, Recordings(prints), recordings, frozenset(concepts))
+        return cls(id_of_file, Recordings(prints), recordings, splits, frozenset(concepts))
+
+    def split_of(self, sha256: str, sound: Fingerprint) -> str | None:
+        """Return ``test``, ``dev`` or ``dev-2`` if a sound is, or is a piece of, one of a benchmark; else None."""
+        twin = self.id_of_file.get(sha256) or self.sounds.copy_of(sound, COPY_SIMILARITY)
+        twin = twin or next(iter(self.sounds.shared(sound)), None)
+        return self.split_of_id[twin] if twin else None
 
     def faults(self, clip: Clip, sound: Fingerprint) -> list[str]:
+        """Return what ``check_leakage`` has against training on a clip, as one line each."""
         faults = []
         if twin := self.id_of_file.get(clip.sha256) or self.sounds.copy_of(sound, COPY_SIMILARITY):
             faults.append(f"{clip.clip_id} is the benchmark's sound {twin}")
