@@ -128,6 +128,10 @@ class StandIn:
         self._fits, self._build = fits, build
         self._kept: tuple[list[tuple[int, int]], nn.Module] | None = None
 
+    def __deepcopy__(self, memo: dict[int, object]) -> StandIn:
+        """Return one that has made nothing yet: a graph holds the weights of one module, and cannot be copied."""
+        return StandIn(self._fits, self._build)
+
     def of(self, module: nn.Module) -> nn.Module:
         """Return the stand-in, or the module itself where there is none or autocast chooses its precision."""
         if torch.is_autocast_enabled("cpu"):
