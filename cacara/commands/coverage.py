@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from cacara.sources import texts as source_texts
 
 if TYPE_CHECKING:
     from cacara.languages.coverage import Coverage, MeasuredRecall, Row
+    from cacara.lexicon import LexiconReader
+    from cacara.model.config import ModelConfig
 
 
 _WORD_MARK = "\N{LOWER ONE EIGHTH BLOCK}"  # of SentencePiece
@@ -49,7 +52,8 @@ def tabulate(options: argparse.Namespace) -> None:
     reports = [_read(path) for path in options.report]
     texts = texts_of(sources.fetch_all(["cldr", "tuxpaint"], show_progress))
     cut = _tokenizer(config.text.backbone)
-    table = coverage.build(config.name, config.text.backbone, config.languages, texts, cut, reports)
+    entries, known = _remembered(config)
+    table = coverage.build(config.name, config.text.backbone, config.languages, texts, cut, reports, entries, known)
     if options.json:
         files.write_text(options.json, to_json(table))
     if options.output:
@@ -87,10 +91,12 @@ def to_markdown(table: Coverage) -> str:
         "  on CLDR's names of the same emoji, or, where CLDR has none, on Tux Paint's descriptions of its stamps.",
         "- **Unknown**: share of pieces that stand for signs that the encoder does not know.",
         f"- **Trained on**: {coverage.ENCODER_SOURCE}. By language, whatever its script.",
+        "- **Remembered**: words and phrases that the [lexical memory](lexical-memory.md) holds. **Words known**:",
+        "  the share of the words of sounds-v1's texts, dev and test, that it knows, in whatever form.",
         "",
         "| code | language | own name | script | direction | trained on | pieces a word | pieces a name | unknown "
-        "| dev R@10 | test R@10 |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| remembered | words known | dev R@10 | test R@10 |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
         *(_line(row) for row in table.rows),
     ]
     return "\n".join(lines) + "\n"
@@ -107,6 +113,8 @@ def _line(row: Row) -> str:
         _number(row.pieces_per_word),
         _number(row.pieces_per_text),
         "–" if row.unknown_share is None else f"{100 * row.unknown_share:.1f} %",
+        f"{row.remembered:,}" if row.remembered else "–",
+        "–" if row.words_known is None else f"{100 * row.words_known:.0f} %",
         _recall(row.dev),
         _recall(row.test),
     ]
@@ -119,6 +127,41 @@ def _number(value: float | None) -> str:
 
 def _recall(found: MeasuredRecall | None) -> str:
     return "–" if found is None else f"{found.recall_at_10:.1f} ({found.low:.1f}–{found.high:.1f})"
+
+
+def _remembered(config: ModelConfig) -> tuple[Mapping[str, int], Mapping[str, float]]:
+    """Return by language how many entries a model's memory holds, and which share of the benchmark's words it knows."""
+    from cacara.benchmark import splits
+    from cacara.lexicon import LexiconReader
+    from cacara.lexicon import table as lexicon_table
+    from cacara.model.parts.lexical_memory import BUNDLED
+
+    if config.memory is None:
+        return {}, {}
+    place = lexicon_table.BUNDLED if config.memory.lexicon == BUNDLED else Path(config.memory.lexicon)
+    table = lexicon_table.read(place)
+    reader = LexiconReader(table.under(config.memory.policy))
+    queries = [
+        query for split in coverage.SPLITS for query in splits.fetch(splits.SOUNDS, split, show_progress).queries
+    ]
+    return table.words(config.memory.policy), words_known(reader, [(query.language, query.text) for query in queries])
+
+
+def words_known(reader: LexiconReader, texts: Iterable[tuple[str, str]]) -> dict[str, float]:
+    """Return language to the share of the words of its texts that a lexicon knows, English left out.
+
+    Args:
+        reader: The lexicon.
+        texts: (language, text).
+    """
+    found: defaultdict[str, float] = defaultdict(float)
+    asked: defaultdict[str, float] = defaultdict(float)
+    for code, text in texts:
+        if languages.base(code) != "en":
+            reading = reader.read(text, code)
+            found[code] += sum(word.words for word in reading.words)
+            asked[code] += reading.length
+    return {code: min(1.0, round(found[code] / total, 3)) for code, total in asked.items() if total}
 
 
 def _read(path: Path) -> dict[str, object]:

@@ -68,6 +68,9 @@ class Row:
         unknown_share: Of the pieces, in [0, 1]; None as above.
         dev: On the dev split; None where it has no texts in the language, or was not measured.
         test: On the test split.
+        remembered: How many words and phrases of the base language the model's lexical memory holds.
+        words_known: Share of the words of the benchmark's texts that the memory knows, in [0, 1]; None where the
+            benchmark has no texts in the language, or the model no memory.
     """
 
     code: str
@@ -82,6 +85,8 @@ class Row:
     unknown_share: float | None
     dev: MeasuredRecall | None = None
     test: MeasuredRecall | None = None
+    remembered: int = 0
+    words_known: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +149,8 @@ def build(
     texts: Mapping[str, Sequence[str]],
     cut: Cut,
     reports: Sequence[Mapping[str, Any]] = (),
+    remembered: Mapping[str, int] | None = None,
+    words_known: Mapping[str, float] | None = None,
 ) -> Coverage:
     """Return the table.
 
@@ -154,6 +161,8 @@ def build(
         texts: Language to texts in it, see ``cacara.commands.coverage.texts_of``.
         cut: The encoder's tokenizer.
         reports: Of ``python -m cacara evaluate --json``, at most one a split, all of this model.
+        remembered: Base language to entries of the model's lexical memory.
+        words_known: Language to the share of the benchmark's words that the memory knows.
 
     Raises:
         CacaraError: A report is of another model or benchmark, no report at all, or a second one of its split.
@@ -163,7 +172,15 @@ def build(
     listed = {languages.normalise(code) for code in codes} | measured
     # "zh" beside "zh-Hans" would be one language twice.
     twice = {code for code in listed - measured if f"{code}-{languages.describe(code).script}" in listed}
-    rows = [_row(code, texts.get(code, ()), cut, found) for code in listed - twice]
+    entries, known = remembered or {}, words_known or {}
+    rows = [
+        dataclasses.replace(
+            _row(code, texts.get(code, ()), cut, found),
+            remembered=entries.get(languages.base(code), 0),
+            words_known=known.get(code),
+        )
+        for code in listed - twice
+    ]
     return Coverage(model, encoder, benchmark, tuple(sorted(rows, key=lambda row: (row.name, row.code))))
 
 
@@ -192,7 +209,8 @@ def _row(code: str, texts: Sequence[str], cut: Cut, found: Mapping[str, Mapping[
         pieces_per_word=round(pieces / words, 2) if known and words and is_spaced(script) else None,
         pieces_per_text=round(pieces / len(texts), 2) if known else None,
         unknown_share=round(unknown / pieces, 4) if known and pieces else None,
-        **{split: figures.get(code) for split, figures in found.items()},
+        dev=found["dev"].get(code),
+        test=found["test"].get(code),
     )
 
 

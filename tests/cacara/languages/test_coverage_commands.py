@@ -8,6 +8,8 @@ import pytest
 from cacara import __main__ as cli
 from cacara.commands import coverage as coverage_commands
 from cacara.languages import coverage
+from cacara.lexicon import LexiconReader
+from training.data.lexicon_table import Sense, build
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def test_the_command_writes_both_files_and_counts_unknown_pieces(given, capsys):
     rows = {row.code: row for row in coverage.load(data).rows}
     assert (rows["de"].pieces_per_word, rows["de"].unknown_share) == (1.0, 0.0)
     assert rows["en"].unknown_share == 0.5, "wolf is not in the vocabulary"
-    assert "| de | German | Deutsch | Latn | ltr | yes | 1.0 | 2.0 | 0.0 % | – | – |" in page.read_text("utf-8")
+    assert "| de | German | Deutsch | Latn | ltr | yes | 1.0 | 2.0 | 0.0 % | – | – | – | – |" in page.read_text("utf-8")
     first = data.read_bytes()
     assert cli.main(["coverage", "--output", str(page), "--json", str(data)]) == 0 and data.read_bytes() == first
 
@@ -55,3 +57,14 @@ def test_a_language_with_figures_has_its_interval_in_the_page():
     table = coverage.Coverage("m", "e", "b, hash abc", (dataclasses.replace(row, dev=found),))
     assert "| 51.3 (40.0–60.0) | – |" in coverage_commands.to_markdown(table)
     assert json.loads(coverage_commands.to_json(table))["rows"][0]["dev"]["low"] == 40.0
+
+
+def test_the_share_of_known_words_counts_forms_and_leaves_english_out():
+    table = build([Sense("dog", "de", "Hund", 3, True), Sense("cat", "sw", "paka", 3, True)], least=1)
+    texts = [("de", "Hunde bellen"), ("de", "Hund"), ("sw-KE", "paka"), ("en", "dog"), ("fr", "chien")]
+    known = coverage_commands.words_known(LexiconReader(table), texts)
+    assert known == {"de": pytest.approx(2 / 3, abs=1e-3), "sw-KE": 1.0, "fr": 0.0}
+    rows = coverage.build("m", "e", ["de", "sw"], {}, lambda texts: [], (), {"de": 1200}, known).rows
+    assert [(row.code, row.remembered, row.words_known) for row in rows] == [("de", 1200, 0.667), ("sw", 0, None)]
+    page = coverage_commands.to_markdown(coverage.Coverage("m", "e", "b", rows))
+    assert "| 1,200 | 67 % | – | – |" in page
