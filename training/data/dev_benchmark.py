@@ -15,7 +15,7 @@ import logging
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cacara import languages, sources
@@ -68,11 +68,51 @@ def needed_sources(benchmark: Path) -> list[str]:
     return sorted({*PACKS, *TEXT_SOURCES, *(row.source for row in benchmark_file.read(benchmark).sounds)})
 
 
-def build_from_sources(benchmark: Path, out_path: Path) -> None:
-    """Fetch what the benchmark and the lexicon are made of and build it; see ``build``."""
+def build_from_sources(benchmark: Path, out_path: Path, frozen: Path) -> str:
+    """Fetch what the benchmark and the lexicon are made of and build it; see ``build``.
+
+    Args:
+        benchmark: The file of sounds-v1.
+        out_path: The file to write.
+        frozen: The file of dev-2 by which choices are made, which is never written.
+
+    Returns:
+        How the two files differ, in a sentence.
+
+    Raises:
+        ManifestError: ``out_path`` is the frozen file, or as ``build`` raises it.
+        SourceError: A source cannot be fetched.
+    """
+    if out_path.resolve() == frozen.resolve():
+        raise ManifestError(f"{frozen} is frozen: figures of months stand on it; name another file with --output")
+    kept = benchmark_file.read(frozen)
     folders = sources.fetch_all(sorted({*needed_sources(benchmark), *lexicon.SOURCES}))
     words = {key: folders[key] for key in lexicon.SOURCES}
-    build(folders, lexicon.merge(words), benchmark, out_path)
+    return difference(build(folders, lexicon.merge(words), benchmark, out_path), kept)
+
+
+def difference(built: Rows, frozen: Rows) -> str:
+    """Return how many sounds and texts of a build are as frozen, changed (another file, another kind), new, or gone."""
+    sounds, kept = _files(built.sounds), _files(frozen.sounds)
+    texts = _compared("texts", _kinds(built.texts), _kinds(frozen.texts))
+    return f"{built.hash}, frozen {frozen.hash}: {_compared('sounds', sounds, kept)}; {texts}"
+
+
+def _compared(name: str, built: Mapping[Hashable, object], frozen: Mapping[Hashable, object]) -> str:
+    shared = built.keys() & frozen.keys()
+    same = sum(built[key] == frozen[key] for key in shared)
+    return (
+        f"{same} of {len(frozen)} {name} as frozen, {len(shared) - same} changed, {len(built) - len(shared)} new, "
+        f"{len(frozen) - len(shared)} gone"
+    )
+
+
+def _files(sounds: Iterable[SoundRow]) -> Mapping[Hashable, object]:
+    return {row.clip_id: row.sha256 for row in sounds}
+
+
+def _kinds(texts: Iterable[TextRow]) -> Mapping[Hashable, object]:
+    return {(row.concept, row.language, row.sha256_16): row.kind for row in texts}
 
 
 def build(

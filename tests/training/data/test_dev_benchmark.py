@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -128,6 +129,20 @@ def test_a_concept_without_a_clip_of_its_own_stops_the_build(folders, benchmark,
     (folders["cdda-soundpacks"] / PACK / "rain_1.wav").unlink()
     with pytest.raises(ManifestError, match="concept 'rain' has no clip"):
         builder.build(folders, LEXICON, benchmark, tmp_path / "dev-2.jsonl", tables)
+
+
+def test_the_frozen_file_is_never_written_and_a_build_says_how_it_differs():
+    with pytest.raises(ManifestError, match="is frozen"):
+        builder.build_from_sources(splits.SOUNDS, splits.DEV_2, splits.DEV_2)
+    frozen = benchmark_file.read(splits.DEV_2)
+    first, _, *texts = frozen.texts
+    other = {ENTRY: UNSEEN, UNSEEN: ENTRY}[str(first.kind)]
+    built = dataclasses.replace(
+        frozen, sounds=frozen.sounds[1:], texts=(dataclasses.replace(first, kind=other), *texts)
+    )
+    told = builder.difference(built, frozen)
+    assert f"{len(frozen.sounds) - 1} of {len(frozen.sounds)} sounds as frozen, 0 changed, 0 new, 1 gone" in told
+    assert f"{len(texts)} of {len(frozen.texts)} texts as frozen, 1 changed, 0 new, 1 gone" in told
 
 
 def test_the_frozen_file_keeps_the_rules_and_shares_no_concept_with_the_test():
