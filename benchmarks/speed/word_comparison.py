@@ -13,6 +13,7 @@ LIMIT_SECONDS = 60.0
 
 def measure(size: Size) -> Iterator[Row]:
     """Yield the row: no text was read before, so the encoder reads each."""
+    from cacara.languages import spelling
     from cacara.search import setup
     from cacara.words import comparison, lexicon
 
@@ -21,7 +22,7 @@ def measure(size: Size) -> Iterator[Row]:
     lists = ([entry for entry in entries if entry.language in LANGUAGES] for entries in named)
     whole = [entries for entries in lists if len(entries) == len(LANGUAGES)]
     rows = [entry for entries in whole[:: max(1, len(whole) // size.concepts)][: size.concepts] for entry in entries]
-    retriever.model.forget_texts(entry.text for entry in rows)
+    retriever.model.forget_texts(spelling.fold(entry.text, entry.language) for entry in rows)
     begun, spent = time.perf_counter(), time.process_time()
     for _ in comparison.compare(retriever, rows):
         pass

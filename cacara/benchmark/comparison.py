@@ -117,7 +117,7 @@ def _model(contender: Contender, benchmark: Benchmark) -> dict[str, Any]:
             for name, runs in found.items()
             for rows in [confusions(outcome for run in runs for outcome in run.values())]
         },
-        "seen": _all_seen(found, contender.seen) if contender.seen else None,
+        "seen": _all_seen(found, seen) if (seen := _seen_of(contender, benchmark)) else None,
     }
 
 
@@ -155,6 +155,11 @@ def _hubness(runs: Sequence[Mapping[str, Outcome]]) -> dict[str, Any]:
         "orphans": rounded(np.mean([orphan_share(counts) for counts in counted])),
         "hubs": [{"candidate": key, "share_of_queries": rounded(share)} for key, share in hubs],
     }
+
+
+def _seen_of(contender: Contender, benchmark: Benchmark) -> SeenTexts | None:
+    """Return what a model saw of this benchmark; what is stated of another one says nothing here."""
+    return contender.seen if contender.seen is not None and contender.seen.benchmark == benchmark.hash else None
 
 
 def _all_seen(found: Mapping[str, Sequence[Mapping[str, Outcome]]], seen: SeenTexts) -> dict[str, Any]:
@@ -266,7 +271,7 @@ def _rounded_p(p: float | np.floating[Any]) -> float:
 def _notes(contenders: Sequence[Contender], benchmark: Benchmark) -> list[str]:
     dialects = [code for code in benchmark.languages if code != "en" and not is_other(code)]
     silent = [contender.name for contender in contenders if contender.seen is None]
-    foreign = [c.name for c in contenders if c.seen is not None and c.seen.benchmark != benchmark.hash]
+    foreign = [c.name for c in contenders if c.seen is not None and _seen_of(c, benchmark) is None]
     notes = [
         "recall@k: at least one relevant candidate among the first k; ties count against the model",
         "intervals: 95 %, bootstrap over concepts; ±: sample standard deviation over seeds",
@@ -284,5 +289,7 @@ def _notes(contenders: Sequence[Contender], benchmark: Benchmark) -> list[str]:
     if silent:
         notes.append(f"no statement of what was seen in training: {', '.join(silent)}")
     if foreign:
-        notes.append(f"what was seen was stated for another version of the benchmark: {', '.join(foreign)}")
+        notes.append(
+            f"what was seen in training is stated of another benchmark than {benchmark.name}: {', '.join(foreign)}"
+        )
     return notes

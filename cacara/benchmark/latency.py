@@ -19,6 +19,7 @@ import torch
 
 from cacara import files, sources
 from cacara.benchmark.splits import Query
+from cacara.languages import spelling
 from cacara.model.model import Cacara
 from cacara.search.index import ExactIndex
 
@@ -97,7 +98,7 @@ def measure(models: Mapping[str, Cacara], asked: Sequence[tuple[str, str]]) -> d
     taken: dict[str, list[float]] = {name: [] for name in models}
     for text, language in asked:
         for name, model in models.items():
-            model.forget_texts([text])
+            model.forget_texts([spelling.fold(text, language)])
             taken[name].append(_ask(model, galleries[name], text, language))
     return {
         name: Latency(round(float(np.median(times)), 1), round(float(np.quantile(times, 0.9)), 1), len(times))

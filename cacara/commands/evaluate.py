@@ -14,6 +14,7 @@ from cacara import files
 from cacara.commands import evaluate_esc50, evaluate_images
 from cacara.commands.command_line import add_command, make_folder, require_writable, show_progress
 from cacara.errors import CacaraError
+from cacara.languages import spelling
 from cacara.sources.clients import Progress
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _evaluate_one(options: argparse.Namespace) -> None:
     # Without an anchor nothing of a model works untrained, and its projection is the model.
     names = ("untrained", "projection") if model.config.audio.anchor_weight else ()
     variants = {model.name: model, **{name: model.variant(name) for name in names}}
-    texts = [query.text for query in sound_benchmark.queries]
+    texts = [spelling.fold(query.text, query.language) for query in sound_benchmark.queries]
     text_cache.recall(model, texts)
     measured = retrieval.measure(variants, sound_benchmark, waveforms, shared_text=True, progress=_tell)
     text_cache.keep(model, texts)
@@ -161,7 +162,8 @@ def _measure_all(
     has_pictures = sound_benchmark.name != DEV_2 and any(model.sees for model in models)
     pictures = splits.fetch(splits.PICTURES, sound_benchmark.split, show_progress) if has_pictures else None
     pixels = list(splits.pixels(pictures)) if pictures else []
-    texts = [query.text for query in (*sound_benchmark.queries, *(pictures.queries if pictures else ()))]
+    queries = (*sound_benchmark.queries, *(pictures.queries if pictures else ()))
+    texts = [spelling.fold(query.text, query.language) for query in queries]
     readers = list({id(model.text): model for model in models}.values())
     for model in readers:
         text_cache.recall(model, texts)

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from cacara import files
 from cacara.commands.command_line import require_writable, show_progress
+from cacara.languages import spelling
 from cacara.sources.clients import Progress
 
 if TYPE_CHECKING:
     from cacara.benchmark.esc50.clips import Esc50
     from cacara.model.model import Cacara
     from cacara.search.classification import Labels
+
+MOST_SHOWN = 5
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -78,11 +81,24 @@ def evaluate_esc50(options: argparse.Namespace) -> None:
         },
         "models": measured,
         "peers": [dataclasses.asdict(peer) for peer in tables.PEERS],
-        "notes": list(tables.NOTES),
+        "notes": [*tables.NOTES, _named(benchmark)],
     }
     if options.json:
         files.write_text(options.json, json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     sys.stdout.write(tables.to_markdown(report))
+
+
+def _named(benchmark: Esc50) -> str:
+    """Return which languages the bundled lexicon could name all classes in."""
+    from cacara.benchmark.esc50 import clips as esc50
+    from cacara.lexicon import table
+
+    counts = esc50.named_by_lexicon(benchmark.labels, benchmark.classes, table.read(table.BUNDLED))
+    total = len(benchmark.classes)
+    whole = [code for code, count in counts.items() if count == total]
+    most = ", ".join(f"{code} {count}" for code, count in list(counts.items())[:MOST_SHOWN])
+    who = f"{len(whole)} languages name" if whole else "no language names"
+    return f"by entries of the bundled lexicon on which sources agree {who} all {total} classes; the most: {most}"
 
 
 def _measure(model: Cacara, name: str, benchmark: Esc50, sounds_id: str, further: Labels | None) -> dict[str, Any]:
@@ -91,7 +107,13 @@ def _measure(model: Cacara, name: str, benchmark: Esc50, sounds_id: str, further
     from cacara.model import audio_cache, text_cache
 
     tables = [benchmark.labels, *([further] if further else [])]
-    texts = [text for table in tables for names in table.names.values() for found in names.values() for text in found]
+    texts = [
+        spelling.fold(text, code)
+        for table in tables
+        for code, names in table.names.items()
+        for found in names.values()
+        for text in found
+    ]
     text_cache.recall(model, texts)
     embeddings = audio_cache.embed(
         model,

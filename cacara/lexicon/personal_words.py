@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 from cacara import files, languages
 from cacara.errors import LanguageError, LexiconError
+from cacara.languages import spelling
 from cacara.lexicon import word_forms
 
 DEFAULT_PLACE = Path("data/models/words.jsonl")
@@ -85,7 +86,7 @@ class PersonalWord:
     @property
     def key(self) -> str:
         """The text as a lexicon lists it."""
-        return word_forms.key(self.text, languages.base(self.language))
+        return word_forms.key(spelling.plain(self.text, self.language), languages.base(self.language))
 
     @property
     def about(self) -> tuple[str, str, str]:
@@ -99,7 +100,7 @@ class PersonalWord:
 
 def fault(text: str, english: str) -> str:
     """Return what is wrong with a plain text and its English; empty for nothing."""
-    count = len(word_forms.words(word_forms.normalise(text)))
+    count = len(word_forms.words(word_forms.normalise(spelling.plain(text))))
     if not count:
         return f"{text!r:.60} has no letters; wanted a word or phrase"
     if count > word_forms.PHRASE_WORDS or len(text) > MAX_TEXT_CHARACTERS:

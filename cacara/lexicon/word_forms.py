@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 
 import regex
 
+from cacara.languages.spelling import DOTTED_I
+
 PHRASE_WORDS = 3
 """Words of the longest phrases that are entries."""
 LONGEST_PIECE = 8
@@ -37,7 +39,6 @@ _PLAIN = str.maketrans(
     {"\u2019": "'", "\u02bc": "'", "\u02bb": "'", "\u2018": "'", "\u00b4": "'", "\u2011": "-", "\u2010": "-"}
 )
 _TATWEEL = "\u0640"
-_DOTTED_I = frozenset("az crh gag tr tt".split())
 
 # Base language -> Snowball algorithm.
 _STEMMERS = {
@@ -88,7 +89,7 @@ def normalise(text: str, language: str | None = None) -> str:
         language: Base language, if known: in Turkish and its like the dotless capital I is the dotless small one's.
     """
     text = unicodedata.normalize("NFC", text)
-    if language in _DOTTED_I:
+    if language in DOTTED_I:
         text = text.replace("\u0130", "i").replace("I", "\u0131")
     return unicodedata.normalize("NFC", text.casefold()).translate(_PLAIN)
 

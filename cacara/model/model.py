@@ -18,7 +18,7 @@ import torch
 from cacara import devices
 from cacara import languages as language_codes
 from cacara.errors import CheckpointError, QueryError
-from cacara.languages import Detection
+from cacara.languages import Detection, spelling
 from cacara.lexicon.personal_words import FixedWords, PersonalWord, WordSource
 from cacara.model import hub
 from cacara.model.calibration import Calibration
@@ -186,7 +186,7 @@ class Cacara:
         """Embed texts.
 
         A text goes through the text tower, unless a part reads its language itself, as acquirers do, and then through
-        the parts in their order.
+        the parts in their order. Spellings that mean the same are read as one, see ``languages.spelling``.
 
         Args:
             texts: Any number of non-empty texts.
@@ -208,9 +208,10 @@ class Cacara:
         if blank := [position for position, text in enumerate(texts) if not text.strip()]:
             raise QueryError(f"text {blank[0]} of {len(texts)} is blank; wanted some words")
         known = self._languages_of(texts, languages)
+        texts = [spelling.plain(text, code) for text, code in zip(texts, known, strict=True)]
         if not texts:
             return np.zeros((0, self.dimension if space == "shared" else self.config.text_width), np.float32)
-        raw = self._read(texts, known)
+        raw = self._read([spelling.fold(text, code) for text, code in zip(texts, known, strict=True)], known)
         with torch.inference_mode():
             embeddings = torch.from_numpy(raw).to(self.device)
             english = functools.partial(self.encode_text, languages="en", centre=centre, space="text")
@@ -383,7 +384,7 @@ class Cacara:
             self._remembered.update(embeddings)
 
     def forget_texts(self, texts: Iterable[str]) -> None:
-        """Forget texts, so that each goes through the text tower once more."""
+        """Forget texts, as the text tower reads them, so that each goes through it once more."""
         with self._lock:
             for text in texts:
                 self._remembered.pop(text, None)
@@ -430,7 +431,7 @@ class Cacara:
 
     def detect(self, text: str) -> Detection:
         """Return the language of a text, or none: by its letters, and by its words where the model remembers some."""
-        memory = self.part(LexicalMemory)
+        memory, text = self.part(LexicalMemory), spelling.plain(text)
         return language_codes.detect(text) if memory is None else memory.detect(text)
 
     def look_up(self, text: str, language: str | None) -> tuple[Found, ...]:
@@ -441,7 +442,7 @@ class Cacara:
             language: BCP-47 code, or None where it is not known: then the surest reading counts.
         """
         memory = self.part(LexicalMemory)
-        return () if memory is None else memory.look_up(text, language)
+        return () if memory is None else memory.look_up(spelling.plain(text, language), language)
 
     def follow_words(self, words: WordSource | None) -> None:
         """Let the lexical memory heed words that people taught, as they stand with each text; None for the table alone.
@@ -483,7 +484,8 @@ class Cacara:
     def _languages_of(self, texts: Sequence[str], given: str | Sequence[str | None] | None) -> list[str | None]:
         if given is None:
             memory = self.part(LexicalMemory)
-            return [language_codes.detect(text).language if memory is None else memory.assume(text) for text in texts]
+            found = [spelling.plain(text) for text in texts]
+            return [language_codes.detect(text).language if memory is None else memory.assume(text) for text in found]
         known = [given] * len(texts) if isinstance(given, str) else list(given)
         if len(known) != len(texts):
             raise QueryError(f"{len(known)} languages for {len(texts)} texts; wanted as many, or one for all")

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def recall(model: Cacara, texts: Iterable[str]) -> None:
-    """Let a model know the embeddings of these texts that an earlier run has kept."""
+    """Let a model know the embeddings of these texts, as the tower reads them, that an earlier run has kept."""
     path = _path(model)
     kept = _read(path)
     if kept:
@@ -39,7 +39,7 @@ def recall(model: Cacara, texts: Iterable[str]) -> None:
 
 
 def keep(model: Cacara, texts: Iterable[str]) -> None:
-    """Keep the embeddings of these texts, as far as the model remembers them, beside those kept already."""
+    """Keep the embeddings of these texts, as the tower reads them, as far as the model remembers them."""
     path = _path(model)
     kept = _read(path)
     known = model.known_texts()

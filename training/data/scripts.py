@@ -9,6 +9,7 @@ import unicodedata
 from langcodes.data_dicts import LIKELY_SUBTAGS
 
 from cacara import languages
+from cacara.languages.spelling import POINTS_ARE_LETTERS
 
 LATIN_TOO = frozenset("az ber bm crh iu kk ks ku mni ms rhg sat sr tg tk tt ug uz zgh".split())
 """Languages whose usual script is another, but whose words in Latin letters are no mere romanisation."""
@@ -21,8 +22,6 @@ _POINTS = {
     "Hebr": re.compile("[\u0591-\u05c7]"),
     "Cyrl": re.compile("\u0301"),  # stress
 }
-_POINTED = frozenset("ks ms pa skr ug yi".split())
-"""Languages where points are letters."""
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff]")
 
 
@@ -41,7 +40,7 @@ def placed(language: str, text: str) -> tuple[str, str] | None:
     code = _code(language, script)
     if code is None:
         return None
-    if script in _POINTS and language.partition("-")[0] not in _POINTED:
+    if script in _POINTS and language.partition("-")[0] not in POINTS_ARE_LETTERS:
         text = _POINTS[script].sub("", unicodedata.normalize("NFC", text))
     return code, text
 

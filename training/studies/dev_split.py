@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cacara.benchmark import entries, retrieval, splits
 from cacara.benchmark.splits import Benchmark
 from cacara.benchmark.systems import SharedTowers
+from cacara.languages import spelling
 from cacara.model import text_cache
 from cacara.model.model import Cacara
 from training.studies import naming
@@ -108,7 +109,7 @@ class DevSplit:
 
     def _texts(self, model: Cacara) -> list[str]:
         several = [self.sounds[0], *([self.pictures[0]] if model.sees else [])]
-        return [query.text for split in several for query in split.queries]
+        return [spelling.fold(query.text, query.language) for split in several for query in split.queries]
 
     def _asked(self, split: Benchmark) -> Benchmark:
         kept = tuple(query for query in split.queries if not self.languages or query.language in self.languages)

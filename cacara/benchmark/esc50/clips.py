@@ -12,7 +12,8 @@ import csv
 import dataclasses
 import hashlib
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from cacara import sources
 from cacara.errors import ManifestError
+from cacara.lexicon.table import LexiconTable
 from cacara.search import classification
 from cacara.search.classification import Labels
 from cacara.sources.clients import Report, silent
@@ -27,6 +29,8 @@ from cacara.sources.clients import Report, silent
 KEY = "esc50"
 FOLDS = (1, 2, 3, 4, 5)
 CLASSES = 50
+AGREED = 3
+"""Weight of a lexicon's sense that two sources give, or one that names things."""
 _ID = re.compile(r"(?P<fold>[1-5])-(?P<recording>\d+)-(?P<take>[A-Z])-(?P<target>\d{1,2})")
 
 
@@ -146,6 +150,32 @@ def naming_all(labels: Labels, classes: Sequence[str]) -> Labels:
             if all(label in names for label in classes)
         }
     )
+
+
+def named_by_lexicon(labels: Labels, classes: Sequence[str], table: LexiconTable) -> Mapping[str, int]:
+    """Return how many of the classes each language of a lexicon names by entries on which sources agree.
+
+    Args:
+        labels: The classes' names; the English ones are looked for among the senses.
+        classes: The labels.
+        table: The lexicon.
+    """
+    english = labels.names.get("en", {})
+    naming = {label: {label.replace("_", " "), *english.get(label, ())} for label in classes}
+    every = set().union(*naming.values())
+    asked = np.array([sense in every for sense in table.vocabulary])
+    entries, places = np.nonzero(asked[table.senses] & (table.weights >= AGREED))
+    speaks: dict[str, set[int]] = {}
+    for language, sense in zip(
+        table.entry_languages[entries].tolist(), table.senses[entries, places].tolist(), strict=True
+    ):
+        speaks.setdefault(table.vocabulary[sense], set()).add(language)
+    named = Counter(
+        table.languages[language]
+        for names in naming.values()
+        for language in set().union(*(speaks.get(name, set()) for name in names))
+    )
+    return dict(sorted(named.items(), key=lambda row: (-row[1], row[0])))
 
 
 def _clips(paths: Sequence[Path], categories: dict[str, str]) -> tuple[Clip, ...]:

@@ -198,7 +198,8 @@ class LexicalMemory(Part):
     def look_up(self, text: str, language: str | None) -> tuple[Found, ...]:
         """Return which words of a text are known and as what, of the surest reading where its language is not known.
 
-        Words that mean function words are left out: they weigh little and tell nobody anything.
+        Words that mean function words are left out, unless somebody taught them: they weigh little and tell nobody
+        anything.
         """
         view = self._view
         if language is None:
@@ -210,7 +211,7 @@ class LexicalMemory(Part):
             Found(word.surface, word.language, reader.senses(word), word.text, reader.meaning(word).taught)
             for word in view.read(text, language).words
         ]
-        return tuple(each for each in found if each.senses[0][0] not in FUNCTION_WORDS)
+        return tuple(each for each in found if each.taught or each.senses[0][0] not in FUNCTION_WORDS)
 
     def mix(
         self,

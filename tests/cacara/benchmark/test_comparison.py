@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -95,6 +96,13 @@ def test_a_dialect_of_english_is_tested_and_in_no_mean(report):
     assert set(report["tests"][0]["languages"]) == set(LANGUAGES)
     assert report["models"][0]["summary"]["text_to_audio"]["languages"] == 2
     assert "dialects of English, in no mean: en-GB" in report["notes"]
+
+
+def test_what_was_seen_of_another_benchmark_is_no_figure_of_this_one(strong):
+    other = dataclasses.replace(strong, seen=dataclasses.replace(strong.seen, benchmark="ba9876543210"))
+    found = compare([other], BENCHMARK)
+    assert found["models"][0]["seen"] is None
+    assert "what was seen in training is stated of another benchmark than tiny: strong" in found["notes"]
 
 
 def test_seen_and_unseen_are_apart(report):

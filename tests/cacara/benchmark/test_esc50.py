@@ -17,6 +17,7 @@ from cacara.errors import ManifestError, SourceError
 from cacara.media import audio
 from cacara.model import audio_cache, checkpoint
 from cacara.search.classification import Labels
+from training.data.lexicon_table import Sense, build
 
 CLASSES = [f"class_{number:02d}" for number in range(50)]
 CLIPS = [f"{fold}-{100 + number}-A-{number}" for number in range(50) for fold in range(1, 6)]
@@ -167,6 +168,20 @@ def test_names_from_a_lexicon_are_marked_and_give_way_to_written_ones():
         zero_shot.measure(encoder, clips, Labels({"de": {label: (label,) for label in clips.classes[1:]}}))
 
 
+def test_classes_that_a_lexicon_names_are_counted_by_language_where_sources_agree():
+    table = build(
+        [
+            Sense("class 00", "sw", "moja", 3, True),
+            Sense("first", "sw", "mbili", 5, True),  # another English name of the same class
+            Sense("class 01", "sw", "tatu", 1, True),  # one source alone
+            Sense("class 01", "yo", "meji", 3, True),
+        ],
+        least=1,
+    )
+    labels = Labels({"en": {"class_00": ("first",), "class_01": ("class 01",)}})
+    assert esc50.named_by_lexicon(labels, ["class_00", "class_01"], table) == {"sw": 1, "yo": 1}
+
+
 @pytest.fixture
 def model(tiny_model, tmp_path, monkeypatch) -> str:
     monkeypatch.setattr(audio_towers, "load", lambda *_: copy.deepcopy(tiny_model.audio))
@@ -194,6 +209,7 @@ def test_the_command_reports_and_hears_the_clips_once(clone, model, tmp_path, ca
     assert found["languages"]["en"]["audio_to_text"]["recall_at_1"] == found["languages"]["en"]["zero_shot"]["top_1"]
     out = capsys.readouterr().out
     assert "| tiny |" in out and "| sw * |" in out and "| GLAP | ru | 62.1 |" in out and "CC BY-NC" in out
+    assert "no language names all 50 classes" in out
 
 
 def test_options_of_the_other_benchmark_are_refused(model, capsys):

@@ -138,6 +138,12 @@ def test_a_taught_word_is_found_in_its_forms_and_a_phrase_as_a_whole():
     assert meanings(words, "mbwa mwitu", "sw") == [["wolf"]] and meanings(words, "mbwa", "sw") == [["dog"]]
 
 
+def test_a_word_is_taught_once_however_it_is_typed(store):
+    (taught,) = store.add([word("ar", "كَلْب", "dog")])
+    assert store.add([word("ar", "كـــلب", "dog")]) == ()
+    assert taught.key == "كلب" and meanings(store.read(), "كلب", "ar") == [["dog"]]
+
+
 @pytest.mark.parametrize("language", ["x-foo", "qaa", "tlh"])
 def test_a_language_that_the_table_does_not_know_is_learnt(language):
     words = [word(language, "blorp", "dog"), word(language, "blorpi zu", "a very old typewriter")]

@@ -57,6 +57,12 @@ def test_centring_uses_the_language_its_base_or_the_mean_of_all(tiny_model):
     assert not np.allclose(german, unknown) and not np.allclose(german, raw)
 
 
+@pytest.mark.parametrize("typed", ["CAT", "Cat", "\u200bcat\u200d", "c\u00adat", "cat\ufe0f"])
+def test_a_word_is_one_text_however_it_is_typed(tiny_model, typed):
+    assert np.array_equal(tiny_model.encode_text([typed], "en"), tiny_model.encode_text(["cat"], "en"))
+    assert tiny_model.detect(typed) == tiny_model.detect("cat")
+
+
 def test_centring_takes_away_a_shift_that_a_language_shares():
     torch.manual_seed(0)
     texts = torch.nn.functional.normalize(torch.randn(50, 16), dim=-1)
