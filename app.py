@@ -19,6 +19,7 @@ from cacara.search import places
 if TYPE_CHECKING:
     import gradio as gr
 
+    from cacara.search.retriever import Retriever
     from ui.server.admission import AdmissionRules, Credentials
     from ui.server.limits import Limits
     from ui.services.services import Services
@@ -187,6 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_services(settings: Settings) -> Services:
     """Return what the handlers work with; nothing is loaded or opened yet."""
+    from cacara.lexicon.personal_words import DEFAULT_PLACE, PersonalWords
     from cacara.model.registry import Registry
     from ui.services.engine import Engine
     from ui.services.jobs import Jobs
@@ -198,15 +200,22 @@ def make_services(settings: Settings) -> Services:
     from ui.services.training import Trainings
 
     registry, taught = Registry(settings.models), TaughtLanguages(settings.models)
+    words = PersonalWords(settings.models / DEFAULT_PLACE.name)
+
+    def refresh(retriever: Retriever) -> None:
+        taught.refresh(retriever)
+        retriever.model.follow_words(words)
+
     models = ServedModels(registry, settings.gallery, settings.device, settings.model, settings.index)
     database = settings.database.absolute()
     jobs = Jobs(database.parent / "jobs")
     recordings = Recordings(settings.local_files)
     return Services(
-        Engine(models=models, refresh=taught.refresh),
+        Engine(models=models, refresh=refresh),
         Feedback(settings.database, settings.feedback_dataset),
         recordings=recordings,
         access=Access(_is_public(settings), settings.admin_token, settings.login),
+        personal_words=words,
         trainings=Trainings(jobs, registry, taught, database, settings.gallery, settings.model),
     )
 

@@ -19,7 +19,6 @@ from cacara.model.config import DEFAULT_MODEL
 from training.calibration.calibrate import CalibrationOptions
 from training.feedback.data import MinimumFeedback
 from training.feedback.finetuning import FeedbackOptions
-from training.feedback.teaching_command import teach_feedback, teach_feedback_status
 from training.images.alignment import ImageAlignmentOptions
 from training.images.alignment import train as train_image_alignment
 from training.mla.acquisition import LanguageAcquisitionOptions
@@ -414,8 +413,6 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "study": study,
     "taught_words": taught_words,
     "feedback_words": feedback_words,
-    "teach_feedback": teach_feedback,
-    "teach_feedback_status": teach_feedback_status,
 }
 
 WITHOUT_OPTIONS = ("model", "study")

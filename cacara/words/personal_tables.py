@@ -14,7 +14,7 @@ import tables
 from cacara import languages
 from cacara.errors import LanguageError, LexiconError, QueryError
 from cacara.lexicon.personal_words import MAX_NOTE_CHARACTERS, MAX_WORDS, PersonalWord, new_list_id
-from cacara.words import pair_tables, text_pairs
+from cacara.words import dictionaries, pair_tables, text_pairs
 from cacara.words.text_pairs import PairFault
 from tables import Columns, Fields, Preview, Row, Table
 
@@ -32,6 +32,10 @@ FIELDS = Fields(
 )
 MAX_BYTES = 40_000_000
 _YES = frozenset({"1", "true", "wrong", "x", "yes"})
+
+
+class LanguageMissingError(QueryError):
+    """A table of pairs has no column for the language, and nobody said which it is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +58,7 @@ class PersonalTable:
 
 
 def read_file(path: Path, language: str | None = None, source: str = "", annotator: str = "") -> PersonalTable:
-    """Return the entries of a CSV or TSV file, UTF-8 or UTF-16.
+    """Return the entries of a file: a table, also one of Excel's, or a dictionary (``cacara.words.dictionaries``).
 
     Args:
         path: The file.
@@ -69,9 +73,10 @@ def read_file(path: Path, language: str | None = None, source: str = "", annotat
     """
     source = source or path.name
     try:
-        table = tables.read_file(path, tables.Limits(MAX_BYTES, MAX_WORDS))
-        if (columns := _columns(table)) is not None:
-            return _of_languages(table, columns, source, annotator)
+        if dictionaries.read(path, MAX_BYTES, MAX_WORDS) is None:
+            table = tables.read_file(path, tables.Limits(MAX_BYTES, MAX_WORDS))
+            if (columns := _columns(table)) is not None:
+                return _of_languages(table, columns, source, annotator)
     except tables.TableError as error:
         raise QueryError(f"the file of words cannot be read: {error}") from error
     return of_pairs(pair_tables.read_file(path, MAX_BYTES, language), language, source, annotator)
@@ -91,7 +96,9 @@ def read_text(content: str, language: str | None = None, source: str = "", annot
 def of_pairs(found: pair_tables.PairTable, language: str | None, source: str, annotator: str) -> PersonalTable:
     """Return the entries of a table of pairs in one language; see ``read_file`` for the arguments and errors."""
     if not language:
-        raise QueryError("the table has no column for the language, and no language was given; wanted one of them")
+        raise LanguageMissingError(
+            "the table has no column for the language, and no language was given; wanted one of them"
+        )
     code, list_id = languages.normalise(language), new_list_id()
     if languages.base(code) == "en":
         raise LexiconError("the language is English, which models read as it is; wanted another one")

@@ -222,7 +222,7 @@ def test_a_probe_is_text_where_a_language_is_taught_and_a_model_trained(page):
     page.fill("#teach-code input", "sw")
     page.fill("#teach-rows textarea", f"{PROBE}\t{PROBE}\n{PROBE}\n")
     page.click("#teach-check")
-    page.wait_for_selector(".teach-report .lacking")
+    page.wait_for_selector(".teach-report table")
     assert page.locator(".left-out").first.is_visible()
     show_tab(page, "improve")
     page.wait_for_selector(".improve-models")
@@ -255,7 +255,7 @@ def test_a_probe_is_text_in_files_of_words_and_of_pairs(page, tmp_path):
     page.set_input_files("#teach-file input[type=file]", pairs)
     page.wait_for_function("document.querySelector('#teach-file').textContent.includes('<img')")
     page.click("#teach-check")
-    page.wait_for_selector(".teach-report .lacking")
+    page.wait_for_selector(".teach-report table")
 
 
 def test_a_probe_is_text_in_the_question_and_ones_own_answers(page, hostile, campaigns):

@@ -17,18 +17,24 @@ def open_tab(page):
     page.wait_for_selector("#teach-rows textarea")
 
 
-def test_hostile_rows_are_text_bad_lines_are_told_and_what_is_missing_is_counted(open_page):
-    page = open_page(viewport={"width": 360, "height": 780})
+def test_words_are_checked_added_measured_and_taken_back_and_hostile_rows_are_text(start_app, open_page, tmp_path):
+    page = open_page(url=start_app(tmp_path).url, viewport={"width": 360, "height": 780})
     open_tab(page)
-    page.fill("#teach-code input", "sw")
-    page.fill("#teach-rows textarea", f"{HOSTILE}\t<b>mbwa</b>\nonly one\n")
+    english = ("dog", "cat", "rain", "bell", "cow", "goat", "hen", "fire", "drum", "lion", "bird", "river")
+    rows = "".join(f"{text}\tzu{number}\n" for number, text in enumerate(english))
+    page.fill("#teach-code input", "x-foo")
+    page.fill("#teach-rows textarea", f"{HOSTILE}\t<b>zub</b>\nonly one\n{rows}")
+    page.fill("#teach-source input", HOSTILE)
     page.click("#teach-check")
-    page.wait_for_selector(".teach-report .lacking")
-    assert "19 more pairs are needed" in page.inner_text(".teach-report")
-    assert "Line 2:" in page.inner_text(".left-out")
-    assert page.locator(".teach-report img, .teach-report b").count() == 0
+    page.wait_for_selector(".teach-report .found >> text=13 words and phrases can be added")
+    assert "Line 2:" in page.inner_text(".left-out") and page.locator(".teach-report tbody tr").count() == 5
     assert page.locator("#teach-start").is_disabled()
+    page.click("#teach-add")
+    page.wait_for_selector(".teach-added .scores", timeout=120_000)
+    assert page.locator(".teach-report img, .teach-words img, .teach-words b").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.click("[data-action=take-back]")
+    page.wait_for_selector(".teach-words >> text=None yet")
 
 
 def correct(database, language, texts):
@@ -41,21 +47,18 @@ def correct(database, language, texts):
             store.add_caption(Caption(**about, **ranked, **said))
 
 
-def test_languages_that_people_corrected_are_offered_with_what_is_missing_and_too_little_is_refused(app, open_page):
-    correct(app.database, "fo", [HOSTILE, "froskur", "svartur fuglur"])
-    page = open_page(viewport={"width": 360, "height": 780})
+def test_words_that_people_corrected_are_suggested_and_added(start_app, open_page, tmp_path):
+    running = start_app(tmp_path)
+    correct(running.database, "fo", [HOSTILE, "froskur", "svartur fuglur"])
+    page = open_page(url=running.url, viewport={"width": 360, "height": 780})
     open_tab(page)
     row = page.locator(".teach-offers tr").filter(has=page.locator("code", has_text="fo"))
     row.wait_for(timeout=120_000)
-    assert row.locator(".count").all_inner_texts() == ["3", "3"]
-    assert "57 pairs in all" in row.inner_text()
-    assert page.locator("#teach-offers img").count() == 0
+    assert "froskur → " in row.inner_text() and page.locator("#teach-offers img").count() == 0
     page.click("#teach-from-which input")
     page.locator("[role=option]").filter(has_text="(fo)").click()
     page.click("#teach-from-start")
-    page.wait_for_selector("#teach-notice >> text=Too little feedback in Faroese. Missing: 57 pairs in all")
-    assert page.locator("#teach-use").is_hidden()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.wait_for_selector(".teach-words >> text=feedback")
 
 
 @pytest.mark.soak
@@ -67,7 +70,7 @@ def test_a_language_is_checked_taught_measured_and_then_in_the_menu(start_app, o
     page.fill("#teach-code input", "qaa")
     page.fill("#teach-rows textarea", rows)
     page.click("#teach-check")
-    page.wait_for_selector(".teach-report .found >> text=40 good pairs", timeout=120_000)
+    page.wait_for_selector(".teach-report >> text=40 pairs can be trained on", timeout=120_000)
     page.click("#teach-start")
     page.wait_for_selector(".teach-job progress", timeout=60_000)
     assert page.locator("#teach-cancel").is_visible()

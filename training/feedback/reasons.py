@@ -14,11 +14,6 @@ SENTENCES: Mapping[str, str] = {
     "no_unjudged": "(b) there is no concept that nobody judged; nothing shows what was forgotten",
     "languages_lose": "(b) unjudged concepts lose significantly at R@10 in {languages}",
     "mean_loses": "(b) unjudged concepts lose {points} points of R@10 on average; allowed are {allowed}",
-    "few_texts": "(a) there are {texts} held-out texts; wanted {wanted} or more, so more feedback",
-    "texts_not_better": f"(a) held-out texts are not found better: {_CHANGE}; wanted above 0",
-    "texts_worse": "(a) texts of {part} are found worse: " + _CHANGE,
-    "no_others": "(b) there is no text of another language to compare",
-    "others_changed": "(b) texts of other languages are no longer the same: {languages}",
 }
 """Code → the English sentence with places for the values."""
 

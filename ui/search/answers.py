@@ -197,9 +197,19 @@ def answer(
 
 
 def looked_up(query: QueryEmbedding) -> list[dict[str, Any]]:
-    """Return the words of a text that the model knows by heart: ``word``, ``language``, ``senses`` in English."""
+    """Return the words of a text that the model knows by heart.
+
+    ``word`` as it is listed, ``text`` as it stands in the query, ``language``, ``senses`` in English, and ``read_in``,
+    the language in which the text was read, for which a look-up that is wrong is taken back.
+    """
     return [
-        {"word": found.surface, "language": found.language, "senses": [english for english, _ in found.senses]}
+        {
+            "word": found.surface,
+            "text": found.text,
+            "language": found.language,
+            "read_in": query.language or found.language,
+            "senses": [english for english, _ in found.senses],
+        }
         for found in query.looked_up
     ]
 

@@ -24,13 +24,16 @@ LABELS = (("relevant", "✓"), ("not_relevant", "✕"), ("unsure", "?"))
 """The judgements of a result, each with a sign, so that colour is not needed to distinguish them."""
 
 
-def text_results(result: Mapping[str, Any], names: Mapping[str, str], words: Wording) -> str:
+def text_results(
+    result: Mapping[str, Any], names: Mapping[str, str], words: Wording, *, correctable: bool = False
+) -> str:
     """Return the sounds and pictures found for a text.
 
     Args:
         result: As ``actions.search_text`` returns it.
         names: BCP-47 code to the language's name for itself.
         words: The interface's language.
+        correctable: Whether the visitor may take back what a word was looked up as.
     """
     listens = result["kind"] != "picture"
     chosen = result["language"] if result["language_source"] == "chosen" else ""
@@ -40,7 +43,7 @@ def text_results(result: Mapping[str, Any], names: Mapping[str, str], words: Wor
         notes=result["notes"],
         sentence=_language_sentence(result, names, words),
         language=True,
-        looked_up=_looked_up(result["looked_up"], words),
+        looked_up=_looked_up(result["looked_up"], correctable, words),
         lists=[
             *([_list("sounds", "sounds", result, result["licence"])] if listens else []),
             *_media(result, pictures="pictures"),
@@ -202,9 +205,10 @@ def _list(kind: str, title: str, found: Mapping[str, Any], licence: str = "") ->
     }
 
 
-def _looked_up(found: Sequence[Mapping[str, Any]], words: Wording) -> Markup | None:
+def _looked_up(found: Sequence[Mapping[str, Any]], correctable: bool, words: Wording) -> Markup | None:
     """Return which words of a query the model knows by heart and as what; None where it knows none."""
-    return markup("search/looked_up.html", words, found=found[:WORDS_SHOWN]) if found else None
+    shown = found[:WORDS_SHOWN]
+    return markup("search/looked_up.html", words, found=shown, correctable=correctable) if found else None
 
 
 def _language_sentence(result: Mapping[str, Any], names: Mapping[str, str], words: Wording) -> str:

@@ -67,6 +67,28 @@ const undo = (card) => call(card, (page) => server.undo({
   pressed.focus(); // the undo button that had the focus is gone
 });
 
+// What a word was looked up as is taken back for everybody here, until it is undone.
+let taken = null;
+const corrected = (button, text, undoable) => {
+  const line = button.closest(".looked-up");
+  line.querySelector(".corrected").textContent = text;
+  line.querySelector("[data-action=wrong-undo]").hidden = !undoable;
+};
+const correct = async (button, work, done) => {
+  const answer = await work().catch(() => undefined);
+  if (!answer || answer.problem) {
+    return corrected(button, answer ? answer.problem : button.closest(".results").dataset.broken, Boolean(taken));
+  }
+  done(answer);
+  corrected(button, answer.told, Boolean(taken));
+};
+const isWrong = (button) => {
+  const word = JSON.parse(button.dataset.word);
+  correct(button, () => server.wrong_look_up({ text: word.text || word.word, read_in: word.read_in, senses: word.senses }),
+    (answer) => { taken = { list_id: answer.list_id, text: word.word }; });
+};
+const lookUpAgain = (button) => correct(button, () => server.look_up_again(taken), () => { taken = null; });
+
 // Scores are hidden or shown by the visitor's own choice, which the browser remembers.
 const SCORES = "cacara-scores";
 const scoresHidden = () => {
@@ -137,6 +159,10 @@ element.addEventListener("click", (event) => {
     document.querySelector("#language input")?.focus();
   } else if (button.dataset.action === "undo") {
     undo(card);
+  } else if (button.dataset.action === "wrong") {
+    isWrong(button);
+  } else if (button.dataset.action === "wrong-undo") {
+    lookUpAgain(button);
   } else if (button.dataset.action === "scores") {
     toggleScores();
   } else if (button.dataset.action === "more") {

@@ -19,6 +19,7 @@ from ui.search import live as live_tab
 from ui.search import rendering
 from ui.search.actions import search_audio, search_image, search_like, search_text, search_video
 from ui.search.answers import DETECT, Search
+from ui.search.correcting import correctable, look_up_again, wrong_look_up
 from ui.search.judgements import judge_card, undo
 from ui.search.links import known_licences, linked_query
 from ui.search.picture_input import PictureInput
@@ -45,6 +46,8 @@ EXAMPLES = (
 SCRIPTS = Path(__file__).parent
 ON_PAGE = 40
 """Hits of each kind that a search of the page gets, of which it shows a few at first."""
+CALLED = (judge_card, undo, wrong_look_up, look_up_again)
+"""By the script of the results."""
 ASK_AGAIN = """() => setTimeout(() => {
     if (document.querySelector("#query textarea").value.trim()) document.querySelector("#search").click();
 }, 50)"""
@@ -64,7 +67,7 @@ def show(services: Services, search: Search, query: Any, **options: Any) -> tupl
     words = services.words
     if search is search_text:
         names = {code: name for name, code in language_choices(services, words)}
-        return rendering.text_results(found, names, words), ""
+        return rendering.text_results(found, names, words, correctable=correctable(services)), ""
     if search is search_audio:
         offered = rendering.speech_offer(found["words"]["search_id"], words) if found["is_speech"] else ""
         return rendering.audio_results(found, words), offered
@@ -154,7 +157,7 @@ def build(services: Services, localised: Localised, model: gr.State) -> Parts:
     results = gr.HTML(
         elem_id="results",
         js_on_load=_script("results.js"),
-        server_functions=[bind_message(each, services) for each in (judge_card, undo)],
+        server_functions=[bind_message(each, services) for each in CALLED],
     )
     # Carries a script's query: a visible component would show it.
     carried = gr.Textbox(visible=False)

@@ -20,6 +20,7 @@ from ui.services.searches import SearchMemory
 from ui.services.transcription import Dictation
 
 if TYPE_CHECKING:
+    from cacara.lexicon.personal_words import PersonalWords
     from cacara.search.retriever import Retriever
     from ui.services.engine import Engine
     from ui.services.training import Trainings
@@ -81,6 +82,7 @@ class Services:
         maps: The maps that are drawn, and those being made.
         access: The server's reach, and the permissions of its team lead.
         words: The interface in the language of the visitor who is answered; English where nobody is.
+        personal_words: Words that were taught here; None where none can be.
         trainings: Trainings of models; None without them.
     """
 
@@ -92,6 +94,7 @@ class Services:
     recordings: Recordings = dataclasses.field(default_factory=Recordings)
     maps: MapCache = dataclasses.field(default_factory=MapCache)
     access: Access = dataclasses.field(default_factory=Access)
+    personal_words: PersonalWords | None = None
     trainings: Trainings | None = None
     words: Wording = dataclasses.field(default_factory=lambda: wording(FALLBACK))
 

@@ -73,22 +73,6 @@ class TaughtLanguages:
             raise QueryError(f"{model} was not taught {code!r:.60}; wanted one of {', '.join(found) or 'none'}")
         found[code].unlink(missing_ok=True)
 
-    def take(self, model: str, path: Path) -> str:
-        """Take acquirers that lie elsewhere into use; models that run follow with ``refresh``. Return their language.
-
-        Args:
-            model: The model's name.
-            path: The file, read strictly.
-
-        Raises:
-            CheckpointError: It is no file of acquirers, or cannot be put in its place.
-        """
-        from cacara.model.parts.acquirer_files import read, write
-
-        content = read(path)
-        write(self.folder_of(model) / f"{content.language}{SUFFIX}", content)
-        return content.language
-
     def refresh(self, retriever: Retriever) -> None:
         """Let a running model read what is there now: new languages, changed ones, and none that was taken away."""
         model = retriever.model

@@ -59,7 +59,7 @@ class Trainings:
         gallery: Where the app's gallery is, see ``cacara.search.places``; None for the default one.
         given: The model that whoever started the app wants to answer, whatever is promoted; None for the promoted one.
         counting: Counts the feedback that can be trained on.
-        teachable: Counts the languages that the feedback could teach; None asks the training.
+        suggested: Reads which words the feedback suggests; None asks the training.
     """
 
     jobs: Jobs
@@ -69,11 +69,11 @@ class Trainings:
     gallery: str | None = None
     given: str | None = None
     counting: FeedbackCounter = dataclasses.field(default_factory=lambda: FeedbackCounter())
-    teachable: FeedbackCounter = None  # type: ignore[assignment]  # set below, as it asks for the gallery
+    suggested: FeedbackCounter = None  # type: ignore[assignment]  # set below, as it asks for the gallery
 
     def __post_init__(self) -> None:
-        if self.teachable is None:
-            object.__setattr__(self, "teachable", FeedbackCounter(functools.partial(_ask_teachable, self.gallery)))
+        if self.suggested is None:
+            object.__setattr__(self, "suggested", FeedbackCounter(functools.partial(_ask_suggested, self.gallery)))
 
     def models(self) -> list[Trainable]:
         """Return the models that are here: the one the app was started with, the bundled and the promoted ones.
@@ -148,9 +148,9 @@ def _ask(database: Path) -> dict[str, Any]:
     return _run_command(["feedback_status", "--database", str(database.absolute()), "--needed", "{}"])
 
 
-def _ask_teachable(gallery: str | None, database: Path) -> dict[str, Any]:
+def _ask_suggested(gallery: str | None, database: Path) -> dict[str, Any]:
     shown = ["--gallery", gallery] if gallery else []
-    return _run_command(["teach_feedback_status", "--database", str(database.absolute()), *shown])
+    return _run_command(["feedback_words", "--database", str(database.absolute()), *shown])
 
 
 def _run_command(arguments: Sequence[str]) -> dict[str, Any]:

@@ -18,17 +18,9 @@ from ui.services.training import Trainable, trainings_of
 from ui.teach import pairs as pair_lists
 from ui.teach.pairs import Pairs
 
-KIND, FEEDBACK_KIND = "language_acquisition", "teach_feedback"
-KINDS = (KIND, FEEDBACK_KIND)
-"""Both ways to teach: pairs that are given, and pairs out of feedback."""
-
-TAUGHT = "taught"
-"""The folder within a job's where a language that was taught from feedback is."""
-
+KIND = "language_acquisition"
 USUAL = "mla"
 """The bundled model that takes languages."""
-GATE = ("passed", "failed", "reasons", "said", "together", "feedback", "dev", "others", "pairs")
-"""Fields of the gate's report that are shown."""
 
 LOOKED_AT = 5_000
 """So many texts are cut into pieces for the checks."""
@@ -190,10 +182,8 @@ def teach_status(services: Services) -> dict[str, Any]:
     Returns:
         ``model`` that learns, or null; ``taught``, the languages taught here; ``last``: null, or ``language``,
         ``state`` (``running``, ``done``, ``failed`` or ``cancelled``), ``stage``, ``fraction`` (0 to 1), ``seconds``,
-        ``message`` of a failure, ``source`` (``pairs`` or ``feedback``), and, of one that is done, ``before`` and
-        ``after``: ``R@1`` and ``R@10`` in percent, ``cosine``, ``pairs`` and ``candidates`` of the held-out pairs; out
-        of feedback ``gate`` instead: ``passed``, ``failed``, ``said``, ``feedback``, ``dev``, ``others`` and ``pairs``;
-        and ``in_use``, whether its file is the one that is read now.
+        ``message`` of a failure, and, of one that is done, ``before`` and ``after``: ``R@1`` and ``R@10`` in percent,
+        ``cosine``, ``pairs`` and ``candidates`` of the held-out pairs.
     """
     trainings = trainings_of(services)
     model = pupil(services)
@@ -236,7 +226,7 @@ def follow(services: Services) -> dict[str, Any]:
     """Return what ``/teach_status`` does; a language that is done is read from now on, its model being prepared."""
     status = teach_status(services)
     last = status["last"]
-    if last and last["state"] == "done" and last["in_use"] and last["language"] in status["taught"]:
+    if last and last["state"] == "done" and last["language"] in status["taught"]:
         services.engine.refresh()
         if last["model_id"] in dict(services.engine.offered()):
             services.engine.choose(last["model_id"])
@@ -244,14 +234,8 @@ def follow(services: Services) -> dict[str, Any]:
 
 
 def latest(services: Services) -> Job | None:
-    """Return the newest teaching of either way, or None."""
-    jobs = trainings_of(services).jobs
-    return max((job for kind in KINDS if (job := jobs.latest(kind))), key=lambda job: job.job_id, default=None)
-
-
-def made_by(services: Services, job: Job) -> Path:
-    """Return where a teaching from feedback leaves its acquirers; it may not be there."""
-    return trainings_of(services).jobs.folder_of(job) / TAUGHT / f"{job.about.get('language')}.safetensors"
+    """Return the newest teaching, or None."""
+    return trainings_of(services).jobs.latest(KIND)
 
 
 def lacking(checked: Check, words: Wording) -> str:
@@ -277,10 +261,6 @@ def _plain(services: Services, job: Job) -> dict[str, Any]:
     names = ("language", "name", "model", "model_id", "pairs")
     done = job.state == "done"
     result = {key: last.get(key) for key in ("before", "after", "warnings")} if done else {}
-    if done and job.kind == FEEDBACK_KIND:
-        reported = last.get("gate")
-        gate = reported if isinstance(reported, dict) else {"passed": False, "failed": []}
-        result["gate"] = {key: gate.get(key) for key in GATE}
     return {
         **{name: job.about.get(name) for name in names},
         "state": job.state,
@@ -288,19 +268,8 @@ def _plain(services: Services, job: Job) -> dict[str, Any]:
         "fraction": float(last.get("fraction") or 0.0),
         "seconds": round(job.seconds, 1),
         "message": job.message,
-        "source": "feedback" if job.kind == FEEDBACK_KIND else "pairs",
-        "in_use": done and (job.kind == KIND or _in_use(services, job)),
         **result,
     }
-
-
-def _in_use(services: Services, job: Job) -> bool:
-    """Return whether what a teaching from feedback made is what the model reads the language by."""
-    used = trainings_of(services).taught.of(str(job.about.get("model"))).get(str(job.about.get("language")))
-    try:
-        return used is not None and used.read_bytes() == made_by(services, job).read_bytes()
-    except OSError:
-        return False
 
 
 def language_of(code: str, words: Wording) -> str:

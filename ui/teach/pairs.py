@@ -90,10 +90,11 @@ def read(content: str, language: str | None = None) -> Pairs:
 
 
 def _pairs(table: PairTable) -> Pairs:
-    faults = tuple(_fault(line, found) for line, found in table.faults)
+    faults = tuple(fault_of(line, found) for line, found in table.faults)
     return Pairs(table.pairs, faults, table.preview, table.swapped, table.headed)
 
 
-def _fault(line: int, found: PairFault) -> Fault:
+def fault_of(line: int, found: PairFault) -> Fault:
+    """Return what is wrong with a line, in the interface's words."""
     values = {"columns": {"count": found.count}, "long": {"count": found.count, "most": text_pairs.MAX_CHARACTERS}}
     return Fault(line, f"teach_fault_{found.kind}", values.get(found.kind, {}))

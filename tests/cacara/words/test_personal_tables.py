@@ -51,3 +51,18 @@ def test_pairs_want_a_language_that_is_not_english():
         personal_tables.read_text("dog\tmbwa\n")
     with pytest.raises(LexiconError, match="English"):
         personal_tables.read_text("dog\tmbwa\n", "en-GB")
+
+
+def test_a_dictionary_of_fieldworks_becomes_entries_a_gloss_each(tmp_path):
+    path = tmp_path / "mine.lift"
+    path.write_text(
+        '<?xml version="1.0" encoding="UTF-8"?><lift version="0.13"><entry id="lyec_1"><lexical-unit><form lang="ach">'
+        "<text>lyec</text></form></lexical-unit><sense id='s1'><gloss lang='en'><text>elephant; tusker</text></gloss>"
+        "</sense></entry></lift>",
+        encoding="utf-8",
+    )
+    found = personal_tables.read_file(path, "ach")
+    assert [(each.text, each.english, each.source) for each in found.words] == [
+        ("lyec", "elephant", "mine.lift"),
+        ("lyec", "tusker", "mine.lift"),
+    ]

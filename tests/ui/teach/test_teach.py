@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from cacara.errors import CacaraError, QueryError
+from cacara.lexicon import PersonalWords
 from cacara.model.config import AcquirerConfig
 from cacara.model.model import Cacara
 from cacara.model.parts import acquirer_files
@@ -84,7 +85,8 @@ def services(model, tmp_path, monkeypatch) -> Services:
     jobs = Jobs(tmp_path / "jobs", (sys.executable, str(tmp_path / "program.py")), tmp_path)
     trainings = Trainings(jobs, Registry(tmp_path / "models"), languages, tmp_path / "feedback.db")
     monkeypatch.setattr(Trainings, "models", lambda self: [Trainable("mla", "mla", "1", tmp_path, model.config)])
-    yield Services(engine, Feedback(tmp_path / "feedback.db"), trainings=trainings)
+    words = PersonalWords(tmp_path / "models" / "words.jsonl")
+    yield Services(engine, Feedback(tmp_path / "feedback.db"), personal_words=words, trainings=trainings)
     if job := jobs.running():
         jobs.cancel(job.job_id)
     for child in jobs._children.values():
@@ -170,8 +172,9 @@ def test_the_check_shows_how_the_table_was_read_and_columns_that_changed_places_
     assert "“mbwa anabweka 0” was read as English" in found["lacking"]
     with pytest.raises(QueryError, match="Put English first"):
         actions.teach_start(services, "sw", turned)
-    html, ready = tab.show_check(services, "sw", turned, None)
-    assert "Put English first" in html and "separated by Tab" in html and not ready
+    shown = tab.show_check(services, "sw", turned, None)
+    assert "Put English first" in shown.html and "separated by Tab" in shown.html
+    assert not shown.training and not shown.words
 
 
 @pytest.mark.parametrize(
@@ -270,20 +273,18 @@ def test_on_a_public_server_only_the_team_lead_teaches(services):
     wait(public)
 
 
-def test_without_a_model_that_takes_languages_the_tab_says_so(services, monkeypatch):
+def test_without_a_model_that_takes_languages_words_can_be_taught_and_nothing_is_trained(services, monkeypatch):
     monkeypatch.setattr(Trainings, "models", lambda self: [])
-    now = tab.look(services)
-    assert "mla is not installed" in now.notice
-    assert not now.available and not now.running
-    html, ready = tab.show_check(services, "sw", ROWS, None)
-    assert "mla is not installed" in html and not ready
+    shown = tab.show_check(services, "sw", ROWS, None)
+    assert shown.words and not shown.training
+    assert "mla is not installed" in tab.start(services, "sw", ROWS, None, "").notice
 
 
 @pytest.mark.parametrize("code", [code for _, code in available()])
 def test_hostile_rows_and_warnings_are_text_in_every_language(services, code):
     rows = f"{HOSTILE}\t<b>mbwa</b>\n{ROWS}{HOSTILE}\n"
-    html, ready = tab.show_check(services.speaking(wording(code)), "sw", rows, None)
-    assert ready and "<img" not in html and "<b>" not in html and "&lt;b&gt;mbwa" in html
+    html, words, training = tab.show_check(services.speaking(wording(code)), "sw", rows, None)
+    assert words and training and "<img" not in html and "<b>" not in html and "&lt;b&gt;mbwa" in html
     if code == "en":
         tab.start(services.speaking(wording(code)), "sw", rows, None, "")
         wait(services)
