@@ -56,7 +56,7 @@ def test_stages_run_in_order_each_on_the_checkpoint_of_the_one_before(tmp_path, 
     monkeypatch.setattr(sys, "executable", str(python))
     final = recipes.run(recipes.read(RECIPES / "mla.yaml", cli.COMMANDS), tmp_path / "mla")
     assert final == tmp_path / "mla" / "final"
-    assert (final / "called").read_text() == f"language_acquisition {tmp_path}/mla/2-image_alignment/final"
+    assert (final / "called").read_text() == f"calibration {tmp_path}/mla/3-language_acquisition/final"
     first = (tmp_path / "mla" / "1-emergent_alignment" / "final" / "called").read_text()
     assert first == "emergent_alignment None"
 
