@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cacara import devices, working_folders
+from cacara import working_folders
 from cacara.errors import CacaraError
 from cacara.search import places
 
@@ -178,7 +178,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from cacara.media import isolation
 
     # After the page is up: loading the model would slow its start on few cores.
-    devices.keep_compiler_out(settings.device)
     services.engine.start()
     isolation.keep_one_ready()
     logger.info("the app is at %s", page.local_url)

