@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cacara import files
 from cacara.commands import classify, clips, coverage, evaluate, find, index, listen, models, space, words
 from cacara.commands import map as embedding_map_commands
 from cacara.commands.command_line import add_command, add_gallery, require_writable, show_progress
 from cacara.errors import AudioError, CacaraError, QueryError, SourceError
 from cacara.lexicon.personal_words import DEFAULT_PLACE, PersonalWords
 from cacara.sources.clients import Progress
+from cacara_files import atomic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -189,7 +189,7 @@ def embed(options: argparse.Namespace) -> None:
         sounds = _audio_inputs(options.input)
         model = checkpoint.load(options.model, options.device, report=show_progress)
         ids, embeddings = _embed_files(model, sounds)
-    with files.replacing(options.output) as partial, partial.open("wb") as file:
+    with atomic.replacing(options.output) as partial, partial.open("wb") as file:
         np.savez(file, ids=np.array(ids), embeddings=embeddings)
     sys.stdout.write(f"{options.output}: {embeddings.shape[0]} × {embeddings.shape[1]}\n")
 

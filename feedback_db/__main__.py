@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import tables
+from cacara_files import tables
 from feedback_db.errors import FeedbackError
 from feedback_db.exchange.annotation_tools import TOOLS
 from feedback_db.exchange.export import FORMATS, anonymised, export

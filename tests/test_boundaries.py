@@ -14,18 +14,17 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 ALLOWED = {
     "app": {"ui", "cacara", "feedback_db"},
-    "ui": {"cacara", "feedback_db", "tables"},
-    "training": {"cacara", "feedback_db", "tables"},
-    "cacara": {"atomic_files", "tables"},
-    "feedback_db": {"atomic_files", "tables"},
-    "tables": set(),
-    "atomic_files": set(),
+    "ui": {"cacara", "cacara_files", "feedback_db"},
+    "training": {"cacara", "cacara_files", "feedback_db"},
+    "cacara": {"cacara_files"},
+    "feedback_db": {"cacara_files"},
+    "cacara_files": set(),
 }
 OURS = {*ALLOWED, "tests"}
 LAYERS = {
     "cacara": (
         ("errors",),
-        ("devices", "files", "languages", "metrics", "offline_page", "working_folders"),
+        ("devices", "languages", "metrics", "offline_page", "working_folders"),
         ("lexicon", "media", "sources"),
         ("encoders",),
         ("model",),

@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from cacara.sources import cache_folder
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("atomic_files", "cacara", "feedback_db", "tables")
+PACKAGES = ("cacara", "cacara_files", "feedback_db")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from cacara import devices, files
+from cacara import devices
+from cacara_files import atomic
 from training.run_folder import METRICS, STATES, RunError
 
 if TYPE_CHECKING:
@@ -244,5 +245,5 @@ def _resume(accelerator: Accelerator, output: Path) -> int:
         begin = _step_of(states[-1])
         log.info("resuming at step %d", begin)
     if accelerator.is_main_process and metrics.exists():
-        files.write_text(metrics, "".join(metrics.read_text(encoding="utf-8").splitlines(True)[:begin]))
+        atomic.write_text(metrics, "".join(metrics.read_text(encoding="utf-8").splitlines(True)[:begin]))
     return begin

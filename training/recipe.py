@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import yaml
 from jsonargparse import ArgumentParser
 
-from cacara import files
+from cacara_files import atomic
 from training.run_folder import RunError
 
 FINAL = "final"
@@ -86,7 +86,7 @@ def run(recipe: Recipe, output: Path) -> Path:
         if done.returncode:
             raise RunError(f"stage {number}, {stage.command}, ended with exit code {done.returncode}")
         base = str(folder / FINAL)
-    with files.replacing(output / FINAL) as partial:
+    with atomic.replacing(output / FINAL) as partial:
         shutil.copytree(Path(str(base)), partial)
     return output / FINAL
 

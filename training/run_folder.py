@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cacara import files
 from cacara.errors import CacaraError
 from cacara.search.manifest import Clip
+from cacara_files import atomic
 
 OPTIONS = "options.json"
 METRICS = "metrics.jsonl"
@@ -64,7 +64,7 @@ def claim(output: Path, record: Mapping[str, Any]) -> None:
             "go on with what that run had, name another folder, or delete this one"
         )
     output.mkdir(parents=True, exist_ok=True)
-    files.write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    atomic.write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
 class Watch:

@@ -45,10 +45,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cacara import files
 from cacara.errors import CheckpointError, ManifestError
 from cacara.model.seen_texts import SeenTexts
 from cacara.sources.texts import text_hash
+from cacara_files import atomic
 
 SPLITS = ("train", "dev", "test")
 """Sounds have no train split."""
@@ -165,7 +165,7 @@ def read(path: Path) -> Rows:
 
 def write(rows: Rows, path: Path) -> None:
     """Write a benchmark file, sorted, so that the same rows give the same bytes."""
-    files.write_text(path, "".join(f"{line}\n" for line in _canonical_lines(rows)))
+    atomic.write_text(path, "".join(f"{line}\n" for line in _canonical_lines(rows)))
 
 
 def parse(path: Path) -> tuple[Rows | None, list[str]]:

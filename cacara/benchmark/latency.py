@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cacara import files, sources
+from cacara import sources
 from cacara.benchmark.splits import Query
 from cacara.languages import spelling
 from cacara.model.model import Cacara
 from cacara.search.index import ExactIndex
+from cacara_files import atomic
 
 FORMAT = 1
 LANGUAGES = ("cs", "de", "en", "es", "fi", "fr", "hr", "hu", "ro", "sw")
@@ -126,6 +127,6 @@ def _read(path: Path, models: Mapping[str, Cacara]) -> dict[str, Latency] | None
 def _keep(path: Path, found: Mapping[str, Latency]) -> None:
     try:
         rows = {name: dataclasses.asdict(latency) for name, latency in found.items()}
-        files.write_text(path, json.dumps(rows) + "\n")
+        atomic.write_text(path, json.dumps(rows) + "\n")
     except OSError as error:  # a full or read-only disk: the next run measures again
         log.warning("latencies are not kept: %s", error)

@@ -25,13 +25,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara import files
 from cacara.benchmark.figures import by_kind, per_language, summary
 from cacara.benchmark.outcome import NO_LANGUAGE, Outcome, Outcomes, is_other, outcome_of
 from cacara.benchmark.splits import Benchmark, Query
 from cacara.benchmark.systems import SharedTowers, System, sights_of
 from cacara.model.model import Cacara
 from cacara.search.manifest import Clip
+from cacara_files import atomic
 
 DIRECTIONS = ("text_to_audio", "audio_to_text")
 IMAGE_DIRECTIONS = ("text_to_image", "image_to_text", "audio_to_image", "image_to_audio")
@@ -225,7 +225,7 @@ def to_report(measured: Sequence[Measurement], benchmark: Benchmark) -> dict[str
 def write_report(report: Mapping[str, Any], path: Path) -> None:
     """Write a report as JSON."""
     text = json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False)
-    files.write_text(path, text + "\n")
+    atomic.write_text(path, text + "\n")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

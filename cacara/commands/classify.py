@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cacara import files
 from cacara.commands.command_line import add_command, make_folder, show_progress
 from cacara.errors import AudioError, CacaraError, GalleryError
 from cacara.sources.clients import Progress
+from cacara_files import atomic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,7 +108,7 @@ def classify(options: argparse.Namespace) -> None:
     written = {"predictions.csv": classification.to_csv(predictions, truth)}
     written["report.json"] = json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     for name, text in written.items():
-        files.write_text(output / name, text)
+        atomic.write_text(output / name, text)
     sys.stdout.write("\n".join(_told(report)) + "\n")
     sys.stdout.write(f"written: {', '.join(str(output / name) for name in written)}\n")
 

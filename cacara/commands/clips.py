@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tables
-from cacara import files, languages
+from cacara import languages
 from cacara.errors import QueryError
+from cacara_files import atomic, tables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +47,7 @@ def clips(options: argparse.Namespace) -> None:
         raise QueryError(f"{options.output} exists; wanted a new folder")
     width = len(str(len(found)))
     names = [f"{options.recording.stem}-{number:0{width}d}.wav" for number in range(1, len(found) + 1)]
-    with files.replacing(options.output) as partial:
+    with atomic.replacing(options.output) as partial:
         partial.mkdir()
         limits = streaming.StreamLimits(1 << 40, 24 * 3600.0, 24 * 3600)
         blocks = streaming.blocks(options.recording, limits)

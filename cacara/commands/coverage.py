@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cacara import files, languages
+from cacara import languages
 from cacara.commands.command_line import add_command, require_writable, show_progress
 from cacara.errors import CacaraError, LanguageError
 from cacara.languages import coverage
 from cacara.languages.coverage import MIN_TEXTS
 from cacara.sources import texts as source_texts
+from cacara_files import atomic
 
 if TYPE_CHECKING:
     from cacara.languages.coverage import Coverage, MeasuredRecall, Row
@@ -55,9 +56,9 @@ def tabulate(options: argparse.Namespace) -> None:
     entries, known = _remembered(config)
     table = coverage.build(config.name, config.text.backbone, config.languages, texts, cut, reports, entries, known)
     if options.json:
-        files.write_text(options.json, to_json(table))
+        atomic.write_text(options.json, to_json(table))
     if options.output:
-        files.write_text(options.output, to_markdown(table))
+        atomic.write_text(options.output, to_markdown(table))
     if not (options.json or options.output):
         sys.stdout.write(to_markdown(table))
 

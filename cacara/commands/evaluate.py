@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cacara import files
 from cacara.commands import evaluate_esc50, evaluate_images
 from cacara.commands.command_line import add_command, make_folder, require_writable, show_progress
 from cacara.errors import CacaraError
 from cacara.languages import spelling
 from cacara.sources.clients import Progress
+from cacara_files import atomic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -211,9 +211,9 @@ def _write_comparison(report: Mapping[str, Any], output: Path, copy: Path | None
 
     text = json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     for path in (output / "compare.json", *([copy] if copy else [])):
-        files.write_text(path, text)
-    files.write_text(output / "compare.md", to_markdown(report))
-    files.write_text(output / "compare.html", to_html(report))
+        atomic.write_text(path, text)
+    atomic.write_text(output / "compare.md", to_markdown(report))
+    atomic.write_text(output / "compare.html", to_html(report))
 
 
 def _benchmark(split: str) -> Benchmark:

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cacara import files
 from cacara.commands.command_line import require_writable, show_progress
 from cacara.languages import spelling
 from cacara.sources.clients import Progress
+from cacara_files import atomic
 
 if TYPE_CHECKING:
     from cacara.benchmark.esc50.clips import Esc50
@@ -84,7 +84,7 @@ def evaluate_esc50(options: argparse.Namespace) -> None:
         "notes": [*tables.NOTES, _named(benchmark)],
     }
     if options.json:
-        files.write_text(options.json, json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+        atomic.write_text(options.json, json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     sys.stdout.write(tables.to_markdown(report))
 
 

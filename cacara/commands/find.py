@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cacara import files
 from cacara.commands.command_line import add_command, require_writable, show_progress
 from cacara.errors import QueryError
 from cacara.recordings import elan
@@ -16,6 +15,7 @@ from cacara.recordings.export import FORMATS, Search, export
 from cacara.recordings.long_recordings import Passage, Timeline, Windowing
 from cacara.search.request import SearchRequest
 from cacara.sources.clients import Progress
+from cacara_files import atomic
 
 if TYPE_CHECKING:
     from cacara.model.model import Cacara
@@ -97,7 +97,7 @@ def find(options: argparse.Namespace) -> None:
     for path in options.export:
         existing = elan.read(path) if path.suffix.lower() == ".eaf" and path.exists() else None
         content = export(path.suffix, options.recording.name, timeline.seconds, searches, existing)
-        with files.replacing(path) as partial:
+        with atomic.replacing(path) as partial:
             partial.write_bytes(content)
     _tell(options, timeline, searches)
 

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cacara import files
 from cacara.commands.command_line import add_command, make_folder, show_progress
 from cacara.errors import CacaraError, QueryError
 from cacara.sources.clients import Report, silent
+from cacara_files import atomic
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -132,7 +132,7 @@ def fill(model: Cacara, chosen: VectorIndex, uri: str, work: Path) -> None:
             chosen.add(embedded.ids, embedded.embeddings)
         added.add(piece.number)
         kept = {"uri": uri, "model": maker, "pieces": sorted(added), "rows": len(chosen)}
-        files.write_text(record, json.dumps(kept))
+        atomic.write_text(record, json.dumps(kept))
     sys.stdout.write(
         f"{uri}: {len(chosen)} sounds × {chosen.dimension}" + (f", {skipped} skipped\n" if skipped else "\n")
     )

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cacara import files
 from cacara.commands.command_line import add_command, add_gallery, require_writable, show_progress
 from cacara.errors import QueryError
 from cacara.sources.clients import Progress
+from cacara_files import atomic
 
 if TYPE_CHECKING:
     from cacara.recordings.listening import LiveResult
@@ -103,7 +103,7 @@ def evaluate_speech(options: argparse.Namespace) -> None:
     )
     report |= {"split": options.split, "model": f"{model.name} {model.version}", "benchmark": bench.hash}
     if options.json:
-        files.write_text(options.json, json.dumps(report, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+        atomic.write_text(options.json, json.dumps(report, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
     sys.stdout.write(spoken.to_markdown(report))
 
 

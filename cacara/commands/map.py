@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cacara import files
 from cacara.commands.command_line import add_command, add_gallery, require_writable, show_progress
 from cacara.errors import QueryError
+from cacara_files import atomic
 
 if TYPE_CHECKING:
     from cacara.embedding_map.plane import EmbeddingMap
@@ -53,7 +53,7 @@ def fit(options: argparse.Namespace) -> None:
         sys.stdout.write(_summary(name, made[name]) + f"  {store.path_of(inputs)}\n")
     if options.output:
         content = {name: {"measures": dict(one.measures), "points": store.as_table(one)} for name, one in made.items()}
-        files.write_text(options.output, json.dumps(content, ensure_ascii=False, sort_keys=True) + "\n")
+        atomic.write_text(options.output, json.dumps(content, ensure_ascii=False, sort_keys=True) + "\n")
 
 
 def _summary(name: str, made: EmbeddingMap) -> str:

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cacara import files
 from cacara.errors import QueryError
+from cacara_files import atomic
 
 CHECKOUT = Path(__file__).parents[2]
 NOT_CARRIED = ("tests/", "bundle/", "runs/", ".ci/", ".github/")
@@ -49,7 +49,7 @@ def space(options: argparse.Namespace) -> None:
         if value
         for each in (flag, value)
     ]
-    with files.replacing(options.output) as partial:
+    with atomic.replacing(options.output) as partial:
         for name in _tracked():
             if not name.startswith(NOT_CARRIED) and (CHECKOUT / name).is_file():
                 (partial / name).parent.mkdir(parents=True, exist_ok=True)

@@ -7,12 +7,13 @@ import json
 import sys
 from pathlib import Path
 
-from cacara import files, languages
+from cacara import languages
 from cacara.commands.command_line import show_progress
 from cacara.errors import CacaraError
 from cacara.lexicon.personal_words import DEFAULT_PLACE, PersonalWord, PersonalWords
 from cacara.model.config import DEFAULT_MODEL
 from cacara.words import personal_tables
+from cacara_files import atomic
 
 FAULTS_SHOWN = 10
 
@@ -110,7 +111,7 @@ def measure(options: argparse.Namespace) -> None:
 def export(options: argparse.Namespace) -> None:
     """Write the words as TSV, with where they are from; words import reads it back."""
     words = _of(PersonalWords(options.words), options.language)
-    files.write_text(options.table, personal_tables.write(words))
+    atomic.write_text(options.table, personal_tables.write(words))
     sys.stdout.write(f"{options.table}: {len(words):,} entries\n")
 
 

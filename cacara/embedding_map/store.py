@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cacara import files, sources
+from cacara import sources
 from cacara.embedding_map.plane import EmbeddingMap, MapInputs
 from cacara.embedding_map.points import embed, never
 from cacara.sources.clients import Progress, Report, silent
+from cacara_files import atomic
 
 if TYPE_CHECKING:
     from cacara.search.retriever import Retriever
@@ -77,7 +78,7 @@ def write(made: EmbeddingMap) -> None:
     """Store a map; a disk that takes none costs time later, nothing else."""
     path = path_of(made.inputs)
     try:
-        with files.replacing(path) as partial, partial.open("wb") as file:
+        with atomic.replacing(path) as partial, partial.open("wb") as file:
             np.savez(
                 file,
                 embeddings=made.embeddings,

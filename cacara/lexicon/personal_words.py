@@ -20,10 +20,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from cacara import files, languages
+from cacara import languages
 from cacara.errors import LanguageError, LexiconError
 from cacara.languages import spelling
 from cacara.lexicon import word_forms
+from cacara_files import atomic
 
 DEFAULT_PLACE = Path("data/models/words.jsonl")
 """Where the app and the commands keep them unless told otherwise: beside the promoted models."""
@@ -194,7 +195,7 @@ class PersonalWords:
             present = self.read()
             gone = tuple(word for word in present if word.word_id in word_ids)
             if gone:
-                files.write_text(self.path, _lines(word for word in present if word.word_id not in word_ids))
+                atomic.write_text(self.path, _lines(word for word in present if word.word_id not in word_ids))
         return gone
 
     def remove_list(self, list_id: str) -> tuple[PersonalWord, ...]:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cacara.errors import LexiconError
-from cacara.files import replacing
+from cacara_files.atomic import replacing
 
 BUNDLED = Path(__file__).parent.parent / "bundled" / "lexicon"
 """The table that ships with the package."""

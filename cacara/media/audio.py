@@ -15,12 +15,12 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from cacara import files
 from cacara.errors import AudioError
 from cacara.media import containers, decoding, isolation
 from cacara.media.decoding import SAMPLE_RATE_HZ, AudioLimits, Recording
 from cacara.media.formats import WANTED_SOUND
 from cacara.media.notes import Note
+from cacara_files import atomic
 
 __all__ = [
     "GALLERY_LIMITS",
@@ -136,7 +136,7 @@ def write_wav(path: Path, waveform: npt.NDArray[np.float32]) -> None:
         raise AudioError(f"{path.name}: a waveform of shape {waveform.shape}; wanted one row of finite samples")
     samples = np.clip(np.rint(waveform * 32768.0), -32768, 32767).astype("<i2")
     try:
-        with files.replacing(path) as partial, partial.open("wb") as file, wave.open(file, "wb") as writer:
+        with atomic.replacing(path) as partial, partial.open("wb") as file, wave.open(file, "wb") as writer:
             writer.setparams((1, 2, SAMPLE_RATE_HZ, samples.size, "NONE", ""))
             writer.writeframes(samples.tobytes())
     except OSError as error:

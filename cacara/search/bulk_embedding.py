@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cacara import files
 from cacara.errors import AudioError, GalleryError
 from cacara.media import audio
 from cacara.media.formats import SOUNDS
 from cacara.model.model import CLIPS_AT_ONCE, Cacara
 from cacara.sources.clients import Progress, Report, silent
+from cacara_files import atomic
 
 FILES_A_PIECE = 64
 LISTING = "files.jsonl"
@@ -76,7 +76,7 @@ def list_folder(folder: Path, work: Path) -> int:
     if not known and not fresh:
         raise GalleryError(f"{folder} holds no sounds; wanted files such as .wav, .flac, .mp3, .ogg, .m4a or .webm")
     if fresh:
-        with files.replacing(work / LISTING) as partial, partial.open("w", encoding="utf-8") as file:
+        with atomic.replacing(work / LISTING) as partial, partial.open("w", encoding="utf-8") as file:
             for row in _listed(work):
                 file.write(json.dumps(row) + "\n")
             for position, (name, state) in enumerate(fresh):
@@ -163,7 +163,7 @@ def _embed(model: Cacara, folder: Path, piece: Piece) -> PieceResult:
 
 
 def _write(path: Path, piece: PieceResult) -> None:
-    with files.replacing(path) as partial, partial.open("wb") as file:
+    with atomic.replacing(path) as partial, partial.open("wb") as file:
         np.savez(
             file,
             ids=np.array(piece.ids, dtype=np.str_),

@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import tables
 from cacara import languages
 from cacara.errors import GalleryError, LanguageError
 from cacara.languages import mismatch
 from cacara.search.file_names import Names, Unmatched
-from tables import Fields
+from cacara_files import tables
+from cacara_files.tables import Fields
 
 CAPTION_FILES = (
     *("captions.csv", "captions.tsv", "captions.txt", "captions.xlsx", "captions.jsonl"),

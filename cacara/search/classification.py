@@ -17,13 +17,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-import tables
 from cacara import languages
 from cacara.errors import LanguageError, ManifestError
 from cacara.languages import mismatch
 from cacara.metrics import bootstrap_interval, wilson_interval
 from cacara.search.file_names import SHOWN, Names, Unmatched, count
-from tables import Fields
+from cacara_files import tables
+from cacara_files.tables import Fields
 
 ACCURACY_DEPTHS = (1, 5)
 PREDICTIONS_KEPT = 5

@@ -14,11 +14,12 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from cacara import files, sources
+from cacara import sources
 from cacara.errors import GalleryError, SourceError
 from cacara.search.manifest import Clip
 from cacara.sources import texts as source_texts
 from cacara.sources.clients import Report, silent
+from cacara_files import atomic
 
 TABLE = Path(__file__).parent / "default_gallery.tsv"
 
@@ -91,7 +92,7 @@ def rows() -> tuple[TableRow, ...]:
 def write(table: Iterable[TableRow], path: Path) -> None:
     """Write a table."""
     fields = [field.name for field in dataclasses.fields(TableRow)]
-    with files.replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with atomic.replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fields, dialect="excel-tab", lineterminator="\n")
         writer.writeheader()
         writer.writerows(dataclasses.asdict(row) for row in table)

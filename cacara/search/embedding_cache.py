@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cacara import files, sources
+from cacara import sources
 from cacara.errors import AudioError, ImageError
 from cacara.media import audio, decoding, images
 from cacara.model.model import Cacara
 from cacara.search.manifest import Clip
 from cacara.sources.clients import Progress, Report, silent
+from cacara_files import atomic
 
 # What numpy and zipfile raise at a damaged file.
 _UNREADABLE = (OSError, ValueError, LookupError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
@@ -74,7 +75,7 @@ def read(model: Cacara) -> dict[str, np.ndarray]:
 def write(model: Cacara, embeddings: Mapping[str, np.ndarray]) -> None:
     """Keep a model's embeddings by the hash of the file, in place of those before; a disk that is full is logged."""
     try:
-        with files.replacing(_path(model)) as partial, partial.open("wb") as file:
+        with atomic.replacing(_path(model)) as partial, partial.open("wb") as file:
             np.savez(file, hashes=np.array(list(embeddings)), embeddings=np.stack(list(embeddings.values())))
     except OSError as error:  # a full or read-only disk costs time at the next start, nothing else
         log.warning("embeddings are not cached: %s", error)

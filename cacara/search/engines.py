@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cacara import files
 from cacara.errors import QueryError
 from cacara.search.index import ExactIndex, Mask, Neighbour, unit_rows
+from cacara_files import atomic
 
 if TYPE_CHECKING:
     import pyarrow
@@ -154,7 +154,7 @@ class FolderIndex(MemoryIndex):
         """Add rows and keep them; see ``VectorIndex``."""
         rows = checked(ids, embeddings, self.dimension)
         path = self._folder / f"segment-{self._next:06d}.npz"
-        with files.replacing(path) as partial, partial.open("wb") as file:
+        with atomic.replacing(path) as partial, partial.open("wb") as file:
             np.savez(file, ids=np.array(list(ids), dtype=np.str_), embeddings=rows)
         self._next += 1
         super().add(ids, rows)
@@ -350,7 +350,7 @@ def write_maker(uri: str, maker: str) -> None:
     check_uri(uri)
     name, _, place = uri.partition(":")
     if name == "exact":
-        files.write_text(Path(place).expanduser() / MAKER_FILE, json.dumps({MAKER: maker}))
+        atomic.write_text(Path(place).expanduser() / MAKER_FILE, json.dumps({MAKER: maker}))
     elif name == "lancedb":
         database = _lancedb().connect(place)
         mode = "overwrite" if MAKER in database.list_tables().tables else "create"

@@ -11,7 +11,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import tables
 from cacara import sources
 from cacara.errors import GalleryError, SourceError
 from cacara.media.formats import PICTURES, SOUNDS
@@ -22,6 +21,7 @@ from cacara.search.file_names import as_text
 from cacara.search.manifest import Clip
 from cacara.sources import texts as source_texts
 from cacara.sources.clients import Report, silent
+from cacara_files import tables
 
 MAX_FOLDER_CLIPS = 100_000
 DEFAULT = "sounds"

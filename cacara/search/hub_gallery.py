@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cacara import files, sources
+from cacara import sources
 from cacara.errors import GalleryError
 from cacara.media.formats import PICTURES, SOUNDS
 from cacara.search import captions, gallery, places
 from cacara.search.manifest import Clip
 from cacara.sources.clients import Progress, Report, silent
+from cacara_files import atomic
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import DatasetInfo
@@ -110,7 +111,7 @@ def fetch(repository: str, revision: str | None, report: Report = silent) -> Dat
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise GalleryError(f"the dataset {repository} cannot be had from the hub: {reason}") from error
     facts = {"repository": repository, "commit": commit, "licence": _licence(info)}
-    files.write_text(folder / _FACTS, json.dumps(facts) + "\n")  # last: a fetch that was killed has none
+    atomic.write_text(folder / _FACTS, json.dumps(facts) + "\n")  # last: a fetch that was killed has none
     return Dataset(folder=folder, **facts)
 
 

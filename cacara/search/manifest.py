@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from cacara import files
 from cacara.errors import ManifestError
+from cacara_files import atomic
 
 KINDS = ("effect", "music", "speech", "image")
 SPLITS = ("train", "dev", "dev-2", "test", "unseen")
@@ -136,7 +136,7 @@ def read_clips(path: Path) -> list[Clip]:
 def write_clips(clips: Iterable[Clip], path: Path) -> None:
     """Write clips as JSONL."""
     # A path may hold bytes that are no UTF-8, which Python keeps as surrogates: JSON can spell them, UTF-8 cannot.
-    replaced = files.replacing(path)
+    replaced = atomic.replacing(path)
     with replaced as partial, partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
         for clip in clips:
             file.write(json.dumps(clip.to_json(), ensure_ascii=False, sort_keys=True) + "\n")

@@ -8,9 +8,9 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import tables
 from cacara import languages
 from cacara.errors import QueryError
+from cacara_files import tables
 
 if TYPE_CHECKING:
     import numpy as np

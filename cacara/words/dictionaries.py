@@ -18,10 +18,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
-import tables
 from cacara import languages
 from cacara.errors import LanguageError
-from tables import Row, Table, TableError
+from cacara_files import tables
+from cacara_files.tables import Row, Table, TableError
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".lift", ".xml", ".db", ".sfm", ".mdf", ".zip")
 """Of the files that word lists and pairs are read from; what is in them decides, whatever they are called."""

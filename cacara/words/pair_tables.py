@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import tables
 from cacara import languages
 from cacara.errors import LanguageError, QueryError
 from cacara.languages import mismatch
 from cacara.words import dictionaries, text_pairs
 from cacara.words.text_pairs import MAX_PAIRS, PairFault
-from tables import Columns, Preview, Table
+from cacara_files import tables
+from cacara_files.tables import Columns, Preview, Table
 
 _MAX_ROWS = 4 * MAX_PAIRS
 """Good rows, bad ones and comments; whoever has more is refused before they are looked at."""

@@ -10,13 +10,13 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import tables
 from cacara import languages
 from cacara.errors import LanguageError, LexiconError, QueryError
 from cacara.lexicon.personal_words import MAX_NOTE_CHARACTERS, MAX_WORDS, PersonalWord, new_list_id
 from cacara.words import dictionaries, pair_tables, text_pairs
 from cacara.words.text_pairs import PairFault
-from tables import Columns, Fields, Preview, Row, Table
+from cacara_files import tables
+from cacara_files.tables import Columns, Fields, Preview, Row, Table
 
 FIELDS = Fields(
     {

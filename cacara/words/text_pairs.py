@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Literal
 
-from tables.display import is_unlisted
+from cacara_files.tables.display import is_unlisted
 
 MIN_PAIRS = 20
 MAX_PAIRS = 100_000

@@ -8,12 +8,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import tables
 from cacara import languages
 from cacara.errors import CacaraError, LanguageError
 from cacara.languages import encoder_languages, mismatch
 from cacara.words import dictionaries
-from tables import Columns, Fields, Preview, Table
+from cacara_files import tables
+from cacara_files.tables import Columns, Fields, Preview, Table
 
 MAX_BYTES = 2 << 20
 MAX_DICTIONARY_BYTES = 64 << 20

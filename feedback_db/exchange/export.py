@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import atomic_files
+from cacara_files import atomic
 from feedback_db.errors import FeedbackError
 from feedback_db.exchange import annotation_tools
 from feedback_db.exchange.table import COLUMNS, TABLE_TYPES, to_cells
@@ -76,7 +76,7 @@ def anonymised(records: Iterable[Record]) -> list[Record]:
 
 def _beside(output: Path, write: Callable[[Path], int]) -> int:
     try:
-        with atomic_files.replacing(output) as partial:
+        with atomic.replacing(output) as partial:
             return write(partial)
     except (OSError, shutil.Error) as error:
         raise FeedbackError(f"the export {output} cannot be written ({error})") from error

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
-import tables
+from cacara_files import tables
+from cacara_files.tables import Columns, Fields, Limits, Preview, Row, Table
 from feedback_db.errors import FeedbackError
 from feedback_db.exchange import annotation_tools, parquet_rows
 from feedback_db.exchange.table import COLUMNS, from_cells
 from feedback_db.records.lines import MAX_LINE_CHARACTERS, from_line
 from feedback_db.records.people import Record
-from tables import Columns, Fields, Limits, Preview, Row, Table
 
 MAX_FILE_BYTES = 4 * 2**30
 MAX_ROWS = 5_000_000

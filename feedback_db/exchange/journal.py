@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-import atomic_files
+from cacara_files import atomic
 from feedback_db.errors import FeedbackError
 from feedback_db.records.campaigns import Campaign, Item
 from feedback_db.records.lines import from_line, to_line
@@ -102,7 +102,7 @@ class Journal:
                 if kept == lines:
                     continue
                 try:
-                    with atomic_files.replacing(path, durable=True) as partial:
+                    with atomic.replacing(path, durable=True) as partial:
                         partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8", newline="\n")
                 except OSError as error:
                     raise FeedbackError(f"the journal {path} cannot be written ({error.strerror})") from error

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-import atomic_files
+from cacara_files import atomic
 from feedback_db.errors import FeedbackError
 from feedback_db.records.campaigns import Campaign, Item
 from feedback_db.records.opinions import Undo
@@ -139,7 +139,7 @@ class MaintenanceStore(EventStore):
         if folder.exists():
             raise FeedbackError(f"the folder {folder} is there already; name a new one")
         try:
-            with atomic_files.replacing(folder) as partial:
+            with atomic.replacing(folder) as partial:
                 partial.mkdir(mode=0o700)
                 _copy(self._connection.path, partial / BACKUP_NAME)
                 # After the rows: a recording is kept before its row, so none that a row names can be missing.

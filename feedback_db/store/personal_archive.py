@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-import atomic_files
+from cacara_files import atomic
 from feedback_db.errors import FeedbackError
 from feedback_db.store.recordings import recording_path
 
@@ -25,7 +25,7 @@ def write_archive(output: Path, lines: Iterable[str], hashes: Iterable[str], rec
         FeedbackError: It cannot be written.
     """
     try:
-        with atomic_files.replacing(output) as partial:
+        with atomic.replacing(output) as partial:
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with open(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr("events.jsonl", "".join(f"{line}\n" for line in lines))

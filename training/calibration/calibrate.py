@@ -14,9 +14,9 @@ from cacara import sources
 from cacara.benchmark import benchmark_file
 from cacara.benchmark import splits as benchmark_splits
 from cacara.errors import CheckpointError
-from cacara.files import replacing, write_text
 from cacara.model import checkpoint
 from cacara.model.calibration import CALIBRATION, Calibration, Curve
+from cacara_files.atomic import replacing, write_text
 from training import card as model_card
 from training.calibration import fitting, queries, trials
 from training.calibration.trials import Asked, Trials

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from cacara import files, sources
+from cacara import sources
+from cacara_files import atomic
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -39,6 +40,6 @@ def get(kind: str, key: Any, compute: Callable[[], Arrays]) -> Arrays:  # noqa: 
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored)
     arrays = compute()
-    with files.replacing(path) as partial, partial.open("wb") as file:
+    with atomic.replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
     return arrays

@@ -18,10 +18,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cacara import files, sources
+from cacara import sources
 from cacara.benchmark import benchmark_file, splits
 from cacara.errors import ManifestError
 from cacara.search.manifest import write_clips
+from cacara_files import atomic
 from training.data import corpora, held_out, lexicon, translations
 from training.data import page as data_page
 from training.data.batches import refuse_measuring_only, require_english, with_licences
@@ -84,7 +85,7 @@ def prepare(
     for policy, allowed in seen.items():
         _write(output / f"pairs-{policy}.jsonl", (dataclasses.asdict(pair) for pair in allowed))
     _write(output / "report.json", [report])
-    files.write_text(output / "report.html", data_page.to_html(report))
+    atomic.write_text(output / "report.html", data_page.to_html(report))
     return report
 
 
@@ -95,7 +96,7 @@ def _write_lexicon(output: Path, rows: Iterable[LexiconRow], kept_out: HeldOut) 
     with contextlib.ExitStack() as stack:
         packed = {}
         for policy in translations.POLICIES:
-            path = stack.enter_context(files.replacing(output / f"lexicon-{policy}.jsonl.gz"))
+            path = stack.enter_context(atomic.replacing(output / f"lexicon-{policy}.jsonl.gz"))
             raw = stack.enter_context(path.open("wb"))
             # Neither name nor time, so that the same rows are the same bytes.
             archive = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=3, fileobj=raw, mtime=0))
@@ -110,6 +111,6 @@ def _write_lexicon(output: Path, rows: Iterable[LexiconRow], kept_out: HeldOut) 
 
 
 def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    with files.replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
+    with atomic.replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")

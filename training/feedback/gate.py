@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara import files
 from cacara.benchmark.significance import Difference, holm, paired_difference
 from cacara.metrics import ranks_of_first_relevant
+from cacara_files import atomic
 from training.feedback.reasons import Reason
 
 GATE = "gate.json"
@@ -267,5 +267,5 @@ def told(change: Change) -> str:
 def write(verdict: Verdict, fingerprint: str, path: Path, **more: object) -> dict[str, Any]:
     """Write a report, beside its place first, and return it."""
     report = verdict.to_json(fingerprint) | more
-    files.write_text(path, json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+    atomic.write_text(path, json.dumps(report, ensure_ascii=False, indent=1) + "\n")
     return report

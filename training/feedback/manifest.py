@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cacara import files
+from cacara_files import atomic
 from feedback_db.records.opinions import GRADES, Caption, FeedbackError
 from feedback_db.records.review import Pair
 from feedback_db.store.store import Store
@@ -174,7 +174,7 @@ def build(pairs: Sequence[Pair], captions: Iterable[Caption], attention: Attenti
 def write(manifest: Manifest, path: Path) -> None:
     """Write a manifest, beside its place first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_text(path, manifest.text())
+    atomic.write_text(path, manifest.text())
 
 
 def read(path: Path) -> Manifest:

@@ -27,7 +27,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara import files
 from cacara.benchmark import benchmark_file
 from cacara.model import checkpoint, seen_texts, training_facts
 from cacara.model.config import AcquirerConfig
@@ -36,6 +35,7 @@ from cacara.model.parts.acquirer_files import AcquirerFile
 from cacara.model.parts.acquirers import Acquirers
 from cacara.model.seen_texts import SeenTexts
 from cacara.model.training_facts import TrainingFacts
+from cacara_files import atomic
 from training import loop, losses, run_folder
 from training.data.seen import seen_in_training
 from training.data.translations import Translation
@@ -297,7 +297,7 @@ def train_stage(
         method.load_state_dict(load_file(finished), strict=True)
         return
     loop.train(method, data, stage.loop, folder, {"projection.": method.options.embedding_rate, **(rates or {})})
-    with files.replacing(finished) as partial:
+    with atomic.replacing(finished) as partial:
         save_file({name: value.detach().cpu().contiguous() for name, value in method.state_dict().items()}, partial)
 
 

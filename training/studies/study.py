@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from cacara import files
+from cacara_files import atomic
 from training.run_folder import RunError
 from training.studies import makers
 from training.studies.cells import Cell, Context, Perform
@@ -129,7 +129,7 @@ def run(study: Study, output: Path, perform: Perform, only: Sequence[str] = ()) 
             made = makers.MAKERS[variant.make]
             context = Context(split, output / f"{variant.name}-{seed}", seed, perform)
             cell = made(context, **variant.arguments)
-            files.write_text(
+            atomic.write_text(
                 path, json.dumps({"record": record, **dataclasses.asdict(cell)}, ensure_ascii=False) + "\n"
             )
             log.info("%s, seed %d: %d queries", variant.name, seed, len(cell.rows))
@@ -146,9 +146,9 @@ def report(study: Study, output: Path) -> Path:
             cells.setdefault(variant.name, []).append(cell)
     titles = {name: variant.title for name, variant in study.variants.items()}
     tables = [table.compute(cells, titles, study.reference) for table in study.tables]
-    files.write_text(output / f"{REPORT}.json", json.dumps(tables, ensure_ascii=False, indent=1) + "\n")
+    atomic.write_text(output / f"{REPORT}.json", json.dumps(tables, ensure_ascii=False, indent=1) + "\n")
     text = "\n".join([f"# {study.title}\n", *(to_markdown(table) for table in tables)])
-    files.write_text(output / f"{REPORT}.md", text)
+    atomic.write_text(output / f"{REPORT}.md", text)
     return output / f"{REPORT}.md"
 
 

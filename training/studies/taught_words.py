@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara import files, languages, sources
+from cacara import languages, sources
 from cacara.benchmark import splits
 from cacara.benchmark.retrieval import AS_THE_MODEL_HAS_IT, measure
 from cacara.benchmark.significance import paired_difference
@@ -30,6 +30,7 @@ from cacara.media import audio
 from cacara.model import checkpoint
 from cacara.model.model import Cacara
 from cacara.model.parts.lexical_memory import FUNCTION_WORDS, LexicalMemory
+from cacara_files import atomic
 from training.data import class_names
 from training.data.corpora.words import gatitos
 from training.run_folder import RunError
@@ -87,7 +88,7 @@ def study(output: Path, dev_2: Path, model_name: str = checkpoint.DEFAULT_MODEL)
     measured = measure(systems, benchmark, waveforms, modes=(AS_THE_MODEL_HAS_IT,))
     outcomes = {each.system: each.outcomes["text_to_audio"] for each in measured}
     text = _report(systems, outcomes, benchmark)
-    files.write_text(output / "taught_words.md", text)
+    atomic.write_text(output / "taught_words.md", text)
     return text
 
 

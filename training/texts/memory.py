@@ -8,12 +8,12 @@ import shutil
 from pathlib import Path
 
 from cacara.errors import CheckpointError
-from cacara.files import replacing
 from cacara.lexicon import table as lexicon_table
 from cacara.model import checkpoint, seen_texts
 from cacara.model.calibration import CALIBRATION
 from cacara.model.config import LexicalMemoryConfig, ModelConfig
 from cacara.model.seen_texts import SEEN
+from cacara_files.atomic import replacing
 from training import card as model_card
 from training.recipe import FINAL
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tables
 from cacara.errors import CacaraError, QueryError
 from cacara.words import word_lists
 from cacara.words.word_lists import Entry, WordList
+from cacara_files import tables
 from ui.compare import rendering
 from ui.page.wording import FALLBACK, Wording
 from ui.services.comparisons import StoredComparison

@@ -10,7 +10,7 @@ from ui.page.templates import render
 from ui.page.wording import FALLBACK, wording
 
 if TYPE_CHECKING:
-    from tables import Preview
+    from cacara_files.tables import Preview
     from ui.page.wording import Wording
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import tables
 from cacara.media import formats
+from cacara_files import tables
 from ui.page.templates import render
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from cacara import files, sources
+from cacara import sources
+from cacara_files import atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ def drawing(clip: Clip) -> str:
     recording = audio.load(clip.path, audio.GALLERY_LIMITS)
     made = draw(audio.peaks(_outline(clip.path) if recording.cut else recording.waveform, BARS))
     try:
-        files.write_text(path, made)
+        atomic.write_text(path, made)
     except OSError as error:  # a full disk costs a moment at the next look, nothing else
         logger.warning("a waveform is not cached: %s", error)
     return made

@@ -29,8 +29,8 @@ from typing import Any, Literal
 
 import psutil
 
-from cacara import files
 from cacara.errors import CacaraError
+from cacara_files import atomic
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRAINING = (sys.executable, "-m", "training")
@@ -306,7 +306,7 @@ class Jobs:
 
     def _write(self, job: Job) -> None:
         path = self.folder / job.job_id / RECORD
-        files.write_text(path, json.dumps(dataclasses.asdict(job), ensure_ascii=False, indent=1) + "\n")
+        atomic.write_text(path, json.dumps(dataclasses.asdict(job), ensure_ascii=False, indent=1) + "\n")
 
     def _prune(self) -> None:
         for name in sorted(self._names())[:-KEPT]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from cacara.words import pair_tables, text_pairs
 from cacara.words.pair_tables import PairTable
 from cacara.words.text_pairs import MIN_PAIRS, PairFault
-from tables import Preview
+from cacara_files.tables import Preview
 
 MAX_BYTES = 20_000_000
 MIN_ENGLISH = 3

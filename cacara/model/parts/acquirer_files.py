@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cacara import languages
 from cacara.errors import CheckpointError, LanguageError
-from cacara.files import replacing
+from cacara_files.atomic import replacing
 
 FOLDER = "acquirers"
 SUFFIX = ".safetensors"

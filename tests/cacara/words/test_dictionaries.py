@@ -11,7 +11,7 @@ import pytest
 
 from cacara.errors import CacaraError, QueryError
 from cacara.words import dictionaries, pair_tables, word_lists
-from tables import TableError, workbooks
+from cacara_files.tables import TableError, workbooks
 
 LIFT = """<?xml version="1.0" encoding="UTF-8" ?>
 <lift producer="SIL.FLEx 9.1" version="0.13"><header/>

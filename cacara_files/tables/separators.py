@@ -7,8 +7,8 @@ import io
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from tables.cells import split_rows
-from tables.errors import TableError
+from cacara_files.tables.cells import split_rows
+from cacara_files.tables.errors import TableError
 
 SEPARATORS = ("\t", ";", ",", "|")
 """Tried by default, in the order that decides between equals."""

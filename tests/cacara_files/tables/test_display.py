@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-import tables
+from cacara_files import tables
 
 NAG_MUNDARI = "\U0001e4d0\U0001e4e8\U0001e4d9"
 """Letters of Unicode 15, which Python 3.11 does not know."""

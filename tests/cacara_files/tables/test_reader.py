@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tables
-from tables import Fields, Limits, TableError
-from tables import cells as cells_module
+from cacara_files import tables
+from cacara_files.tables import Fields, Limits, TableError
+from cacara_files.tables import cells as cells_module
 
 LIMITS = Limits(1 << 20, 1000)
 FIELDS = Fields({"language": tables.LANGUAGE, "text": tables.TEXT, "concept": tables.CONCEPT}, ("language", "text"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tables.errors import TableError
+from cacara_files.tables.errors import TableError
 
 HEAD_BYTES = 65_536
 """So much of a file's beginning decides its encoding."""

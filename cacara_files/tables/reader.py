@@ -9,11 +9,11 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tables import encodings, separators, workbooks
-from tables.cells import Row, split_rows, trimmed
-from tables.display import shown
-from tables.errors import TableError
-from tables.headings import Columns
+from cacara_files.tables import encodings, separators, workbooks
+from cacara_files.tables.cells import Row, split_rows, trimmed
+from cacara_files.tables.display import shown
+from cacara_files.tables.errors import TableError
+from cacara_files.tables.headings import Columns
 
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 60

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from cacara import files
+from cacara_files import atomic
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_a_file_and_its_parents_are_there_at_the_end_and_not_before(tmp_path):
     target = tmp_path / "new" / "report.json"
-    with files.replacing(target) as partial:
+    with atomic.replacing(target) as partial:
         partial.write_text("1")
         assert not target.exists()
     assert target.read_text() == "1"
@@ -25,7 +25,7 @@ def test_a_file_and_its_parents_are_there_at_the_end_and_not_before(tmp_path):
 def test_an_exception_leaves_the_old_content_and_nothing_beside_it(tmp_path):
     target = tmp_path / "report.json"
     target.write_text("old")
-    with pytest.raises(ZeroDivisionError), files.replacing(target) as partial:
+    with pytest.raises(ZeroDivisionError), atomic.replacing(target) as partial:
         partial.write_text("half")
         raise ZeroDivisionError
     assert target.read_text() == "old"
@@ -36,7 +36,7 @@ def test_a_folder_takes_the_place_of_one_that_holds_files(tmp_path):
     target = tmp_path / "model"
     target.mkdir()
     (target / "old").write_text("old")
-    with files.replacing(target) as partial:
+    with atomic.replacing(target) as partial:
         partial.mkdir()
         (partial / "new").write_text("new")
     assert [path.name for path in target.iterdir()] == ["new"]
@@ -44,15 +44,15 @@ def test_a_folder_takes_the_place_of_one_that_holds_files(tmp_path):
 
 
 def test_line_ends_stay_as_they_are(tmp_path):
-    files.write_text(tmp_path / "table.csv", "a\r\nb\n")
+    atomic.write_text(tmp_path / "table.csv", "a\r\nb\n")
     assert (tmp_path / "table.csv").read_bytes() == b"a\r\nb\n"
 
 
 def test_writers_that_are_killed_or_meet_leave_one_whole_file(tmp_path):
     target = tmp_path / "numbers"
     code = (
-        "import sys\nfrom pathlib import Path\nfrom cacara import files\n"
-        "while True: files.write_text(Path(sys.argv[1]), sys.argv[2] * 200_000)\n"
+        "import sys\nfrom pathlib import Path\nfrom cacara_files import atomic\n"
+        "while True: atomic.write_text(Path(sys.argv[1]), sys.argv[2] * 200_000)\n"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, str(target), letter], cwd=ROOT) for letter in "ab"]
     try:

@@ -7,8 +7,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
-from tables.cells import trimmed
-from tables.errors import TableError
+from cacara_files.tables.cells import trimmed
+from cacara_files.tables.errors import TableError
 
 LANGUAGE = frozenset(
     "lang|code|language code|lang code|language id|language tag|locale|iso|iso code|iso 639|iso 639 1|iso 639 3"

@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from tables.cells import Row
-from tables.errors import TableError
+from cacara_files.tables.cells import Row
+from cacara_files.tables.errors import TableError
 
 MAX_UNPACKED_BYTES = 64 << 20
 """Of a workbook's parts together, as a zip of a few kilobytes may hold gigabytes."""

@@ -1,4 +1,4 @@
-"""The one atomic write of files and folders."""
+"""Atomic writes: a file or folder is written beside its place and then put there, whole or not at all."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TextIO
 
-from tables.errors import TableError
+from cacara_files.tables.errors import TableError
 
 CHUNK_CHARACTERS = 1 << 16
 _ENDS = "\u200b\u2060\ufeff"
