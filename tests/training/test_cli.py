@@ -51,7 +51,7 @@ def test_a_recipe_reaches_the_function_and_the_checkpoint_is_named(calls, capsys
     assert options.name == "cacara" and "wesnoth" in options.packages
     assert options.text == TextConfig("multilingual-e5-small", "query: ", 128)
     assert options.audio_backbone == "yamnet" and options.trainable == "projection"
-    assert options.loop == LoopOptions(steps=400, batch_size=256, checkpoint_every=100)
+    assert options.loop == LoopOptions(steps=800, batch_size=256, checkpoint_every=200)
     assert options.objective == ObjectiveOptions(temperature=0.05, projection_share=0.5, distillation=3.0)
 
 
@@ -59,7 +59,7 @@ def test_a_flag_reaches_the_function_and_overrules_the_recipe(calls):
     flags = ("--options.loop.steps", "3", "--options.text.backbone", "folder", "--options.head.damping=0.25")
     assert call(*flags, "--benchmark", "other.jsonl") == 0
     [(options, _, benchmark)] = calls
-    assert options.loop == LoopOptions(steps=3, batch_size=256, checkpoint_every=100)
+    assert options.loop == LoopOptions(steps=3, batch_size=256, checkpoint_every=200)
     assert options.text == TextConfig("folder", "query: ", 128)
     assert options.head.damping == 0.25
     assert benchmark == Path("other.jsonl")
@@ -148,28 +148,31 @@ def test_an_interrupted_run_ends_without_a_traceback(monkeypatch, capsys):
     assert capsys.readouterr().err == "stopped\n"
 
 
-@pytest.mark.parametrize(
-    ("recipe", "name"), [("stages/english-sounds.yaml", "english-only"), ("baselines/translated.yaml", "translated")]
-)
-def test_a_baselines_recipe_differs_from_the_demos_in_its_name_and_the_profiles_alone(calls, monkeypatch, recipe, name):
+def test_the_baselines_recipes_differ_in_their_names_and_the_text_encoder_alone(calls, monkeypatch):
     from training.sounds import translated_captions
 
     monkeypatch.setattr(translated_captions, "train", calls)
-    place = RECIPE.parents[1] / recipe
-    command = {"english-only": "emergent_alignment", "translated": "translated_captions"}[name]
-    assert call() == 0 and cli.main([command, "--recipe", str(place), "--output", "runs/x"]) == 0
-    [(demo, _, _), (baseline, _, _)] = calls
-    assert baseline.name == name and baseline.recipe == f"training/recipes/{recipe}"
-    text = TextConfig("all-MiniLM-L6-v2", "", 128) if name == "english-only" else demo.text
-    changed = {field: getattr(baseline, field) for field in ("name", "version", "recipe")}
-    changed |= {"text": text, "profile": None}
-    assert demo.profile is not None and baseline == dataclasses.replace(demo, **changed)
-
-
-def test_m2ms_recipe_has_the_demos_sounds_and_no_anchor(calls, monkeypatch):
-    monkeypatch.setattr(cli, "train_linear_map", calls)
+    for command, recipe in (
+        ("emergent_alignment", "stages/english-sounds.yaml"),
+        ("translated_captions", "baselines/translated.yaml"),
+    ):
+        assert cli.main([command, "--recipe", str(RECIPE.parents[1] / recipe), "--output", "runs/x"]) == 0
     assert call() == 0
+    [(english, _, _), (translated, _, _), (demo, _, _)] = calls
+    assert (english.name, translated.name) == ("english-only", "translated")
+    assert english.text == TextConfig("all-MiniLM-L6-v2", "", 128) and translated.text == demo.text
+    changed = {field: getattr(translated, field) for field in ("name", "version", "recipe", "text")}
+    assert translated == dataclasses.replace(english, **changed)
+    assert english.profile is None and demo.profile is not None
+    assert set(english.packages) < set(demo.packages)
+
+
+def test_m2ms_recipe_has_the_baselines_sounds_and_no_anchor(calls, monkeypatch):
+    monkeypatch.setattr(cli, "train_linear_map", calls)
+    english = RECIPE.parent / "english-sounds.yaml"
+    assert cli.main(["emergent_alignment", "--recipe", str(english), "--output", "runs/x"]) == 0
     place = RECIPE.parents[1] / "baselines" / "m2m.yaml"
     assert cli.main(["linear_map", "--recipe", str(place), "--output", "runs/x"]) == 0
-    [(demo, _, _), (m2m, _, _)] = calls
-    assert m2m.name == "m2m" and m2m.packages == demo.packages and m2m.loop == demo.loop and m2m.text == demo.text
+    [(english, _, _), (m2m, _, _)] = calls
+    assert m2m.name == "m2m" and m2m.packages == english.packages and m2m.loop == english.loop
+    assert m2m.text == TextConfig("multilingual-e5-small", "query: ", 128)
