@@ -131,8 +131,10 @@ def ask(services: Services, options: Options, must_see: bool = False) -> Checked
     retriever = services.retriever(options.model)
     if (kind := text("kind", options.kind)) not in KINDS:
         raise QueryError(f"kind: found {kind!r:.40}, wanted sound, picture, or nothing for both")
-    if (must_see and not retriever.model.sees) or (kind == "picture" and not retriever.sees):
+    if (must_see or kind == "picture") and not retriever.model.sees:
         raise QueryError(words("sees_nothing"))
+    if kind == "picture" and not retriever.sees:
+        raise QueryError(words("no_pictures_here"))
     spoken = nearest_language(chosen_language(options.language) or words.code, retriever.gallery.languages)
     return CheckedQuery(retriever, spoken, _count(options.top_k), kind, text("licence", options.licence))
 

@@ -167,6 +167,8 @@ def test_a_picture_finds_sounds_in_a_gallery_without_pictures(
     assert len(found["sounds"]["hits"]) == 4 and found["pictures"] is None
     assert preparation(sounds_alone).sees, "the page takes a picture"
     assert 'class="pictures"' not in page_of(sounds_alone, search_image, photograph)
+    with pytest.raises(QueryError, match="This gallery has no pictures"):
+        search_text(sounds_alone, "dog", kind="picture")
 
 
 def test_the_page_shows_pictures_with_their_texts_escaped(services, photograph):
@@ -202,8 +204,9 @@ def test_embeddings_of_pictures_come_from_the_cache_the_second_time(seeing_model
 
 def test_a_list_without_a_search_id_has_no_buttons():
     hit = {"clip_id": "a", "caption": "A.", "caption_language": "en", "rank": 1, "score": 0.5, "picture": None}
-    found = {"notes": [], "licence": "", "sounds": {"search_id": None, "hits": []}}
-    found["pictures"] = {"search_id": None, "hits": [hit | {"source": "s", "licence": "l"}]}
+    hit |= {"verdict": None, "heard": []}
+    found = {"notes": [], "licence": "", "sounds": {"search_id": None, "nothing_fits": False, "hits": []}}
+    found["pictures"] = {"search_id": None, "nothing_fits": False, "hits": [hit | {"source": "s", "licence": "l"}]}
     page = rendering.image_results(found, wording("en"))
     assert 'data-search=""' in page
     assert "data-label" not in page
