@@ -223,7 +223,7 @@ def test_a_model_folder_that_is_replaced_half_way_leaves_the_old_model_and_says_
     assert status.phase == "failed" and said in status.problem
     for name, content in whole.items():  # now the other half comes
         (place / name).write_bytes(content)
-    choose(promotions.services, "tiny@2", "", "en")
+    choose(promotions.services, "tiny@2", "")
     wait_for("prepare")
     promotions.follow()
     assert promotions.answering() == "2"

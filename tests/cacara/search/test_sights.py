@@ -61,6 +61,9 @@ def test_the_search_command_takes_a_film_for_a_picture(seeing_model, tmp_path, m
         def nearest(self, query, target):
             return ()
 
+        def nothing_fits(self, query, target, hits):
+            return False
+
     monkeypatch.setattr(preparation, "prepare", lambda *_: Searched())
     path = film(tmp_path / "a.mp4")
     assert main(["search", "--image", str(path), "--json"]) == 0

@@ -232,7 +232,8 @@ def test_descriptions_of_train_stamps_name_no_concept_of_the_sounds(monkeypatch,
         ImageRow("train", name, name, "tuxpaint", f"{name}.png", "0", f"{name}.txt", "0") for name in ("clean", "leak")
     ]
     found = Rows("images", 1, {}, images=tuple(rows))
-    monkeypatch.setattr(language_exposure.benchmark_file, "read", lambda path: found)
+    read = language_exposure.benchmark_file.read
+    monkeypatch.setattr(language_exposure.benchmark_file, "read", lambda path: found if path == IMAGES else read(path))
     monkeypatch.setattr(language_exposure.sources, "fetch", lambda key: stamps)
     described = language_exposure._descriptions(IMAGES, BENCHMARK)
     assert described["clean"]["de"] == ("Ein roter Würfel.",) and described["leak"] == {}
