@@ -237,7 +237,7 @@ def start_server(services: Services, host: str, port: int, rules: AdmissionRules
         services: What every handler works with.
         host: The address.
         port: Its port.
-        rules: Rules of admission; None admits whoever asks for this machine by its loopback names.
+        rules: Rules of admission; with None, requests are admitted whose Host header is a loopback name.
 
     Raises:
         OSError: The port is taken, or the address is not this machine's.

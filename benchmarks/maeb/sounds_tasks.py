@@ -76,7 +76,7 @@ class _SoundsTask(AbsTaskRetrieval):
 
     def arrange(self, benchmark: Benchmark, language: str) -> RetrievalSplitData:
         """Return queries, candidates and which are right, of one language."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what is asked with what")
+        raise NotImplementedError(f"{type(self).__name__} defines no retrieval direction (queries and corpus)")
 
 
 class SoundsV1T2ARetrieval(_SoundsTask):

@@ -1,4 +1,4 @@
-"""How well a model finds a picture's English description by one in another language: texts among themselves.
+"""Cross-lingual text retrieval: a picture's English description, found by its description in another language.
 
 Queries are the descriptions of the frozen benchmark of pictures in all languages but English, candidates its distinct
 English ones, relevant are those of the query's concept. Measured twice: where texts are compared with texts

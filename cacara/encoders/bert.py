@@ -44,7 +44,7 @@ class BertConfig:
 
     @property
     def plain(self) -> bool:
-        """Whether ``Bert`` computes what the config says."""
+        """Whether ``Bert`` supports this configuration."""
         kind = (self.model_type, self.hidden_act, self.position_embedding_type, self.is_decoder)
         return kind == ("bert", "gelu", "absolute", False)
 
@@ -85,7 +85,7 @@ class BertOutput(nn.Module):
 
 
 class BertSelfAttention(nn.Module):
-    """What every token reads of the others."""
+    """Multi-head self-attention, without its output projection."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()

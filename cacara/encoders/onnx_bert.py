@@ -45,7 +45,7 @@ class OnnxBert(nn.Module):
 
 
 def fits(encoder: nn.Module) -> bool:
-    """Whether an encoder is a plain BERT, whose function the graph is."""
+    """Whether an encoder is a plain BERT, which the graph reproduces."""
     if type(encoder) is not Bert:
         return False
     # What training attaches to a layer stands in its place and is no plain layer any more.

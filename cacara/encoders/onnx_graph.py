@@ -147,7 +147,7 @@ class StandIn:
 
 
 def plain(module: nn.Module) -> bool:
-    """Whether all weights are float32 on the CPU and count their changes, which inference tensors do not."""
+    """Whether all weights are float32 on the CPU and have version counters; inference tensors have none."""
     return all(
         value.device.type == "cpu" and value.dtype == torch.float32 and not value.is_inference()
         for value in module.parameters()

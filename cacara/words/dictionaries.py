@@ -247,6 +247,7 @@ def _cldf(content: bytes, max_words: int) -> Dictionary | None:
             if dataset is None:
                 raise TableError("the zip describes no CLDF word list; wanted a dataset with a table of forms")
             return _taken("CLDF", dataset.words(), max_words)
+    # zipfile's own: NotImplementedError for an unknown compression, RuntimeError for a password.
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise TableError(f"the zip is damaged or locked ({error}); pack it again") from error
 
