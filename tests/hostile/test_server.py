@@ -61,10 +61,10 @@ def test_every_search_and_judgement_endpoint_answers_wrong_values_and_goes_on(ur
     for name in searched:
         parameters = len(endpoints[f"/{name}"]["parameters"])
         for value in WRONG:
-            answer = visitor.call(name, *[value] * parameters)
+            answer = visitor.patient_call(name, *[value] * parameters)  # a quick machine reaches the limit a minute
             assert isinstance(answer, str) and answer.startswith("error"), (name, value, answer)
             assert "passwd:" not in answer and "root:" not in answer and "<script>" not in answer
-    assert isinstance(visitor.call("search_text", "dog", *TOLD), dict), "it no longer answers"
+    assert isinstance(visitor.patient_call("search_text", "dog", *TOLD), dict), "it no longer answers"
     ours = [line for line in capfd.readouterr().err.splitlines() if f'File "{app_module.REPOSITORY}/' in line]
     assert not [line for line in ours if "/.venv/" not in line and "alerts.py" not in line], (
         "an error nobody had thought of"
