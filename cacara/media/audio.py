@@ -38,7 +38,8 @@ __all__ = [
 ]
 
 QUERY_LIMITS = AudioLimits(isolated=True)  # files that users send
-GALLERY_LIMITS = AudioLimits()  # files of packages and of one's own folders
+# Files of packages and of one's own folders, which a busy machine must not leave out for being slow.
+GALLERY_LIMITS = AudioLimits(max_decode_seconds=120.0)
 SILENCE_DBFS = -60.0
 
 
