@@ -179,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     # After the page is up: loading the model would slow its start on few cores.
     services.engine.start()
-    isolation.keep_one_ready()
+    isolation.keep_ready()
     logger.info("the app is at %s", page.local_url)
     page.block_thread()
     return 0

@@ -7,7 +7,6 @@ was there. Both ways run here in turns, through the same code of today.
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 TARGETS = ("text", "audio", "image")
 SECONDS = (3, 10)
 GOAL = 0.6
-STARTING_SECONDS = 2.0
 
 
 def measure(size: Size) -> Iterator[Row]:
@@ -37,7 +35,7 @@ def measure(size: Size) -> Iterator[Row]:
     engine = Engine(lambda report: setup.prepare(place="tuxpaint", device="cpu", report=report))
     engine._run()
     retriever = engine.retriever(wording("en"))
-    isolation.keep_one_ready()
+    isolation.keep_ready()
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         services = Services(engine, Feedback(Path(folder) / "feedback.db"))
@@ -55,7 +53,7 @@ def _recording(services: Services, retriever: Retriever, path: Path, rounds: int
     model, waveform = retriever.model, audio.load(path).waveform
     request = SearchRequest(sound=waveform, targets=TARGETS)
     query = retriever.embed(request)
-    spare = isolation._SPARE
+    kept = isolation._FORKS
 
     def passes() -> None:
         """Do what was done in place of one embedding: a pass for each list, and one for speech."""
@@ -68,25 +66,19 @@ def _recording(services: Services, retriever: Retriever, path: Path, rounds: int
 
     def before() -> None:
         """Answer with a decoder that starts now, and with the passes that are saved today."""
-        isolation._SPARE = isolation._Spare()
+        isolation._FORKS = isolation._Forks()
         search_audio(services, str(path))
-        isolation._SPARE = spare
+        isolation._FORKS = kept
         for _ in TARGETS[1:]:
             model.encode_audio([waveform])
         _speech(model, waveform)
 
-    def wait() -> None:
-        """Wait until a decoder has started, as between two visitors."""
-        while spare._waiting is None:
-            time.sleep(0.1)
-        time.sleep(STARTING_SECONDS)
-
     def decode_afresh() -> None:
-        isolation._SPARE = isolation._Spare()
+        isolation._FORKS = isolation._Forks()
         audio.load(path)
-        isolation._SPARE = spare
+        isolation._FORKS = kept
 
-    seconds = interleaved({"ours": ours, "before": before}, rounds, wait)
+    seconds = interleaved({"ours": ours, "before": before}, rounds)
     faster = ratio(seconds, "before", "ours")
     length = f"{waveform.size / audio.SAMPLE_RATE_HZ:.0f} s of sound"
     details = {"seconds": seconds, "passes": 1, "passes_before": len(TARGETS) + 1}
@@ -95,7 +87,7 @@ def _recording(services: Services, retriever: Retriever, path: Path, rounds: int
     goal = f"≤ {GOAL} of the time"
     yield Row(work, milliseconds(seconds["ours"]), told, faster, goal, 1 / faster <= GOAL, details)
     works = {"decode": lambda: audio.load(path), "decode, process started anew": decode_afresh}
-    times = interleaved(works, rounds, wait)
+    times = interleaved(works, rounds)
     works = {
         "embed": lambda: retriever.embed(request),
         "embed, four passes": passes,

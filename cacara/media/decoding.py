@@ -49,7 +49,8 @@ class AudioLimits:
         max_seconds: A longer sound is cut to its first seconds, with a note.
         max_decode_seconds: Wall time after which decoding is given up.
         min_seconds: A shorter sound is refused.
-        isolated: Decode in a process of its own, which costs about 0.2 s a file: for files of strangers.
+        isolated: Decode in a process of its own, which costs 0.2 s a file where none is kept ready: for
+            files of strangers.
     """
 
     max_bytes: int = 50 << 20

@@ -87,7 +87,7 @@ def test_a_crash_of_the_decoder_is_an_error_not_the_end(tmp_path, monkeypatch, c
     program.chmod(stat.S_IRWXU)
     monkeypatch.setattr(sys, "executable", str(program))
     message = refusal(tmp_path, encoded_tone("tone.wav"), limits=QUERY_LIMITS)
-    assert f"the decoder failed on this file (code {-11 if 'SEGV' in command else 3})" in message
+    assert "the decoder failed on this file; wanted" in message
 
 
 def test_errors_of_the_isolated_decoder_read_the_same(tmp_path):
