@@ -30,6 +30,7 @@ MAX_UPLOAD = "50mb"
 WAITING_VISITORS = 64
 OPEN_PAGES = 300
 """Gradio remembers some 0.6 MB of each, and takes each call of a program for one; the longest unused are forgotten."""
+ZEROGPU = "zerogpu"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 logger = logging.getLogger("app")
@@ -47,7 +48,7 @@ class Settings:
         index: Where ``python -m cacara index`` has put the embeddings of that folder, or None to make them here.
         database: The SQLite file for feedback.
         models: The folder of the promoted models, see ``python -m cacara models``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        device: ``auto``, ``cpu``, ``cuda``, ``mps``, or ``zerogpu`` on a Space of that kind.
         feedback_dataset: A dataset on the Hugging Face Hub that keeps the feedback, or None.
         local_files: A folder whose long recordings visitors may open where they lie, or None; on loopback only.
         admin_token: What the team lead proves with who they are, or None.
@@ -114,7 +115,10 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     )
     parser.add_argument("--models", type=Path, help="the folder of the promoted models (models beside the database)")
     parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute (%(default)s)"
+        "--device",
+        choices=("auto", "cpu", "cuda", "mps", ZEROGPU),
+        default="auto",
+        help=f"where to compute (%(default)s); {ZEROGPU}: on a GPU that a Space is lent for each search",
     )
     parser.add_argument(
         "--local-files",
@@ -165,8 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
-    services = make_services(settings)
     try:
+        services = make_services(settings)
         _clear_up_for_uploads()
         page = start_server(services, settings.host, settings.port, make_admission_rules(settings))
     except CacaraError as error:
@@ -186,7 +190,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_services(settings: Settings) -> Services:
-    """Return what the handlers work with; nothing is loaded or opened yet."""
+    """Return what the handlers work with; nothing is loaded or opened yet, but for a model on ZeroGPU.
+
+    Raises:
+        CacaraError: That model cannot be loaded.
+    """
+    load = None
+    if settings.device == ZEROGPU:
+        from ui.services import zerogpu  # before all that imports gradio or torch
+
+        load = zerogpu.loader(settings.model)
     from cacara.lexicon.personal_words import DEFAULT_PLACE, PersonalWords
     from cacara.model.registry import Registry
     from ui.services.engine import Engine
@@ -205,7 +218,7 @@ def make_services(settings: Settings) -> Services:
         taught.refresh(retriever)
         retriever.model.follow_words(words)
 
-    models = ServedModels(registry, settings.gallery, settings.device, settings.model, settings.index)
+    models = ServedModels(registry, settings.gallery, settings.device, settings.model, settings.index, load)
     database = settings.database.absolute()
     jobs = Jobs(database.parent / "jobs")
     recordings = Recordings(settings.local_files)

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from cacara.__main__ import main
+from cacara.commands.space import CHECKOUT, ZEROGPU_PACKAGES
 
 USER = 1000
 PREFIX = "/spaces/lab"
@@ -35,6 +36,7 @@ def folder(tmp_path, capsys):
 def test_the_folder_can_be_pushed_as_it_is(folder, tmp_path, capsys):
     front = yaml.safe_load((folder / "README.md").read_text(encoding="utf-8").split("---\n")[1])
     assert (front["sdk"], front["app_file"], front["title"]) == ("gradio", "start.py", "Sounds: ours")
+    assert "spaces" not in (folder / "requirements.txt").read_text()
     assert f"gradio=={front['sdk_version']}\n" in (folder / "requirements.txt").read_text()
     for name in ("app.py", "packages.txt", "cacara/bundled/cacara/model.safetensors", "ui/layout.py", "benchmarks"):
         assert (folder / name).exists(), name
@@ -45,6 +47,17 @@ def test_the_folder_can_be_pushed_as_it_is(folder, tmp_path, capsys):
     assert "exists; wanted a new folder" in capsys.readouterr().err
     assert main(["space", "--output", str(tmp_path / "plain")]) == 0
     assert not (tmp_path / "plain" / "start.py").exists()
+
+
+def test_a_folder_for_zerogpu_differs_in_what_that_needs(tmp_path, capsys):
+    made = tmp_path / "space"
+    assert main(["space", "--output", str(made), "--hardware", "zerogpu"]) == 0
+    front = yaml.safe_load((made / "README.md").read_text(encoding="utf-8").split("---\n")[1])
+    assert (front["suggested_hardware"], front["python_version"]) == ("zero-a10g", "3.12")
+    assert "\nspaces==" in (made / "requirements.txt").read_text(encoding="utf-8")
+    assert "app.main([*['--device', 'zerogpu']" in (made / "start.py").read_text(encoding="utf-8")
+    developers = (CHECKOUT / "requirements-dev.txt").read_text(encoding="utf-8")
+    assert ZEROGPU_PACKAGES.split()[0] in developers, "what is tested is what the Space installs"
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):

@@ -14,6 +14,10 @@ from cacara_files import atomic
 CHECKOUT = Path(__file__).parents[2]
 NOT_CARRIED = ("tests/", "bundle/", "runs/", ".ci/", ".github/")
 START = "start.py"
+ZEROGPU = "zerogpu"
+ZEROGPU_CARD = {"suggested_hardware": "zero-a10g", "python_version": "3.12"}
+"""Names of the Hub; of the Pythons that ZeroGPU has (3.10.13, 3.12.12) the second runs the app."""
+ZEROGPU_PACKAGES = "spaces==0.51.3           # lends a GPU for the time of a call\n"
 _START = '''"""Start of this Space: the app with the model and the gallery that it was made for."""
 
 import sys
@@ -32,6 +36,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new folder")
     parser.add_argument("--model", help="a bundled model's name, or hub:OWNER/NAME@REVISION (default: the app's own)")
     parser.add_argument("--gallery", help="what app.py --gallery takes (default: the app's own)")
+    parser.add_argument(
+        "--hardware",
+        choices=("cpu", ZEROGPU),
+        default="cpu",
+        help="of the Space (%(default)s); zerogpu: the encoders are lent a GPU for each search",
+    )
     parser.add_argument("--title", help="of the Space (default: as in README.md)")
 
 
@@ -43,12 +53,10 @@ def space(options: argparse.Namespace) -> None:
         )
     if options.output.exists():
         raise QueryError(f"{options.output} exists; wanted a new folder")
-    arguments = [
-        each
-        for flag, value in (("--model", options.model), ("--gallery", options.gallery))
-        if value
-        for each in (flag, value)
-    ]
+    lent = options.hardware == ZEROGPU
+    device = ZEROGPU if lent else None
+    given = {"--model": options.model, "--gallery": options.gallery, "--device": device}
+    arguments = [each for flag, value in given.items() if value for each in (flag, value)]
     with atomic.replacing(options.output) as partial:
         for name in _tracked():
             if not name.startswith(NOT_CARRIED) and (CHECKOUT / name).is_file():
@@ -59,6 +67,10 @@ def space(options: argparse.Namespace) -> None:
             (partial / START).write_text(_START.format(arguments=arguments), encoding="utf-8")
         if options.title:
             changes["title"] = options.title
+        if lent:
+            changes |= ZEROGPU_CARD
+            with (partial / "requirements.txt").open("a", encoding="utf-8") as packages:
+                packages.write(ZEROGPU_PACKAGES)
         card = partial / "README.md"
         card.write_text(_with_front_matter(card.read_text(encoding="utf-8"), changes), encoding="utf-8")
     sys.stdout.write(f"{options.output}: push it with `hf upload OWNER/NAME {options.output} . --repo-type space`\n")

@@ -49,7 +49,7 @@ def find(name_or_folder: str | Path) -> Path:
     """
     names = bundled()
     if str(name_or_folder).startswith(hub.PREFIX):
-        patterns = [*FILES, SEEN, *(f"{name}/*" for name in table.FOLDERS)]
+        patterns = [*FILES, SEEN, CALIBRATION, *(f"{name}/*" for name in table.FOLDERS)]
         folder = hub.fetch(str(name_or_folder), patterns)
     else:
         folder = names.get(str(name_or_folder), Path(name_or_folder))

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from cacara.search.engines import SearchIndex
     from cacara.search.gallery import Gallery
     from cacara.search.retriever import Retriever
-    from cacara.sources.clients import Progress
+    from cacara.sources.clients import Progress, Report
+
+    Load = Callable[[str | Path, Report], Cacara]
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ class ServedModels:
         device: str,
         given: str | None = None,
         index: str | None = None,
+        load: Load | None = None,
     ) -> None:
         """Remember where everything is; nothing is read yet.
 
@@ -42,7 +45,9 @@ class ServedModels:
             given: A bundled model's name or a model folder that whoever started the app wants to answer, whatever is
                 promoted; None for the promoted one.
             index: Where the gallery's sounds are indexed, as ``engines.open_index`` takes it; None searches in memory.
+            load: Loads a model in place of ``checkpoint.load``, wherever it computes.
         """
+        self._load = load
         self._registry = registry
         self._place = gallery
         self._device = device
@@ -95,7 +100,7 @@ class ServedModels:
         place = self._given if model_id == self._given and self._given else self._registry.find(model_id).folder
         checkpoint.find(place)  # a wrong name fails before minutes of fetching
         sounds = self._sounds(report)
-        model = checkpoint.load(place, self._device, report=report)
+        model = self._load(place, report) if self._load else checkpoint.load(place, self._device, report=report)
         for each in beside:
             model.share_towers(each.model)
         return Retriever(model, sounds, report, self._index(model))
