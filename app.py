@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cacara import working_folders
 from cacara.errors import CacaraError
-from cacara.search import places
+from cacara.galleries import places
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -44,7 +44,7 @@ class Settings:
         host: Address to listen at.
         port: Port to listen at.
         model: A bundled model's name, a model folder, or None for the default.
-        gallery: Where the sounds are, see ``cacara.search.places``; None for the default gallery.
+        gallery: Where the sounds are, see ``cacara.galleries.places``; None for the default gallery.
         index: Where ``python -m cacara index`` has put the embeddings of that folder, or None to make them here.
         database: The SQLite file for feedback.
         models: The folder of the promoted models, see ``python -m cacara models``.

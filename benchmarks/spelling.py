@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from cacara import languages, sources
-from cacara.benchmark import splits
+from cacara.benchmark.dataset import splits
 from cacara.benchmark.outcome import is_other
 from cacara.model import checkpoint
 from cacara.model.config import DEFAULT_MODEL

@@ -14,16 +14,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cacara.galleries.gallery import Gallery
     from cacara.model.checkpoint import load
     from cacara.model.model import Cacara
-    from cacara.search.gallery import Gallery
     from cacara.search.retriever import Hit, Retriever
 
 __all__ = ["Cacara", "Gallery", "Hit", "Retriever", "load"]
 
 _HOMES = {
     "Cacara": "cacara.model.model",
-    "Gallery": "cacara.search.gallery",
+    "Gallery": "cacara.galleries.gallery",
     "Hit": "cacara.search.retriever",
     "Retriever": "cacara.search.retriever",
     "load": "cacara.model.checkpoint",

@@ -232,7 +232,7 @@ def _text_inputs(path: Path) -> dict[str, str]:
 
 
 def _audio_inputs(path: Path) -> dict[str, Path]:
-    from cacara.search import gallery
+    from cacara.galleries import gallery
 
     if path.is_file():
         return {path.name: path}

@@ -33,10 +33,10 @@ from playwright.sync_api import Browser, Error, Page, sync_playwright  # noqa: E
 from tabs import show_tab  # noqa: E402
 
 from cacara import sources  # noqa: E402
+from cacara.galleries import gallery  # noqa: E402
 from cacara.media import audio  # noqa: E402
 from cacara.model.config import DEFAULT_MODEL  # noqa: E402
 from cacara.recordings import speech  # noqa: E402
-from cacara.search import gallery  # noqa: E402
 from cacara.sources import texts as source_texts  # noqa: E402
 
 MAX_BYTES = 250_000

@@ -13,8 +13,8 @@ from typing import Any
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from cacara.search import gallery
-from cacara.search.manifest import Clip
+from cacara.galleries import gallery
+from cacara.galleries.manifest import Clip
 from feedback_db import Campaign, Caption, Item, Judgement, Ranking, Store
 
 LANGUAGES = ("en", "de", "pt-BR", "fr", "ar", "zh-Hans", "sw")

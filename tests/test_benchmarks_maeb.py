@@ -14,12 +14,12 @@ from benchmarks.maeb import sounds_tasks
 from benchmarks.maeb.encoder import CacaraEncoder, language_of
 from benchmarks.maeb.sounds_tasks import SoundsV1A2TRetrieval, SoundsV1T2ARetrieval, mteb_code
 from cacara.benchmark import retrieval
-from cacara.benchmark.benchmark_file import file_hash
-from cacara.benchmark.splits import Benchmark, Query
+from cacara.benchmark.dataset.benchmark_file import file_hash
+from cacara.benchmark.dataset.splits import Benchmark, Query
 from cacara.errors import CacaraError
+from cacara.galleries.manifest import Clip
 from cacara.media import audio
 from cacara.model import checkpoint
-from cacara.search.manifest import Clip
 
 CONCEPTS = ("dog", "cat", "rain", "bell", "bird", "a dog")
 TEXTS = {"en": CONCEPTS, "de": ("hund", "katze", "a rain", "a bell")}

@@ -26,7 +26,7 @@ LAYERS = {
         ("errors",),
         ("devices", "languages", "metrics", "offline_page", "working_folders"),
         ("lexicon", "media", "sources"),
-        ("encoders",),
+        ("encoders", "galleries"),
         ("model",),
         ("search",),
         ("embedding_map", "recordings", "words"),
@@ -175,7 +175,7 @@ def test_nothing_prints():
 @pytest.mark.parametrize(
     "modules",
     [
-        "cacara, cacara.errors, cacara.search.manifest, cacara.search.gallery, cacara.sources",
+        "cacara, cacara.errors, cacara.galleries.manifest, cacara.galleries.gallery, cacara.sources",
         "cacara.model.config, cacara.languages",
         "cacara.__main__, app",
         "feedback_db.store.store, feedback_db.records.opinions, feedback_db.store.recordings",

@@ -112,7 +112,7 @@ def benchmark(output: Path = BENCHMARK) -> None:
     Args:
         output: The file to write.
     """
-    from training.data import sound_benchmark as builder
+    from training.data.benchmarks import sounds as builder
 
     builder.build_from_sources(output)
     sys.stdout.write(f"{output}\n")
@@ -141,12 +141,12 @@ def gallery(output: Path | None = None, benchmark: Path = BENCHMARK) -> None:
     """Write the table of the default gallery's sounds anew, from the packages of set-up.
 
     Args:
-        output: The table; that of ``cacara.search.default_gallery`` when not given.
+        output: The table; that of ``cacara.galleries.default_gallery`` when not given.
         benchmark: The frozen benchmark; sounds that it or one beside it has are marked.
     """
     import yaml
 
-    from cacara.search.default_gallery import TABLE
+    from cacara.galleries.default_gallery import TABLE
     from training.data import gallery_table
 
     recipes = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(STAGES.glob("*.yaml"))]
@@ -199,7 +199,7 @@ def dev_benchmark(
         sounds: The frozen benchmark of sounds, none of whose recordings may be in this one.
         frozen: dev-2 as it was when choices began: every filter of the lexicon since gives some other texts.
     """
-    from training.data import dev_benchmark as builder
+    from training.data.benchmarks import dev as builder
 
     sys.stdout.write(f"{output}: {builder.build_from_sources(sounds, output, frozen)}\n")
 
@@ -212,7 +212,7 @@ def lexicon(output: Path = LEXICON, sounds: Path = BENCHMARK, pictures: Path = I
         sounds: The frozen benchmark of sounds, whose strings and concepts are kept out as the policies say.
         pictures: The frozen benchmark of pictures, likewise.
     """
-    from training.data.lexicon_table import build_from_sources
+    from training.data.lexicon.table import build_from_sources
 
     build_from_sources(output, sounds, pictures)
     sys.stdout.write(f"{output}\n")
@@ -253,7 +253,7 @@ def image_benchmark(output: Path = IMAGE_BENCHMARK, sounds: Path = BENCHMARK) ->
         output: The file to write.
         sounds: The frozen benchmark of sounds, which decides the split of the concepts that sound.
     """
-    from training.data import image_benchmark as builder
+    from training.data.benchmarks import images as builder
 
     builder.build_from_sources(output, sounds)
     sys.stdout.write(f"{output}\n")

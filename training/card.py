@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cacara import sources
+from cacara.galleries.manifest import Clip
 from cacara.model.checkpoint import CARD
 from cacara.model.config import ModelConfig
-from cacara.search.manifest import Clip
 
 CALIBRATION = "Calibration"
 """Heading of the section on how likely a model's hits are right."""

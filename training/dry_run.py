@@ -21,12 +21,12 @@ from torch import nn
 
 from cacara.encoders.audio import AudioTower
 from cacara.encoders.audio_network import AudioNetwork
-from cacara.encoders.hub_audio import AstNetwork, ClapNetwork
-from cacara.encoders.hub_text import HubText
+from cacara.encoders.hub.audio import AstNetwork, ClapNetwork
+from cacara.encoders.hub.text import HubText
 from cacara.encoders.text import TextTower
 from cacara.encoders.yamnet import Yamnet
+from cacara.galleries.manifest import Clip
 from cacara.model.parts.head import AudioHead
-from cacara.search.manifest import Clip
 from training import loop
 from training.run_folder import METRICS, RunError
 from training.sounds.alignment import EmergentAlignment, EmergentAlignmentOptions, audio_config

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cacara.errors import CacaraError
-from cacara.search.manifest import Clip
+from cacara.galleries.manifest import Clip
 from cacara_files import atomic
 
 OPTIONS = "options.json"

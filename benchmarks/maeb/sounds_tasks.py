@@ -17,8 +17,8 @@ from mteb.abstasks.task_metadata import TaskMetadata
 
 from benchmarks.maeb.encoder import COLLECTIVE
 from cacara import sources
-from cacara.benchmark import benchmark_file, splits
-from cacara.benchmark.splits import Benchmark
+from cacara.benchmark.dataset import benchmark_file, splits
+from cacara.benchmark.dataset.splits import Benchmark
 
 PATH = Path(__file__).parents[1] / "sounds-v1.jsonl"
 

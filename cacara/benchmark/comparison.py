@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cacara.benchmark.dataset.splits import Benchmark
 from cacara.benchmark.figures import (
     by_kind,
     concept_ranks,
@@ -30,7 +31,6 @@ from cacara.benchmark.figures import (
 from cacara.benchmark.outcome import INTERVAL_DEPTH, Outcome, Outcomes, is_other, part_of
 from cacara.benchmark.retrieval import DIRECTIONS
 from cacara.benchmark.significance import Difference, holm, paired_difference
-from cacara.benchmark.splits import Benchmark
 from cacara.model.seen_texts import SeenTexts
 
 TESTED_DEPTHS = (1, 10)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from cacara import sources
-from cacara.benchmark.splits import Query
+from cacara.benchmark.dataset.splits import Query
 from cacara.languages import spelling
 from cacara.model.model import Cacara
 from cacara.search.index import ExactIndex

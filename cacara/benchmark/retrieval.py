@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cacara.benchmark.dataset.splits import Benchmark, Query
 from cacara.benchmark.figures import by_kind, per_language, summary
 from cacara.benchmark.outcome import NO_LANGUAGE, Outcome, Outcomes, is_other, outcome_of
-from cacara.benchmark.splits import Benchmark, Query
 from cacara.benchmark.systems import SharedTowers, System, sights_of
+from cacara.galleries.manifest import Clip
 from cacara.model.model import Cacara
-from cacara.search.manifest import Clip
 from cacara_files import atomic
 
 DIRECTIONS = ("text_to_audio", "audio_to_text")

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from cacara import languages
-from cacara.benchmark.benchmark_file import ImageRow
+from cacara.benchmark.dataset.benchmark_file import ImageRow
 from cacara.errors import LanguageError
+from cacara.galleries.manifest import Clip
 from cacara.media import audio
 from cacara.metrics import bootstrap_interval, chance_recall_at_k, ranks_of_first_relevant
 from cacara.model.model import Cacara
 from cacara.recordings.speech import Transcriber
-from cacara.search.manifest import Clip
 from cacara.sources import texts as source_texts
 
 K = 10

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cacara.benchmark.dataset.splits import Benchmark, Query
 from cacara.benchmark.outcome import Outcome, is_other, outcome_of
 from cacara.benchmark.retrieval import AS_THE_MODEL_HAS_IT, Measurement
-from cacara.benchmark.splits import Benchmark, Query
 from cacara.model.model import Cacara
 
 DIRECTION = "text_to_text"

@@ -115,8 +115,8 @@ def classify(options: argparse.Namespace) -> None:
 
 def _files(folder: Path) -> dict[str, Path]:
     """Return the sounds and pictures below a folder by their place in it, sorted."""
+    from cacara.galleries.file_names import as_text
     from cacara.media.formats import PICTURES, SOUNDS
-    from cacara.search.file_names import as_text
 
     folder = Path(os.path.expanduser(folder)).absolute()
     if not folder.is_dir():
@@ -130,7 +130,7 @@ def _files(folder: Path) -> dict[str, Path]:
 
 def _trained(paths: Iterable[Path]) -> int:
     """Return how many files are sounds of the default gallery that the bundled models were trained on."""
-    from cacara.search import default_gallery
+    from cacara.galleries import default_gallery
 
     splits = default_gallery.splits()
     return sum(splits.get(hashlib.sha256(path.read_bytes()).hexdigest()) == "train" for path in paths)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cacara.errors import CacaraError
+from cacara.galleries import places
 from cacara.model.config import DEFAULT_MODEL
-from cacara.search import places
 from cacara.sources.clients import Progress
 
 EACH_SHARE = 0.1

@@ -132,7 +132,7 @@ def _recall(found: MeasuredRecall | None) -> str:
 
 def _remembered(config: ModelConfig) -> tuple[Mapping[str, int], Mapping[str, float]]:
     """Return by language how many entries a model's memory holds, and which share of the benchmark's words it knows."""
-    from cacara.benchmark import splits
+    from cacara.benchmark.dataset import splits
     from cacara.lexicon import LexiconReader
     from cacara.lexicon import table as lexicon_table
     from cacara.model.parts.lexical_memory import BUNDLED

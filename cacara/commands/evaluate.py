@@ -20,9 +20,9 @@ from cacara_files import atomic
 if TYPE_CHECKING:
     import numpy as np
 
+    from cacara.benchmark.dataset.splits import Benchmark
     from cacara.benchmark.entries import Entry
     from cacara.benchmark.outcome import Outcomes
-    from cacara.benchmark.splits import Benchmark
     from cacara.model.model import Cacara
 
 DEV_2 = "dev-2"
@@ -89,9 +89,9 @@ def evaluate(options: argparse.Namespace) -> None:
 
 
 def _evaluate_one(options: argparse.Namespace) -> None:
-    from cacara.benchmark import retrieval
+    from cacara.benchmark import retrieval, text_cache
     from cacara.benchmark.report.tables import to_markdown
-    from cacara.model import checkpoint, text_cache
+    from cacara.model import checkpoint
 
     if options.json:
         require_writable(options.json)
@@ -155,8 +155,8 @@ def _measure_all(
     entries: Sequence[Entry], models: Sequence[Cacara], sound_benchmark: Benchmark
 ) -> tuple[list[Outcomes], Benchmark | None]:
     """Return each model's outcomes, with those of pictures where it knows pictures, and the pictures' benchmark."""
-    from cacara.benchmark import retrieval, splits, systems
-    from cacara.model import text_cache
+    from cacara.benchmark import retrieval, systems, text_cache
+    from cacara.benchmark.dataset import splits
 
     waveforms = _waveforms(sound_benchmark)
     has_pictures = sound_benchmark.name != DEV_2 and any(model.sees for model in models)
@@ -217,14 +217,14 @@ def _write_comparison(report: Mapping[str, Any], output: Path, copy: Path | None
 
 
 def _benchmark(split: str) -> Benchmark:
-    from cacara.benchmark import splits
+    from cacara.benchmark.dataset import splits
 
     path, part = (splits.DEV_2, "dev") if split == DEV_2 else (splits.SOUNDS, split)
     return splits.fetch(path, part, show_progress)
 
 
 def _waveforms(sounds: Benchmark) -> Sequence[np.ndarray]:
-    from cacara.benchmark import splits
+    from cacara.benchmark.dataset import splits
 
     _tell(0.0, "read the sounds")
     return list(splits.waveforms(sounds))

@@ -102,9 +102,9 @@ def _named(benchmark: Esc50) -> str:
 
 
 def _measure(model: Cacara, name: str, benchmark: Esc50, sounds_id: str, further: Labels | None) -> dict[str, Any]:
+    from cacara.benchmark import audio_cache, text_cache
     from cacara.benchmark.esc50 import zero_shot
     from cacara.media import audio
-    from cacara.model import audio_cache, text_cache
 
     tables = [benchmark.labels, *([further] if further else [])]
     texts = [

@@ -12,8 +12,8 @@ from cacara.commands.command_line import require_writable, show_progress
 from cacara.sources.clients import Progress
 
 if TYPE_CHECKING:
+    from cacara.benchmark.dataset.splits import Benchmark
     from cacara.benchmark.retrieval import Measurement
-    from cacara.benchmark.splits import Benchmark
     from cacara.model.model import Cacara
 
 
@@ -28,7 +28,8 @@ def evaluate_images(options: argparse.Namespace) -> None:
     Raises:
         CacaraError: The model knows no pictures, or something cannot be had.
     """
-    from cacara.benchmark import films, retrieval, splits
+    from cacara.benchmark import retrieval
+    from cacara.benchmark.dataset import films, splits
     from cacara.errors import QueryError
     from cacara.media import video
     from cacara.model import checkpoint
@@ -68,7 +69,8 @@ def evaluate_descriptions(options: argparse.Namespace) -> None:
     Raises:
         CacaraError: Something cannot be had.
     """
-    from cacara.benchmark import splits, text_retrieval
+    from cacara.benchmark import text_retrieval
+    from cacara.benchmark.dataset import splits
     from cacara.model import checkpoint
 
     if options.json:

@@ -71,7 +71,8 @@ def listen(options: argparse.Namespace) -> None:
 def evaluate_speech(options: argparse.Namespace) -> None:
     """Measure how well pictures are found by spoken descriptions, against the same typed."""
     from cacara import languages, sources
-    from cacara.benchmark import benchmark_file, splits, spoken
+    from cacara.benchmark import spoken
+    from cacara.benchmark.dataset import benchmark_file, splits
     from cacara.model import checkpoint
     from cacara.recordings import speech
     from cacara.sources import texts as source_texts

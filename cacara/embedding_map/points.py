@@ -14,7 +14,7 @@ from cacara.errors import CacaraError, QueryError
 from cacara.sources.clients import Progress, Report, silent
 
 if TYPE_CHECKING:
-    from cacara.search.manifest import Clip
+    from cacara.galleries.manifest import Clip
     from cacara.search.retriever import Retriever
 
 DEFAULT_LANGUAGES = ("en", "pt-BR", "es", "fr", "de", "ar", "zh-Hans", "sw")

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cacara.encoders import hub_audio, onnx_yamnet
 from cacara.encoders.audio_network import AudioNetwork
-from cacara.encoders.onnx_graph import StandIn
+from cacara.encoders.hub import audio as hub_audio
+from cacara.encoders.onnx import yamnet as onnx_yamnet
+from cacara.encoders.onnx.graph import StandIn
 from cacara.encoders.yamnet import Yamnet, normalise_peak
 from cacara.errors import AudioError, CheckpointError
 from cacara.sources.clients import Report, silent

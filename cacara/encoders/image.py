@@ -158,7 +158,7 @@ def load(backbone: str, report: Report = silent) -> ImageTower:
         CheckpointError: Unknown backbone.
     """
     if backbone not in BACKBONES and ("/" in backbone or Path(backbone).is_dir()):
-        from cacara.encoders import hub_image  # it builds on this file
+        from cacara.encoders.hub import image as hub_image  # it builds on this file
 
         return hub_image.load(backbone).eval()
     if backbone not in BACKBONES:

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cacara import sources
-from cacara.encoders import hub_text, onnx_bert
 from cacara.encoders.config import TextConfig
-from cacara.encoders.onnx_graph import StandIn
+from cacara.encoders.hub import text as hub_text
+from cacara.encoders.onnx import bert as onnx_bert
+from cacara.encoders.onnx.graph import StandIn
 from cacara.errors import CheckpointError
 from cacara.sources.clients import Report, silent
 from cacara.sources.converters import e5, minilm

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from cacara import languages
 from cacara.errors import LanguageError, ManifestError
+from cacara.galleries.file_names import SHOWN, Names, Unmatched, count
 from cacara.languages import mismatch
 from cacara.metrics import bootstrap_interval, wilson_interval
-from cacara.search.file_names import SHOWN, Names, Unmatched, count
 from cacara_files import tables
 from cacara_files.tables import Fields
 

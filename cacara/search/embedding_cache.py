@@ -12,9 +12,9 @@ import numpy as np
 
 from cacara import sources
 from cacara.errors import AudioError, ImageError
+from cacara.galleries.manifest import Clip
 from cacara.media import audio, decoding, images
 from cacara.model.model import Cacara
-from cacara.search.manifest import Clip
 from cacara.sources.clients import Progress, Report, silent
 from cacara_files import atomic
 

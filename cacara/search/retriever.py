@@ -12,6 +12,8 @@ import numpy as np
 
 from cacara.encoders.class_names import names_of
 from cacara.errors import GalleryError, QueryError
+from cacara.galleries.gallery import Gallery
+from cacara.galleries.manifest import Clip
 from cacara.lexicon import PersonalWord
 from cacara.model.calibration import Curve
 from cacara.model.model import Cacara
@@ -19,10 +21,8 @@ from cacara.model.parts.profile import ClassProfile
 from cacara.search import embedding_cache, likelihood
 from cacara.search.embedding import QueryEmbedding, embed
 from cacara.search.engines import SearchIndex
-from cacara.search.gallery import Gallery
 from cacara.search.index import ExactIndex, Mask
 from cacara.search.likelihood import ScoreSample
-from cacara.search.manifest import Clip
 from cacara.search.request import SearchRequest, check_target
 from cacara.sources.clients import Report, silent
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cacara.galleries import gallery
 from cacara.model import checkpoint
 from cacara.model.config import DEFAULT_MODEL
-from cacara.search import gallery
 from cacara.search.retriever import Retriever
 from cacara.sources.clients import Report, silent
 

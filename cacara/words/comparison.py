@@ -24,7 +24,7 @@ from cacara.words.lexicon import bare_name
 from cacara.words.word_lists import Entry
 
 if TYPE_CHECKING:
-    from cacara.search.manifest import Clip
+    from cacara.galleries.manifest import Clip
     from cacara.search.retriever import Retriever
 
 TOP = 10

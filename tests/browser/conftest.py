@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cacara.galleries import gallery
+from cacara.galleries.manifest import Clip
 from cacara.media import audio
-from cacara.search import gallery
-from cacara.search.manifest import Clip
 from ui.page.wording import wording
 
 playwright = pytest.importorskip("playwright.sync_api", reason="requirements-dev.txt is not installed")

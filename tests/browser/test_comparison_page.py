@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cacara.benchmark.comparison import Contender, compare
+from cacara.benchmark.dataset.splits import Benchmark
 from cacara.benchmark.outcome import NO_LANGUAGE, outcome_of
 from cacara.benchmark.report.page import to_html
-from cacara.benchmark.splits import Benchmark
 
 CONCEPTS = [f"concept{number}" for number in range(12)]
 

@@ -58,7 +58,7 @@ class Models:
 
 @pytest.fixture(scope="module")
 def hostile(tiny_model, tmp_path_factory):
-    from cacara.search.gallery import load_folder
+    from cacara.galleries.gallery import load_folder
     from cacara.search.retriever import Retriever
     from ui.services.engine import Engine
 

@@ -19,7 +19,7 @@ import psutil
 import pytest
 from tabs import show_tab
 
-from cacara.benchmark import splits
+from cacara.benchmark.dataset import splits
 from cacara.media import audio
 
 pytestmark = pytest.mark.soak

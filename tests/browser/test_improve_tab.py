@@ -56,7 +56,7 @@ def annotate(client, database) -> list[tuple[str, str, str, int]]:
     Returns:
         Query, language, the best right clip and its rank.
     """
-    from cacara.search import gallery
+    from cacara.galleries import gallery
 
     concepts: dict[str, list] = {}
     for clip in gallery.load_tux_paint().clips:

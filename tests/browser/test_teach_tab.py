@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tabs import show_tab
 
-from cacara.search import gallery
+from cacara.galleries import gallery
 from feedback_db.records.opinions import Caption
 from feedback_db.store.store import Store
 

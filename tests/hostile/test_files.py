@@ -18,13 +18,14 @@ import pytest
 from feedback_examples import judgement
 
 from cacara.errors import AudioError, CacaraError, CheckpointError, ImageError, RegistryError
+from cacara.galleries import manifest
 from cacara.media import audio, images, video
 from cacara.model import checkpoint
 from cacara.model.parts.acquirer_files import read as read_acquirer
 from cacara.model.registry import Registry
 from cacara.recordings import export as annotation_export
 from cacara.recordings import long_recordings
-from cacara.search import classification, manifest
+from cacara.search import classification
 from cacara.words import word_lists
 from feedback_db import FeedbackError
 from feedback_db.exchange import importing

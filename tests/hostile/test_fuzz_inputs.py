@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cacara.errors import CacaraError
-from cacara.search.manifest import Clip
+from cacara.galleries.manifest import Clip
 from cacara.words import word_lists
 from feedback_db import FeedbackError
 from feedback_db.exchange.table import from_cells

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from cacara.errors import QueryError
+from cacara.galleries.gallery import load_folder
 from cacara.media import audio
-from cacara.search.gallery import load_folder
 from cacara.search.request import clean_query
 from feedback_db import FeedbackError
 from tests.ui.annotate.test_annotate import first_item, make_campaign

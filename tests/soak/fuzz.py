@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT))
 
 with atheris.instrument_imports(include=["cacara", "feedback_db", "ui"]):
     from cacara.errors import CacaraError
+    from cacara.galleries.manifest import Clip
     from cacara.media import audio, decoding, images, video
-    from cacara.search.manifest import Clip
     from cacara.words import word_lists
     from feedback_db import FeedbackError
     from feedback_db.exchange import parquet_rows

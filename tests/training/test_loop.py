@@ -16,9 +16,9 @@ import torch
 
 from cacara.encoders.audio import AudioTower
 from cacara.encoders.yamnet import Yamnet, YamnetConfig
+from cacara.galleries.manifest import Clip
 from cacara.model.config import AudioConfig
 from cacara.model.parts.head import AudioHead
-from cacara.search.manifest import Clip
 from training import loop
 from training.data.batches import CaptionedFeatures
 from training.data.features import Features

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cacara.search.manifest import Clip
+from cacara.galleries.manifest import Clip
 from training import run_folder
 from training.loop import LoopOptions
 from training.run_folder import RunError

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cacara import sources
-from cacara.benchmark import benchmark_file
-from cacara.benchmark import splits as benchmark_splits
+from cacara.benchmark.dataset import benchmark_file
+from cacara.benchmark.dataset import splits as benchmark_splits
 from cacara.errors import CheckpointError
 from cacara.model import checkpoint
 from cacara.model.calibration import CALIBRATION, Calibration, Curve

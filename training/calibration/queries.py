@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cacara.benchmark import splits
-from cacara.benchmark.splits import Benchmark, Query
+from cacara.benchmark import audio_cache, text_cache
+from cacara.benchmark.dataset import splits
+from cacara.benchmark.dataset.splits import Benchmark, Query
+from cacara.galleries.manifest import Clip
 from cacara.media import audio, images
-from cacara.model import audio_cache, text_cache
 from cacara.model.model import Cacara
 from cacara.search.embedding import QueryEmbedding
 from cacara.search.likelihood import kind_of
-from cacara.search.manifest import Clip
 from cacara.search.request import SearchRequest
 from training.calibration.trials import QUERIES_A_CONCEPT, Asked
 

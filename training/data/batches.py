@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cacara.benchmark.esc50 import clips as esc50
 from cacara.errors import ManifestError
-from cacara.search.manifest import Clip
+from cacara.galleries.manifest import Clip
 from training.data.features import Features
 
 

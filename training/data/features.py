@@ -16,8 +16,8 @@ import torch
 
 from cacara.encoders.audio import AudioTower
 from cacara.errors import AudioError, ManifestError
+from cacara.galleries.manifest import Clip
 from cacara.media import audio
-from cacara.search.manifest import Clip
 from training.data import cached_arrays
 from training.run_folder import RunError
 

@@ -1,6 +1,6 @@
 """The table of the default gallery's sounds: rules applied to the packages of set-up, near-duplicates left out.
 
-Tux Paint's sounds and those of ovos are read from their packages (``cacara.search.gallery``) and come first; what
+Tux Paint's sounds and those of ovos are read from their packages (``cacara.galleries.gallery``) and come first; what
 resembles one of them is left out. Each of the others says which split of the benchmarks or whether the training has it.
 """
 
@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cacara import sources
-from cacara.benchmark import benchmark_file
+from cacara.benchmark.dataset import benchmark_file
 from cacara.errors import AudioError
-from cacara.search.default_gallery import TableRow, write
+from cacara.galleries.default_gallery import TableRow, write
 from cacara.sources import texts as source_texts
 from training.data.corpora import held_out_sources, rules, train_recordings
 from training.data.corpora.debian_copyright import debian

@@ -1,6 +1,6 @@
 """Training data as manifests that can be read, checked and counted before anything is trained on them.
 
-The folder holds ``clips.jsonl`` (sounds with English captions, ``cacara.search.manifest.Clip`` a line), one
+The folder holds ``clips.jsonl`` (sounds with English captions, ``cacara.galleries.manifest.Clip`` a line), one
 ``pairs-POLICY.jsonl`` and one ``lexicon-POLICY.jsonl.gz`` for each policy of ``training.data.translations``,
 ``report.json``, and ``report.html`` with its charts. The same packages give the same bytes, except for the paths of the
 clips.
@@ -19,16 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from cacara import sources
-from cacara.benchmark import benchmark_file, splits
+from cacara.benchmark.dataset import benchmark_file, splits
 from cacara.errors import ManifestError
-from cacara.search.manifest import write_clips
+from cacara.galleries.manifest import write_clips
 from cacara_files import atomic
-from training.data import corpora, held_out, lexicon, translations
+from training.data import corpora, translations
 from training.data import page as data_page
 from training.data.batches import refuse_measuring_only, require_english, with_licences
+from training.data.benchmarks import held_out
+from training.data.benchmarks.held_out import HeldOut
 from training.data.corpora.packages import PACKAGES
-from training.data.held_out import HeldOut
-from training.data.lexicon import LexiconRow
+from training.data.lexicon import lexicon
+from training.data.lexicon.lexicon import LexiconRow
 from training.data.report import LexiconFigures, describe_clips, describe_pairs, durations
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cacara.galleries.manifest import Clip
 from cacara.media import audio
-from cacara.search.manifest import Clip
-from training.data.lexicon import LexiconRow
+from training.data.lexicon.lexicon import LexiconRow
 from training.data.translations import Translation
 
 LIMITS = audio.AudioLimits(max_seconds=600.0, max_decode_seconds=600.0)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cacara import languages, sources
-from cacara.benchmark.benchmark_file import UNSEEN
+from cacara.benchmark.dataset.benchmark_file import UNSEEN
 from cacara.errors import LanguageError, ManifestError, SourceError
 from cacara.sources import texts as source_texts
 from cacara.sources.texts import text_hash

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from cacara.errors import AudioError, ImageError
+from cacara.galleries.gallery import Gallery
+from cacara.galleries.manifest import Clip
 from cacara.media import audio, images
 from cacara.model.model import Cacara
-from cacara.search.gallery import Gallery
-from cacara.search.manifest import Clip
 from feedback_db.store.recordings import recording_path
 from training.data import cached_arrays
 from training.data.batches import refuse_measuring_only

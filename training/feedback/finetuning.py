@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 
 from cacara import sources
-from cacara.benchmark import benchmark_file, splits
+from cacara.benchmark.dataset import benchmark_file, splits
+from cacara.galleries import gallery
+from cacara.galleries.gallery import Gallery
 from cacara.model import checkpoint, seen_texts
 from cacara.model.model import Cacara
 from cacara.model.parts.head import AnchoredHead
 from cacara.model.parts.part import Part, acting_on_media
 from cacara.model.seen_texts import SeenTexts
-from cacara.search import gallery
-from cacara.search.gallery import Gallery
 from feedback_db.store.recordings import recordings_folder
 from training import loop, run_folder
 from training.data import corpora
@@ -92,7 +92,7 @@ def train(
         base: The model to begin with: a bundled model's name or a model folder.
         output: The run's folder.
         benchmark_path: The frozen benchmark of sounds, whose dev split the gate asks.
-        place: Where the gallery that was judged is, see ``cacara.search.places``; None means the default one.
+        place: Where the gallery that was judged is, see ``cacara.galleries.places``; None means the default one.
         progress: A file that is told how far it is, JSON lines.
 
     Returns:

@@ -21,10 +21,10 @@ from typing import Any
 
 from cacara import languages
 from cacara.errors import LanguageError, LexiconError
+from cacara.galleries import gallery
+from cacara.galleries.gallery import Gallery
+from cacara.galleries.manifest import Clip
 from cacara.lexicon import PersonalWord
-from cacara.search import gallery
-from cacara.search.gallery import Gallery
-from cacara.search.manifest import Clip
 from training.feedback import manifest as feedback_manifest
 from training.feedback.manifest import Manifest, Row
 
@@ -75,7 +75,7 @@ def suggest(database: Path, place: str | None = None) -> WordSuggestions:
 
     Args:
         database: The app's feedback database.
-        place: Where the gallery that was judged is, see ``cacara.search.places``; None means the default one.
+        place: Where the gallery that was judged is, see ``cacara.galleries.places``; None means the default one.
 
     Raises:
         RunError: There is no such database, or it cannot be read.

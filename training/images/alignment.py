@@ -20,16 +20,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cacara.benchmark import benchmark_file, rules, splits
+from cacara.benchmark.dataset import benchmark_file, rules, splits
 from cacara.encoders import image
 from cacara.encoders.image import ImageTower
 from cacara.errors import ManifestError
+from cacara.galleries.manifest import Clip
 from cacara.model import checkpoint, training_facts
 from cacara.model.config import ImageConfig
 from cacara.model.model import Cacara
 from cacara.model.parts.head import ImageHead
 from cacara.model.training_facts import TrainingFacts
-from cacara.search.manifest import Clip
 from cacara.sources.converters import efficientnet
 from training import loop, run_folder
 from training.data import cached_arrays, class_names

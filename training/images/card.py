@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cacara import sources
-from cacara.benchmark.benchmark_file import Rows
+from cacara.benchmark.dataset.benchmark_file import Rows
+from cacara.galleries.manifest import Clip
 from cacara.model.parts.head import ImageHead
-from cacara.search.manifest import Clip
 from training import card as model_card
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from PIL import Image, ImageEnhance
 
 from cacara.encoders import image
 from cacara.encoders.image import ImageTower
+from cacara.galleries.manifest import Clip
 from cacara.media import images
-from cacara.search.manifest import Clip
 from training.data import cached_arrays
 from training.data.features import Features
 from training.run_folder import RunError

@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cacara.benchmark import benchmark_file
+from cacara.benchmark.dataset import benchmark_file
 from cacara.model import checkpoint, seen_texts, training_facts
 from cacara.model.config import AcquirerConfig
 from cacara.model.model import Cacara
@@ -37,7 +37,7 @@ from cacara.model.seen_texts import SeenTexts
 from cacara.model.training_facts import TrainingFacts
 from cacara_files import atomic
 from training import loop, losses, run_folder
-from training.data.seen import seen_in_training
+from training.data.benchmarks.seen import seen_in_training
 from training.data.translations import Translation
 from training.loop import Batches, LoopOptions
 from training.mla import card as language_card

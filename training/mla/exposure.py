@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from cacara import sources
-from cacara.benchmark import benchmark_file
+from cacara.benchmark.dataset import benchmark_file
+from cacara.galleries.manifest import Clip
 from cacara.model.model import Cacara
-from cacara.search.manifest import Clip
 from cacara.sources import texts as source_texts
 from cacara.sources.texts import text_hash
 from training.data import corpora, features, translations

@@ -22,12 +22,13 @@ import torch
 from torch import Tensor, nn
 
 from cacara import sources
-from cacara.benchmark import benchmark_file
+from cacara.benchmark.dataset import benchmark_file
 from cacara.encoders import audio, text
 from cacara.encoders.audio import AudioTower
 from cacara.encoders.class_names import names_of
 from cacara.encoders.text import TextTower
 from cacara.errors import CheckpointError
+from cacara.galleries.manifest import Clip
 from cacara.model import checkpoint, training_facts
 from cacara.model.config import AudioConfig, ModelConfig, ProfileConfig, TextConfig
 from cacara.model.parts.centring import LanguageCentring
@@ -35,14 +36,13 @@ from cacara.model.parts.head import AnchoredHead, AudioHead
 from cacara.model.parts.profile import ClassProfile
 from cacara.model.towers import TowerUpdates
 from cacara.model.training_facts import TrainingFacts
-from cacara.search.manifest import Clip
 from training import loop, losses, run_folder
 from training.data import class_names, corpora, features, text_statistics
 from training.data.batches import CaptionedFeatures, refuse_measuring_only, require_english, with_licences
+from training.data.benchmarks.seen import seen_in_training
 from training.data.corpora import captioned_folders
 from training.data.corpora.captioned_folders import CaptionedFolder
 from training.data.features import ViewOptions
-from training.data.seen import seen_in_training
 from training.loop import Batches, LoopOptions
 from training.run_folder import RunError
 from training.sounds import card as model_card

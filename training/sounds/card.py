@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cacara.benchmark.benchmark_file import Rows
+from cacara.benchmark.dataset.benchmark_file import Rows
+from cacara.galleries.manifest import Clip
 from cacara.model.config import ModelConfig
 from cacara.model.parts.centring import LanguageCentring
 from cacara.model.parts.head import AudioHead
 from cacara.model.parts.part import Part
 from cacara.model.parts.text_map import TextMap
-from cacara.search.manifest import Clip
 from cacara.sources.converters import minilm
 from training import card as model_card
 

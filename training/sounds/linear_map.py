@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cacara import sources
-from cacara.benchmark import benchmark_file
+from cacara.benchmark.dataset import benchmark_file
 from cacara.encoders import audio, text
 from cacara.model import checkpoint
 from cacara.model.config import AudioConfig, ModelConfig, TextConfig

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from cacara.encoders.audio import AudioTower
 from cacara.errors import AudioError
-from cacara.search.manifest import Clip
+from cacara.galleries.manifest import Clip
 from training.data import cached_arrays, features
 from training.data.batches import CaptionedClips
 from training.data.features import ViewOptions

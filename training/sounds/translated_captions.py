@@ -22,8 +22,8 @@ import torch
 from cacara import sources
 from cacara.encoders.text import TextTower
 from cacara.errors import ManifestError
+from cacara.galleries.manifest import Clip
 from cacara.model.parts.centring import LanguageCentring
-from cacara.search.manifest import Clip
 from training.data import cached_arrays, text_statistics, translations
 from training.data.batches import CaptionedFeatures
 from training.data.features import Features

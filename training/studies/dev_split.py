@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cacara.benchmark import entries, retrieval, splits
-from cacara.benchmark.splits import Benchmark
+from cacara.benchmark import entries, retrieval, text_cache
+from cacara.benchmark.dataset import splits
+from cacara.benchmark.dataset.splits import Benchmark
 from cacara.benchmark.systems import SharedTowers
 from cacara.languages import spelling
-from cacara.model import text_cache
 from cacara.model.model import Cacara
 from training.studies import naming
 from training.studies.cells import Row

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cacara.benchmark.splits import SOUNDS
+from cacara.benchmark.dataset.splits import SOUNDS
 from cacara.model import training_facts
 from cacara.model.parts.acquirer_files import AcquirerFile
 from training import recipe as recipes

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cacara import sources
+from cacara.galleries.manifest import Clip
 from cacara.metrics import ranks_of_first_relevant
 from cacara.search.classification import Labels, class_embeddings
-from cacara.search.manifest import Clip
 from training.data import translations
 from training.data.translations import Translation
 from training.studies.cells import Row

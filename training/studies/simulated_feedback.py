@@ -18,8 +18,8 @@ from typing import Any, Literal
 import numpy as np
 
 from cacara import sources
-from cacara.benchmark import splits
-from cacara.benchmark.splits import SOUNDS, Benchmark, Query
+from cacara.benchmark.dataset import splits
+from cacara.benchmark.dataset.splits import SOUNDS, Benchmark, Query
 from cacara.model import checkpoint
 from cacara.model.model import Cacara
 from cacara.model.parts.part import acting_on_media

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cacara import languages, sources
-from cacara.benchmark import splits
+from cacara.benchmark.dataset import splits
+from cacara.benchmark.dataset.splits import Benchmark
 from cacara.benchmark.retrieval import AS_THE_MODEL_HAS_IT, measure
 from cacara.benchmark.significance import paired_difference
-from cacara.benchmark.splits import Benchmark
 from cacara.encoders.class_names import names_of
 from cacara.errors import LexiconError
 from cacara.lexicon import LexiconTable, PersonalWord

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cacara import sources
-from cacara.benchmark import benchmark_file
+from cacara.benchmark.dataset import benchmark_file
 from cacara.encoders.text import TextTower
 from cacara.errors import ManifestError
 from cacara.model import checkpoint, seen_texts, training_facts

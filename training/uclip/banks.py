@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from cacara.benchmark import benchmark_file
+from cacara.benchmark.dataset import benchmark_file
 from cacara.encoders.text import TextTower
 from cacara.errors import ManifestError
 from cacara.model.model import Cacara

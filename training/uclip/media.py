@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from cacara import sources
-from cacara.benchmark import benchmark_file
+from cacara.benchmark.dataset import benchmark_file
+from cacara.galleries.manifest import Clip
 from cacara.model.model import Cacara
-from cacara.search.manifest import Clip
 from training.data import corpora, features
 from training.data.batches import refuse_measuring_only, require_english
 from training.data.features import Features, ViewOptions

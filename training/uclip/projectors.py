@@ -25,10 +25,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cacara import sources
-from cacara.benchmark import benchmark_file
+from cacara.benchmark.dataset import benchmark_file
 from cacara.encoders import text
 from cacara.encoders import use as use_text
 from cacara.encoders.text import TextTower
+from cacara.galleries.manifest import Clip
 from cacara.model import checkpoint, training_facts
 from cacara.model.config import ModelConfig, ProjectorsConfig, TextConfig
 from cacara.model.model import Cacara
@@ -36,9 +37,9 @@ from cacara.model.parts.centring import LanguageCentring
 from cacara.model.parts.projectors import Projectors
 from cacara.model.towers import TowerUpdates
 from cacara.model.training_facts import TrainingFacts
-from cacara.search.manifest import Clip
 from training import loop, losses, run_folder
-from training.data import cached_arrays, seen, text_statistics, translations
+from training.data import cached_arrays, text_statistics, translations
+from training.data.benchmarks import seen
 from training.data.translations import Translation
 from training.loop import LoopOptions
 from training.run_folder import RunError

@@ -16,7 +16,7 @@ from feedback_db.store.campaigns import base_language
 from ui.search.answers import nearest_language
 
 if TYPE_CHECKING:
-    from cacara.search.manifest import Clip
+    from cacara.galleries.manifest import Clip
     from cacara.search.retriever import Hit, Retriever
 
 CLIP_KINDS = {"audio": "sound", "image": "picture"}

@@ -9,7 +9,7 @@ from ui.page.templates import language_name, render
 from ui.server.media import picture_url, sound_url
 
 if TYPE_CHECKING:
-    from cacara.search.manifest import Clip
+    from cacara.galleries.manifest import Clip
     from feedback_db import Campaign
     from ui.page.wording import Wording
 

@@ -16,8 +16,8 @@ from ui.services.searches import ShownSearch
 from ui.services.services import Services
 
 if TYPE_CHECKING:
+    from cacara.galleries.manifest import Clip
     from cacara.search.embedding import QueryEmbedding
-    from cacara.search.manifest import Clip
     from cacara.search.retriever import Hit, Retriever
 
 DETECT = "auto"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cacara.search.manifest import Clip
+    from cacara.galleries.manifest import Clip
     from ui.services.services import Services
 
 HEADERS = {

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from cacara.search.manifest import Clip
+    from cacara.galleries.manifest import Clip
 
 BARS = 96
 HEIGHT = 32

@@ -13,9 +13,9 @@ from cacara.model.config import DEFAULT_MODEL
 from cacara.model.registry import Entry, Registry, bundled
 
 if TYPE_CHECKING:
+    from cacara.galleries.gallery import Gallery
     from cacara.model.model import Cacara
     from cacara.search.engines import SearchIndex
-    from cacara.search.gallery import Gallery
     from cacara.search.retriever import Retriever
     from cacara.sources.clients import Progress, Report
 
@@ -40,7 +40,7 @@ class ServedModels:
 
         Args:
             registry: Where promoted models are.
-            gallery: Where the gallery is, see ``cacara.search.places``; None for the default one.
+            gallery: Where the gallery is, see ``cacara.galleries.places``; None for the default one.
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             given: A bundled model's name or a model folder that whoever started the app wants to answer, whatever is
                 promoted; None for the promoted one.
@@ -127,7 +127,7 @@ class ServedModels:
         return engines.open_index(self._index_uri, model.dimension)
 
     def _sounds(self, report: Callable[[Progress], None]) -> Gallery:
-        from cacara.search import gallery
+        from cacara.galleries import gallery
 
         with self._lock:
             # Its files may be gone since, as when the cache was emptied: it is then read, or fetched, again.

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Literal
 
 from cacara import working_folders
 from cacara.errors import CacaraError, QueryError
+from cacara.galleries.file_names import as_text
 from cacara.media.formats import SOUNDS
 from cacara.recordings.export import Search
-from cacara.search.file_names import as_text
 
 if TYPE_CHECKING:
     from cacara.model.model import Cacara

@@ -413,6 +413,6 @@ def _table(place: str) -> Tensor:
             names = [name for name in file.keys() if re.search(r"(?:^|\.)embeddings\.word_embeddings\.weight$", name)]  # noqa: SIM118
             if len(names) == 1:
                 return file.get_tensor(names[0])
-    from cacara.encoders import hub_text
+    from cacara.encoders.hub import text as hub_text
 
     return hub_text.load(place).encoder.get_input_embeddings().weight.detach()  # type: ignore[operator]

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from cacara.benchmark.comparison import Contender, compare
+from cacara.benchmark.dataset.splits import Benchmark, Query
 from cacara.benchmark.outcome import NO_LANGUAGE, outcome_of
 from cacara.benchmark.report.comparison_tables import to_markdown
 from cacara.benchmark.report.page import to_html
 from cacara.benchmark.retrieval import AS_THE_MODEL_HAS_IT, measure
-from cacara.benchmark.splits import Benchmark, Query
+from cacara.galleries.manifest import Clip
 from cacara.model.seen_texts import SeenTexts
-from cacara.search.manifest import Clip
 from cacara.sources.texts import text_hash
 
 CONCEPTS = [f"concept{number:02d}" for number in range(20)]

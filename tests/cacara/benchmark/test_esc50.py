@@ -10,14 +10,15 @@ import pytest
 
 from cacara import sources
 from cacara.__main__ import main
+from cacara.benchmark import audio_cache
 from cacara.benchmark.esc50 import clips as esc50
 from cacara.benchmark.esc50 import zero_shot
 from cacara.encoders import audio as audio_towers
 from cacara.errors import ManifestError, SourceError
 from cacara.media import audio
-from cacara.model import audio_cache, checkpoint
+from cacara.model import checkpoint
 from cacara.search.classification import Labels
-from training.data.lexicon_table import Sense, build
+from training.data.lexicon.table import Sense, build
 
 CLASSES = [f"class_{number:02d}" for number in range(50)]
 CLIPS = [f"{fold}-{100 + number}-A-{number}" for number in range(50) for fold in range(1, 6)]

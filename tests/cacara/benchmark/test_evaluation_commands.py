@@ -11,21 +11,21 @@ import torch
 
 from cacara import sources
 from cacara.__main__ import main
-from cacara.benchmark import splits
-from cacara.benchmark.benchmark_file import file_hash
+from cacara.benchmark.dataset import splits
+from cacara.benchmark.dataset.benchmark_file import file_hash
+from cacara.benchmark.dataset.splits import Benchmark, Query
 from cacara.benchmark.entries import Entry
-from cacara.benchmark.splits import Benchmark, Query
 from cacara.commands import evaluate
 from cacara.encoders import audio as audio_towers
 from cacara.encoders.image import ImageTower
 from cacara.errors import QueryError
+from cacara.galleries.manifest import Clip
 from cacara.media import audio
 from cacara.model import checkpoint
 from cacara.model.config import ImageConfig
 from cacara.model.model import Cacara
 from cacara.model.parts.head import ImageHead
 from cacara.model.towers import Towers
-from cacara.search.manifest import Clip
 
 CONCEPTS = ("dog", "cat", "rain", "bell")
 TEXTS = {"en": CONCEPTS, "de": ("hund", "katze", "a rain", "a bell")}
@@ -169,7 +169,7 @@ def test_dev_2_is_a_benchmark_of_its_own_without_splits(folders, monkeypatch, ca
         asked.append((path.name, split))
         raise QueryError("enough")
 
-    monkeypatch.setattr("cacara.benchmark.splits.required_sources", required)
+    monkeypatch.setattr("cacara.benchmark.dataset.splits.required_sources", required)
     for chosen in (["--split", "dev"], ["--benchmark", "dev-2"]):
         assert main(["evaluate", *chosen, "--model", folders[0], "--device", "cpu"]) == 1
     assert asked == [("sounds-v1.jsonl", "dev"), ("dev-2.jsonl", "dev")]

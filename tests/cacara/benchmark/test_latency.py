@@ -6,8 +6,8 @@ import pytest
 
 from cacara import sources
 from cacara.benchmark import latency
+from cacara.benchmark.dataset.splits import Query
 from cacara.benchmark.latency import Latency
-from cacara.benchmark.splits import Query
 
 QUERIES = [
     Query("dog", code, f"{word} {n}") for code, word in (("cs", "pes"), ("tlh", "ha"), ("en", "dog")) for n in range(30)

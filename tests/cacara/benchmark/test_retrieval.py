@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cacara.benchmark.dataset.splits import Benchmark, Query
 from cacara.benchmark.report.tables import to_markdown
 from cacara.benchmark.retrieval import MODES, Mode, evaluate, measure, write_report
-from cacara.benchmark.splits import Benchmark, Query
-from cacara.search.manifest import Clip
+from cacara.galleries.manifest import Clip
 
 CLIPS = (("dog1", "dog"), ("dog2", "dog"), ("cat1", "cat"), ("bell1", "bell"))
 # Clip i is the i-th unit vector, so a text's embedding is its row of scores against the four clips.

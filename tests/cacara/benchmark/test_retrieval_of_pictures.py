@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cacara.benchmark.dataset.splits import Benchmark, Query
 from cacara.benchmark.outcome import NO_LANGUAGE
 from cacara.benchmark.report.tables import to_markdown
 from cacara.benchmark.retrieval import IMAGE_DIRECTIONS, Mode, between, measure_pictures, to_report
-from cacara.benchmark.splits import Benchmark, Query
 from cacara.benchmark.systems import SharedTowers, sights_of
 from cacara.errors import QueryError
-from cacara.search.manifest import Clip
+from cacara.galleries.manifest import Clip
 
 CONCEPTS = ("dog", "cat", "bell")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cacara.benchmark import text_retrieval
-from cacara.benchmark.splits import Benchmark, Query
-from tests.cacara.model.test_profile import make_profile, with_profile
+from cacara.benchmark.dataset.splits import Benchmark, Query
+from tests.cacara.model.parts.test_profile import make_profile, with_profile
 
 ENGLISH = [Query("dog", "en", "a dog"), Query("cat", "en", "a cat"), Query("pet", "en", "a cat")]
 OTHERS = [Query("dog", "de", "ein hund"), Query("pet", "de", "katze"), Query("bird", "sw", "ndege")]

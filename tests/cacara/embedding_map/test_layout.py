@@ -12,7 +12,7 @@ from cacara.__main__ import main
 from cacara.embedding_map import layout, points, store
 from cacara.embedding_map.plane import MapInputs, MapPoint
 from cacara.errors import LanguageError, QueryError
-from cacara.search.gallery import load_folder
+from cacara.galleries.gallery import load_folder
 from cacara.search.retriever import Retriever
 from tests.ui.services.test_services import make_gallery
 

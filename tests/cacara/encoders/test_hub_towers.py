@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from cacara.encoders import audio, hub_audio, image, text
+from cacara.encoders import audio, image, text
+from cacara.encoders.hub import audio as hub_audio
 from cacara.errors import CheckpointError
 from cacara.model.config import TextConfig
 

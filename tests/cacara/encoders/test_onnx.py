@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from cacara.encoders import onnx_bert, onnx_yamnet
 from cacara.encoders.audio import AudioTower
 from cacara.encoders.bert import Bert, BertConfig
-from cacara.encoders.onnx_bert import OnnxBert
-from cacara.encoders.onnx_graph import StandIn
-from cacara.encoders.onnx_yamnet import OnnxYamnet
+from cacara.encoders.onnx import bert as onnx_bert
+from cacara.encoders.onnx import yamnet as onnx_yamnet
+from cacara.encoders.onnx.bert import OnnxBert
+from cacara.encoders.onnx.graph import StandIn
+from cacara.encoders.onnx.yamnet import OnnxYamnet
 from cacara.encoders.yamnet import Yamnet, YamnetConfig
 from cacara.model.parts import lora
 

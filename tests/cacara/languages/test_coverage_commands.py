@@ -9,7 +9,7 @@ from cacara import __main__ as cli
 from cacara.commands import coverage as coverage_commands
 from cacara.languages import coverage
 from cacara.lexicon import LexiconReader
-from training.data.lexicon_table import Sense, build
+from training.data.lexicon.table import Sense, build
 
 
 @pytest.fixture

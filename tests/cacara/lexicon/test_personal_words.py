@@ -9,7 +9,7 @@ import pytest
 from cacara.errors import LanguageError, LexiconError
 from cacara.lexicon import LexiconReader, PersonalWord, PersonalWords
 from cacara.lexicon.language_evidence import LanguageEvidence
-from training.data.lexicon_table import Sense, build
+from training.data.lexicon.table import Sense, build
 
 TABLE = build(
     [

@@ -6,7 +6,7 @@ import pytest
 
 from cacara.lexicon import LexiconReader, word_forms
 from cacara.lexicon.language_evidence import LanguageEvidence
-from training.data.lexicon_table import Sense, build
+from training.data.lexicon.table import Sense, build
 
 WORDS = {
     "sw": {"mbwa": "dog", "paka": "cat", "mvua kubwa": "downpour"},

@@ -8,7 +8,7 @@ import pytest
 
 from cacara.errors import LexiconError
 from cacara.lexicon import table as lexicon_table
-from training.data.lexicon_table import Sense, build
+from training.data.lexicon.table import Sense, build
 
 SENSES = [
     Sense("dog", "sw", "mbwa", 5, False),

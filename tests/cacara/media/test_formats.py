@@ -13,8 +13,9 @@ from PIL import Image
 
 from cacara.commands import classify
 from cacara.errors import AudioError, GalleryError
+from cacara.galleries import gallery
 from cacara.media import audio, containers, formats, images, streaming, video
-from cacara.search import bulk_embedding, gallery
+from cacara.search import bulk_embedding
 from ui.page.wording import wording
 from ui.recordings import rendering
 from ui.services.recordings import Recordings

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from cacara.benchmark import benchmark_file
-from cacara.benchmark.benchmark_file import Rows, SoundRow, TextRow
+from cacara.benchmark.dataset import benchmark_file
+from cacara.benchmark.dataset.benchmark_file import Rows, SoundRow, TextRow
 from cacara.errors import CheckpointError
 from cacara.model import seen_texts
 from cacara.model.seen_texts import SEEN

@@ -10,10 +10,10 @@ from pympi import Elan
 
 from cacara.__main__ import main
 from cacara.errors import QueryError
+from cacara.galleries.gallery import load_folder
 from cacara.recordings import elan
 from cacara.recordings.export import Search, export
 from cacara.recordings.long_recordings import Passage
-from cacara.search.gallery import load_folder
 
 DOCUMENT = b"""<?xml version="1.0" encoding="UTF-8"?>
 <ANNOTATION_DOCUMENT AUTHOR="Ana" DATE="2024-05-01T10:00:00+02:00" FORMAT="3.0" VERSION="3.0"

@@ -14,9 +14,9 @@ import pytest
 
 from cacara.__main__ import main
 from cacara.errors import AudioError, DeviceError
+from cacara.galleries.gallery import load_folder
 from cacara.recordings import listening
 from cacara.recordings.listening import RollingSound
-from cacara.search.gallery import load_folder
 from cacara.search.retriever import Retriever
 from tests.ui.services.test_services import make_gallery
 

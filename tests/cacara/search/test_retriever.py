@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from searching import search
 
 from cacara.errors import AudioError, GalleryError, LanguageError, QueryError
+from cacara.galleries.gallery import Gallery, load_folder
 from cacara.lexicon import PersonalWord, PersonalWords
 from cacara.media import audio
 from cacara.model.calibration import Calibration, Curve
@@ -21,11 +22,10 @@ from cacara.model.config import LexicalMemoryConfig
 from cacara.model.parts.lexical_memory import LexicalMemory
 from cacara.search import embedding_cache, likelihood
 from cacara.search.engines import open_index
-from cacara.search.gallery import Gallery, load_folder
 from cacara.search.request import MAX_HITS, SearchRequest, clean_query
 from cacara.search.retriever import Retriever
-from tests.cacara.model.test_profile import make_profile, with_profile
-from training.data.lexicon_table import Sense, build
+from tests.cacara.model.parts.test_profile import make_profile, with_profile
+from training.data.lexicon.table import Sense, build
 
 CAPTIONS = """file,language,text
 a.wav,en,dog

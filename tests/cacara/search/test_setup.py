@@ -9,9 +9,10 @@ from searching import search
 
 from cacara.encoders import audio as towers
 from cacara.errors import CheckpointError, DeviceError, GalleryError
+from cacara.galleries import gallery
 from cacara.media import audio
 from cacara.model import checkpoint
-from cacara.search import gallery, setup
+from cacara.search import setup
 
 
 @pytest.fixture

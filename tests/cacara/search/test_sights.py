@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from cacara.__main__ import main
-from cacara.benchmark import films, retrieval, splits
-from cacara.benchmark.splits import Benchmark, Query
+from cacara.benchmark import retrieval
+from cacara.benchmark.dataset import films, splits
+from cacara.benchmark.dataset.splits import Benchmark, Query
 from cacara.errors import ImageError, QueryError
 from cacara.media import audio, images, video
 from cacara.model import checkpoint

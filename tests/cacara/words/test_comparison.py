@@ -15,7 +15,7 @@ from cacara.search.retriever import Retriever
 from cacara.words import comparison, comparison_tables, lexicon
 from cacara.words.comparison import Column, compare, finish
 from cacara.words.word_lists import Entry
-from tests.cacara.model.test_profile import make_profile, with_profile
+from tests.cacara.model.parts.test_profile import make_profile, with_profile
 from tests.ui.services.test_services import make_gallery
 
 DOGS = [
@@ -29,7 +29,7 @@ CATS = [Entry("en", "cat", "cat"), Entry("de", "katze", "cat")]
 
 @pytest.fixture(scope="module")
 def retriever(tiny_model, tmp_path_factory):
-    from cacara.search.gallery import load_folder
+    from cacara.galleries.gallery import load_folder
 
     folder = tmp_path_factory.mktemp("comparison")
     with pytest.MonkeyPatch.context() as patch:

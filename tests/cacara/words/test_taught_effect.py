@@ -10,7 +10,7 @@ from cacara.lexicon import PersonalWord
 from cacara.model.config import LexicalMemoryConfig
 from cacara.model.parts.lexical_memory import LexicalMemory
 from cacara.words import taught_effect
-from training.data.lexicon_table import Sense, build
+from training.data.lexicon.table import Sense, build
 
 ENGLISH = [f"{first} {second}" for first in ("dog", "cat", "rain", "bird") for second in ("cat", "rain", "bell")]
 WORDS = [

@@ -9,7 +9,7 @@ import torch
 
 from cacara import sources
 from cacara.errors import ManifestError
-from cacara.search.manifest import Clip
+from cacara.galleries.manifest import Clip
 from training.data.batches import CaptionedFeatures, refuse_measuring_only, require_english
 from training.data.features import Features
 

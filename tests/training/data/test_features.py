@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from cacara.benchmark.benchmark_file import file_hash
+from cacara.benchmark.dataset.benchmark_file import file_hash
 from cacara.encoders.audio import AudioTower
 from cacara.encoders.yamnet import Yamnet, YamnetConfig
 from cacara.errors import ManifestError
+from cacara.galleries.manifest import Clip
 from cacara.media import audio
-from cacara.search.manifest import Clip
 from training.data import features
 from training.data.features import ViewOptions
 from training.run_folder import RunError

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cacara.benchmark import benchmark_file
-from cacara.benchmark.benchmark_file import Rows, SoundRow, TextRow, file_hash
+from cacara.benchmark.dataset import benchmark_file
+from cacara.benchmark.dataset.benchmark_file import Rows, SoundRow, TextRow, file_hash
 from cacara.errors import SourceError
+from cacara.galleries import default_gallery
 from cacara.media import audio
-from cacara.search import default_gallery
 from cacara.sources.texts import text_hash
 from training.data import gallery_table
 from training.data.corpora import rules

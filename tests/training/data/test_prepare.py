@@ -8,13 +8,14 @@ import pytest
 
 from cacara import sources
 from cacara.errors import ManifestError
-from cacara.search.manifest import Clip, read_clips
+from cacara.galleries.manifest import Clip, read_clips
 from tests.training.sounds.test_alignment import noise, world  # noqa: F401  (a fixture)
 from training.data import batches as data
-from training.data import lexicon, prepare, translations
 from training.data import page as data_page
+from training.data import prepare, translations
 from training.data import report as data_report
-from training.data.lexicon import LexiconRow
+from training.data.lexicon import lexicon
+from training.data.lexicon.lexicon import LexiconRow
 from training.data.translations import Translation
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from cacara.benchmark import benchmark_file
-from cacara.benchmark.benchmark_file import ENTRY, UNSEEN, Rows, TextRow
+from cacara.benchmark.dataset import benchmark_file
+from cacara.benchmark.dataset.benchmark_file import ENTRY, UNSEEN, Rows, TextRow
 from cacara.errors import ManifestError, SourceError
 from cacara.sources.texts import text_hash
-from training.data import held_out, translations
+from training.data import translations
+from training.data.benchmarks import held_out
 from training.data.corpora import rules, split
 from training.data.corpora.words import qt_messages
 from training.data.translations import Translation
@@ -113,7 +114,7 @@ def test_an_unknown_policy_lists_the_known_ones():
 @pytest.mark.weights
 def test_no_benchmark_string_is_among_the_pairs_of_either_policy():
     from cacara import sources
-    from cacara.benchmark import splits
+    from cacara.benchmark.dataset import splits
     from cacara.sources.texts import text_hash
 
     pairs = translations.collect({key: sources.fetch(key) for key in ("cldr", "tuxpaint")})
@@ -129,7 +130,7 @@ def test_no_benchmark_string_is_among_the_pairs_of_either_policy():
 @pytest.mark.parametrize("split", ["dev", "test"])
 def test_every_english_text_of_the_benchmark_names_its_concept(split):
     from cacara import sources
-    from cacara.benchmark import splits
+    from cacara.benchmark.dataset import splits
 
     keys = splits.required_sources(BENCHMARK, split)
     resolved = splits.load(BENCHMARK, split, {key: sources.fetch(key) for key in keys})

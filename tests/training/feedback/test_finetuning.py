@@ -197,7 +197,7 @@ def test_held_out_pairs_that_fit_meet_held_out_pairs_that_do_not(tiny_clips):
 
 @pytest.fixture
 def tiny_clips(tmp_path) -> TowerOutputs:
-    from cacara.search.manifest import Clip
+    from cacara.galleries.manifest import Clip
 
     clips = tuple(Clip(f"c{n}", tmp_path, "0" * 64, {"en": ("A dog.",)}, "dog", "s", "CC0-1.0") for n in range(4))
     return TowerOutputs(clips, np.zeros((4, 8), np.float32), np.zeros((4, 6), np.float32))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from feedback_examples import caption, judgement
 
+from cacara.galleries.gallery import Gallery
+from cacara.galleries.manifest import Clip
 from cacara.lexicon import PersonalWords
-from cacara.search.gallery import Gallery
-from cacara.search.manifest import Clip
 from feedback_db.store.store import Store
 from training.__main__ import main
 from training.feedback import words

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from cacara.benchmark import benchmark_file
-from cacara.benchmark.benchmark_file import ImageRow, Rows
+from cacara.benchmark.dataset import benchmark_file
+from cacara.benchmark.dataset.benchmark_file import ImageRow, Rows
 from cacara.encoders import image
 from cacara.errors import CheckpointError, ManifestError, QueryError
 from cacara.model import checkpoint

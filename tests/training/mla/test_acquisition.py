@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cacara.benchmark.benchmark_file import ImageRow, Rows
+from cacara.benchmark.dataset.benchmark_file import ImageRow, Rows
 from cacara.errors import LanguageError, ManifestError
 from cacara.model import checkpoint, seen_texts
 from cacara.model.config import AcquirerConfig

@@ -12,18 +12,18 @@ import torch
 from safetensors.torch import load_file
 
 from cacara import sources
-from cacara.benchmark import benchmark_file
-from cacara.benchmark.benchmark_file import Rows, SoundRow, TextRow, file_hash
+from cacara.benchmark.dataset import benchmark_file
+from cacara.benchmark.dataset.benchmark_file import Rows, SoundRow, TextRow, file_hash
 from cacara.encoders import audio as audio_backbones
 from cacara.encoders.class_names import CLASS_NAMES
 from cacara.encoders.yamnet import Yamnet, YamnetConfig
 from cacara.errors import ManifestError
+from cacara.galleries.manifest import Clip
 from cacara.media import audio
 from cacara.model import checkpoint
 from cacara.model.config import ProfileConfig, TextConfig
 from cacara.model.parts.head import AudioHead
 from cacara.model.parts.profile import ClassProfile
-from cacara.search.manifest import Clip
 from cacara.sources.texts import text_hash
 from training import loop
 from training.data import corpora, features, text_statistics

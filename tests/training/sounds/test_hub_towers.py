@@ -12,9 +12,9 @@ import torch
 from searching import search
 
 from cacara.encoders import text
+from cacara.galleries import gallery
 from cacara.model import checkpoint
 from cacara.model.config import TextConfig
-from cacara.search import gallery
 from cacara.search.retriever import Retriever
 from tests.cacara.encoders.test_hub_towers import LABELS, open_clip, save_ast, save_clap, xlm_roberta  # noqa: F401
 from tests.training.sounds.test_alignment import World, noise, world  # noqa: F401
@@ -112,7 +112,7 @@ def test_a_dry_run_takes_a_step_and_counts_what_learns(bf16, monkeypatch, capsys
     capsys.readouterr()
     from transformers import XLMRobertaConfig, XLMRobertaModel
 
-    from cacara.encoders.hub_text import HubText
+    from cacara.encoders.hub.text import HubText
 
     sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     tiny = XLMRobertaModel(XLMRobertaConfig(vocab_size=50, **sizes), add_pooling_layer=False)

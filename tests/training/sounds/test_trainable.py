@@ -10,11 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cacara.benchmark.benchmark_file import file_hash
+from cacara.benchmark.dataset.benchmark_file import file_hash
 from cacara.encoders import text
 from cacara.encoders.audio import AudioTower
+from cacara.galleries.manifest import Clip
 from cacara.model import checkpoint
-from cacara.search.manifest import Clip
 from tests.training.sounds.test_alignment import World, noise, tiny_yamnet, world  # noqa: F401
 from training.data import features
 from training.data.features import ViewOptions

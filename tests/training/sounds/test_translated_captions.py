@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cacara.errors import ManifestError
+from cacara.galleries.manifest import Clip
 from cacara.model import checkpoint
-from cacara.search.manifest import Clip
 from tests.training.sounds.test_alignment import world  # noqa: F401  (a fixture)
 from training.data import translations
 from training.data.features import Features

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import yaml
 
-from cacara.benchmark.splits import Benchmark, Query
+from cacara.benchmark.dataset.splits import Benchmark, Query
+from cacara.galleries.manifest import Clip
 from cacara.model import checkpoint
-from cacara.search.manifest import Clip
 from tests.training.sounds.test_alignment import world  # noqa: F401  (a fixture)
 from tests.training.uclip.test_uclip import lexicons, options_of, own_cache  # noqa: F401  (fixtures)
 from training.__main__ import _parser, main

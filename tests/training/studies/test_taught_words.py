@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cacara.lexicon import LexiconReader
-from training.data.lexicon_table import Sense, build
+from training.data.lexicon.table import Sense, build
 from training.studies import taught_words
 
 PAIRS = {

@@ -15,7 +15,7 @@ from cacara.lexicon import table as lexicon_table
 from cacara.model import checkpoint
 from cacara.model.checkpoint import CARD, CONFIG, WEIGHTS
 from training.__main__ import main
-from training.data.lexicon_table import Sense, agreement, build
+from training.data.lexicon.table import Sense, agreement, build
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cacara.benchmark import benchmark_file
+from cacara.benchmark.dataset import benchmark_file
 from cacara.model import checkpoint, seen_texts, training_facts
 from cacara.model.config import ProfileConfig, ProjectorsConfig, TextConfig
 from cacara.model.parts.projectors import Projectors

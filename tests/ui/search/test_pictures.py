@@ -13,11 +13,11 @@ from PIL import Image
 from searching import search
 
 from cacara.encoders.image import ImageTower
-from cacara.encoders.onnx_yamnet import OnnxYamnet
+from cacara.encoders.onnx.yamnet import OnnxYamnet
 from cacara.encoders.yamnet import Yamnet
 from cacara.errors import GalleryError, ImageError, QueryError
+from cacara.galleries.gallery import PICTURE, load_folder
 from cacara.media import audio
-from cacara.search.gallery import PICTURE, load_folder
 from cacara.search.retriever import Retriever
 from tests.ui.services.test_services import make_gallery
 from ui.layout import preparation

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cacara.errors import AudioError, CacaraError, QueryError
+from cacara.galleries.gallery import load_folder
 from cacara.media import audio
-from cacara.search.gallery import load_folder
 from cacara.search.retriever import Retriever
 from feedback_db.records.opinions import FeedbackError
 from tests.ui.services.test_services import make_gallery, make_services

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from cacara.errors import AudioError
-from cacara.search.gallery import load_folder
+from cacara.galleries.gallery import load_folder
 from cacara.search.retriever import Retriever
 from tests.ui.services.test_services import make_gallery, make_services
 from ui.server.media import media_routes, picture_url, sound_url

@@ -10,8 +10,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from cacara import sources
+from cacara.galleries.gallery import load_folder
 from cacara.media import audio
-from cacara.search.gallery import load_folder
 from tests.ui.services.test_services import make_services
 from ui.server.media import media_routes, waveform_url
 from ui.server.waveforms import BARS, HEIGHT, draw, drawing

@@ -8,10 +8,10 @@ import threading
 import pytest
 
 from cacara.errors import CheckpointError, QueryError, RegistryError
+from cacara.galleries.gallery import load_folder
 from cacara.model.config import DEFAULT_MODEL
 from cacara.model.model import Cacara
 from cacara.model.registry import POINTER, Registry
-from cacara.search.gallery import load_folder
 from cacara.search.retriever import Retriever
 from cacara.sources.clients import Progress
 from tests.ui.services.test_services import make_gallery, make_services

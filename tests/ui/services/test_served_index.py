@@ -9,10 +9,10 @@ import pytest
 import app as app_module
 from cacara.commands import index as index_command
 from cacara.errors import QueryError
+from cacara.galleries.gallery import load_folder
 from cacara.model import checkpoint
 from cacara.model.config import DEFAULT_MODEL
 from cacara.search import bulk_embedding, engines
-from cacara.search.gallery import load_folder
 from cacara.search.retriever import Retriever
 from tests.ui.services.test_services import CAPTIONS, make_gallery
 from ui.page.wording import wording

@@ -47,7 +47,7 @@ def make_gallery(folder: Path) -> Path:
 
 def make_services(model, folder: Path) -> Services:
     """Return services whose engine is ready, over the gallery of ``make_gallery``."""
-    from cacara.search.gallery import load_folder
+    from cacara.galleries.gallery import load_folder
     from cacara.search.retriever import Retriever
 
     gallery = load_folder(make_gallery(folder / "gallery"))

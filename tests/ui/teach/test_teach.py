@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from cacara.errors import CacaraError, QueryError
+from cacara.galleries.gallery import load_folder
 from cacara.lexicon import PersonalWords
 from cacara.model.config import AcquirerConfig
 from cacara.model.model import Cacara
@@ -20,7 +21,6 @@ from cacara.model.parts.acquirer_files import AcquirerFile
 from cacara.model.parts.acquirers import Acquirers, NonNativeEmbedding
 from cacara.model.registry import Registry
 from cacara.model.towers import Towers
-from cacara.search.gallery import load_folder
 from cacara.search.retriever import Retriever
 from tests.ui.services.test_services import make_gallery
 from training.mla import pairs as language_pairs

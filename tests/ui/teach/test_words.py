@@ -10,14 +10,14 @@ import pytest
 from feedback_examples import caption, judgement
 
 from cacara.errors import CacaraError, QueryError
+from cacara.galleries.gallery import load_folder
 from cacara.lexicon import PersonalWord, PersonalWords
 from cacara.model.config import LexicalMemoryConfig
 from cacara.model.parts.lexical_memory import LexicalMemory
 from cacara.model.registry import Registry
-from cacara.search.gallery import load_folder
 from cacara.search.retriever import Retriever
 from tests.ui.services.test_services import make_gallery
-from training.data.lexicon_table import Sense, build
+from training.data.lexicon.table import Sense, build
 from training.feedback import words as feedback_words
 from ui.page.wording import available, wording
 from ui.search import correcting

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from cacara import sources
-from cacara.benchmark import benchmark_file
+from cacara.benchmark.dataset import benchmark_file
 from cacara.errors import ManifestError
+from cacara.galleries.manifest import Clip
 from cacara.media.formats import SOUNDS
-from cacara.search.manifest import Clip
 from training.run_folder import RunError
 
 Layout = Literal["audiocaps", "clotho"]

@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from cacara.benchmark import benchmark_file
+from cacara.benchmark.dataset import benchmark_file
 from cacara.errors import AudioError
-from cacara.search.manifest import Clip
+from cacara.galleries.manifest import Clip
 from training.data.corpora import rules
 from training.data.corpora.fingerprint import DUPLICATE_SIMILARITY, Fingerprint, fingerprint
 from training.data.corpora.packages import PACKAGES, Package

@@ -7,10 +7,10 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from cacara.benchmark import benchmark_file
-from cacara.benchmark.benchmark_file import Rows
+from cacara.benchmark.dataset import benchmark_file
+from cacara.benchmark.dataset.benchmark_file import Rows
 from cacara.errors import AudioError, ManifestError
-from cacara.search.manifest import Clip
+from cacara.galleries.manifest import Clip
 from cacara.sources import texts as source_texts
 from training.data.corpora.collect import collect_recordings
 from training.data.corpora.fingerprint import COPY_SIMILARITY, Fingerprint, fingerprint

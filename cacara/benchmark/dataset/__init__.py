@@ -1,0 +1,1 @@
+"""The frozen benchmarks: their rows, the rules over them, and their splits."""

@@ -1,0 +1,1 @@
+"""Encoders that ``transformers`` loads from a folder or the hub."""

@@ -1,0 +1,1 @@
+"""Graphs by which onnxruntime computes encoders on a CPU."""

@@ -1,0 +1,1 @@
+"""Galleries: which sounds and pictures are searched, where they lie, and what is known of them."""

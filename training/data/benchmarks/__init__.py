@@ -1,0 +1,1 @@
+"""Builders of the frozen benchmarks, and what they keep out of training."""

@@ -1,0 +1,1 @@
+"""The lexicon of all sources, and the table of it that models carry."""
