@@ -9,7 +9,7 @@ from feedback_db import Campaign, Caption, Judgement, Preference, Store
 from feedback_db.errors import StaleAnswerError
 from ui.annotate import actions, pooling, rendering
 from ui.page.wording import Wording
-from ui.services.permissions import is_admin, require_admin
+from ui.services.permissions import admin_only, is_admin
 from ui.services.services import Services
 
 RECENT = 12
@@ -44,9 +44,9 @@ def annotate_register(services: Services, name: str = "", agreed: bool = False) 
     return made | {"html": rendering.registered(made["annotator"], made["token"], services.words)}
 
 
+@admin_only("admin")
 def annotate_examples(services: Services, token: str = "", admin: str = "") -> dict[str, Any]:
     """Begin a campaign made from the gallery, and return its first question."""
-    require_admin(services, admin)
     store, me = actions.require_person(services, token)
     campaign, items = pooling.example_campaign(services.retriever(), me)
     store.save_campaign(campaign)

@@ -11,7 +11,7 @@ from cacara.errors import CacaraError, QueryError
 from cacara.model.config import DEFAULT_MODEL
 from feedback_db.records.opinions import LABELS
 from ui.services.jobs import Job
-from ui.services.permissions import is_admin, require_admin
+from ui.services.permissions import admin_only, is_admin
 from ui.services.services import Services
 from ui.services.training import Trainable, trainings_of
 
@@ -149,6 +149,7 @@ def models(services: Services) -> dict[str, Any]:
     }
 
 
+@admin_only("token")
 def improve_start(services: Services, token: str = "") -> dict[str, Any]:
     """Start a fine-tuning of the model that answers on the feedback there is now.
 
@@ -159,7 +160,6 @@ def improve_start(services: Services, token: str = "") -> dict[str, Any]:
     Returns:
         As ``/improve_status``.
     """
-    require_admin(services, str(token))
     trainings = trainings_of(services)
     base = base_model(services)
     services.feedback.store()  # makes the database if it is missing, and tells if it cannot be read
@@ -173,6 +173,7 @@ def improve_start(services: Services, token: str = "") -> dict[str, Any]:
     return improve_status(services, token)
 
 
+@admin_only("token")
 def improve_resume(services: Services, token: str = "") -> dict[str, Any]:
     """Go on with the last fine-tuning, which failed or was cancelled, where it was stopped.
 
@@ -183,7 +184,6 @@ def improve_resume(services: Services, token: str = "") -> dict[str, Any]:
     Returns:
         As ``/improve_status``.
     """
-    require_admin(services, str(token))
     job = trainings_of(services).jobs.latest(KIND)
     if job is None or not run(services, job)["resumable"]:
         raise QueryError(services.words("improve_nothing_to_resume"))
@@ -191,6 +191,7 @@ def improve_resume(services: Services, token: str = "") -> dict[str, Any]:
     return improve_status(services, token)
 
 
+@admin_only("token")
 def improve_cancel(services: Services, token: str = "") -> dict[str, Any]:
     """Cancel the fine-tuning that is running; it can go on later.
 
@@ -201,13 +202,13 @@ def improve_cancel(services: Services, token: str = "") -> dict[str, Any]:
     Returns:
         As ``/improve_status``.
     """
-    require_admin(services, str(token))
     jobs = trainings_of(services).jobs
     if (job := jobs.latest(KIND)) is not None:
         jobs.cancel(job.job_id)
     return improve_status(services, token)
 
 
+@admin_only("token")
 def improve_promote(services: Services, token: str = "") -> dict[str, Any]:
     """Let the model of the last fine-tuning answer; only if it passed the gate.
 
@@ -218,7 +219,6 @@ def improve_promote(services: Services, token: str = "") -> dict[str, Any]:
     Returns:
         As ``/improve_status``.
     """
-    require_admin(services, str(token))
     trainings = trainings_of(services)
     job = trainings.jobs.latest(KIND)
     if job is None or job.state != "done":
@@ -228,6 +228,7 @@ def improve_promote(services: Services, token: str = "") -> dict[str, Any]:
     return improve_status(services, token)
 
 
+@admin_only("token")
 def improve_rollback(services: Services, token: str = "") -> dict[str, Any]:
     """Let the model answer again that did before the last promotion.
 
@@ -238,7 +239,6 @@ def improve_rollback(services: Services, token: str = "") -> dict[str, Any]:
     Returns:
         As ``/improve_status``.
     """
-    require_admin(services, str(token))
     trainings_of(services).registry.rollback()
     return improve_status(services, token)
 

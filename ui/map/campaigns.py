@@ -18,7 +18,7 @@ from ui.page.templates import language_name
 from ui.page.wording import Wording
 from ui.review.actions import lead_name
 from ui.search.actions import DETECT
-from ui.services.permissions import PermissionRefusedError, require_admin
+from ui.services.permissions import admin_only, refusal
 from ui.services.services import Services
 
 if TYPE_CHECKING:
@@ -71,10 +71,8 @@ def map_campaigns(
         admin: The admin token; empty where none is needed.
     """
     words = services.words
-    try:
-        require_admin(services, admin)
-    except PermissionRefusedError as error:
-        refused = common.problem(str(error)) if admin or services.access.admin_token is None else ""
+    if problem := refusal(services, admin):
+        refused = common.problem(problem) if admin or services.access.admin_token is None else ""
         enter = services.access.admin_token is not None
         return {"state": "locked", "html": refused + rendering.sending_locked(enter, words)}
     drawn = services.maps.recall(key, words)
@@ -90,6 +88,7 @@ def map_campaigns(
     return {"state": "open", "html": html}
 
 
+@admin_only("admin")
 def map_send(
     services: Services,
     key: str,
@@ -127,7 +126,6 @@ def map_send(
         ``campaign_id``, ``name``, ``added``, ``known`` (were there already), ``waiting`` (did not fit), ``left_out``
         (texts in none of the campaign's languages) and ``html``.
     """
-    require_admin(services, admin)
     words, store = services.words, services.feedback.store()
     drawn = services.maps.recall(key, words)
     retriever = services.retriever(model)

@@ -10,7 +10,7 @@ from cacara.languages import normalise
 from feedback_db import Adjudication, Campaign, FeedbackError, Pair
 from ui.annotate import pooling
 from ui.review import agreement
-from ui.services.permissions import require_admin
+from ui.services.permissions import admin_only
 from ui.services.services import Services
 
 SETTINGS = ("name", "guidelines", "languages", "wanted_judgements", "order", "check_every", "open")
@@ -20,6 +20,7 @@ MAX_AT_ONCE = 40
 """Most queries of one call; the page sends more in parts, between which it can be stopped."""
 
 
+@admin_only("admin")
 def review_save_campaign(
     services: Services,
     admin: str = "",
@@ -42,7 +43,6 @@ def review_save_campaign(
     Returns:
         ``campaign_id``.
     """
-    require_admin(services, admin)
     store = services.feedback.store()
     given = settings if isinstance(settings, dict) else {}
     if unknown := sorted(set(given) - set(SETTINGS)):
@@ -61,6 +61,7 @@ def review_save_campaign(
     return {"campaign_id": store.save_campaign(campaign)}
 
 
+@admin_only("admin")
 def review_add_queries(
     services: Services,
     admin: str = "",
@@ -86,7 +87,6 @@ def review_add_queries(
     Returns:
         ``added`` and ``problems``, each with ``line`` and ``problem``.
     """
-    require_admin(services, admin)
     store = services.feedback.store()
     campaign = store.campaign(str(campaign_id))
     parsed = pooling.parse_queries(str(queries), campaign.languages)
@@ -105,6 +105,7 @@ def review_add_queries(
     }
 
 
+@admin_only("admin")
 def review_add_checks(services: Services, admin: str = "", campaign_id: str = "", number: int = 2) -> dict[str, int]:
     """Add questions with a known answer, made from the gallery's own descriptions; returns how many were ``added``.
 
@@ -114,12 +115,12 @@ def review_add_checks(services: Services, admin: str = "", campaign_id: str = ""
         campaign_id: The campaign.
         number: How many in each of its languages, 0 to 50.
     """
-    require_admin(services, admin)
     store = services.feedback.store()
     retriever = services.retriever()
     return {"added": store.add_items(pooling.make_checks(store.campaign(str(campaign_id)), retriever, number))}
 
 
+@admin_only("admin")
 def review_adjudicate(
     services: Services,
     admin: str = "",
@@ -145,7 +146,6 @@ def review_adjudicate(
         seen: The label of the last word that you know of, empty for none: another that stands by now, of a second tab
             or another lead, is then not overwritten, and an error says which it is. Null overwrites it.
     """
-    require_admin(services, admin)
     store, words = services.feedback.store(), services.words
     pair = next((each for each in store.pairs(campaign_id or None) if each.pair_id == pair_id), None)
     if pair is None:
@@ -169,6 +169,7 @@ def review_adjudicate(
     return {"adjudication_id": store.adjudicate(decided)}
 
 
+@admin_only("admin")
 def review_agreement(services: Services, admin: str = "", campaign_id: str = "") -> dict[str, Any]:
     """Return Krippendorff's alpha over all, by ``languages`` and by ``annotators``, without checks of attention.
 
@@ -177,7 +178,6 @@ def review_agreement(services: Services, admin: str = "", campaign_id: str = "")
         admin: The admin token; empty where none is needed.
         campaign_id: Only this campaign's judgements; empty for all.
     """
-    require_admin(services, admin)
     rows = services.feedback.store().label_table(campaign_id or None)
     return {
         "languages": [dataclasses.asdict(each) for each in agreement.by_language(rows)],
@@ -185,6 +185,7 @@ def review_agreement(services: Services, admin: str = "", campaign_id: str = "")
     }
 
 
+@admin_only("admin")
 def review_disagreements(services: Services, admin: str = "", campaign_id: str = "") -> list[dict[str, Any]]:
     """Return the pairs with different labels, those without a last word first, then the widest apart.
 
@@ -193,7 +194,6 @@ def review_disagreements(services: Services, admin: str = "", campaign_id: str =
         admin: The admin token; empty where none is needed.
         campaign_id: Only this campaign's judgements; empty for all.
     """
-    require_admin(services, admin)
     pairs: list[Pair] = services.feedback.store().disagreements(campaign_id or None)
     return [dataclasses.asdict(pair) | {"labels": dict(pair.labels)} for pair in pairs]
 

@@ -12,7 +12,7 @@ from feedback_db import Campaign, Event, Store
 from ui.page import rendering as common
 from ui.page.wording import Wording
 from ui.review import actions, agreement, figures, rendering
-from ui.services.permissions import PermissionRefusedError, require_admin
+from ui.services.permissions import admin_only, refusal
 from ui.services.services import Services
 
 PAGE_ROWS = 50
@@ -30,10 +30,8 @@ def review_show(
 ) -> dict[str, Any]:
     """Return one section of the tab, or the page that asks for the admin token."""
     words = services.words
-    try:
-        require_admin(services, admin)
-    except PermissionRefusedError as error:
-        refused = common.problem(str(error)) if admin or services.access.admin_token is None else ""
+    if problem := refusal(services, admin):
+        refused = common.problem(problem) if admin or services.access.admin_token is None else ""
         return {"state": "locked", "html": refused + rendering.locked(words)}
     if section not in rendering.SECTIONS:
         raise QueryError(f"section: found {section!r:.40}, wanted one of {', '.join(rendering.SECTIONS)}")
@@ -52,9 +50,9 @@ def review_show(
     return answer | {"state": section, "html": rendering.page(content, found, chosen, words)}
 
 
+@admin_only("admin")
 def review_form(services: Services, admin: str = "", campaign_id: str = "") -> dict[str, Any]:
     """Return the form of a campaign, an empty one for a new campaign."""
-    require_admin(services, admin)
     words, store = services.words, services.feedback.store()
     campaign = store.campaign(str(campaign_id)) if campaign_id else None
     models = [(model, name) for model, name in services.engine.offered() if model != services.engine.default]

@@ -20,7 +20,7 @@ from ui.annotate.routes import HEADERS, OWN_HEADER, TOKEN_HEADER
 from ui.page.wording import wording_of
 from ui.review import rendering
 from ui.review.rendering import FORMATS, MOST_BAD_ROWS
-from ui.services.permissions import require_admin
+from ui.services.permissions import refusal
 
 if TYPE_CHECKING:
     from ui.services.services import Services
@@ -61,11 +61,8 @@ def review_routes(services: Services) -> list[Route]:
 def _refusal(services: Services, headers: Any) -> Response | None:  # noqa: ANN401 - starlette's Headers
     if OWN_HEADER not in headers:
         return PlainTextResponse("only this app's own page may ask for this", status_code=403)
-    try:
-        require_admin(services, headers.get(TOKEN_HEADER, ""))
-    except CacaraError as error:
-        return PlainTextResponse(str(error), status_code=403)
-    return None
+    problem = refusal(services, headers.get(TOKEN_HEADER, ""))
+    return PlainTextResponse(problem, status_code=403) if problem else None
 
 
 def _export(services: Services, headers: Any, asked: dict[str, str]) -> Response:  # noqa: ANN401 - as above

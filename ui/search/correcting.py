@@ -6,7 +6,7 @@ from typing import Any
 
 from cacara.errors import QueryError
 from cacara.lexicon.personal_words import PersonalWord, new_list_id
-from ui.services.permissions import require_admin
+from ui.services.permissions import admin_only
 from ui.services.services import Services
 
 MOST_SENSES = 5
@@ -18,6 +18,7 @@ def correctable(services: Services) -> bool:
     return services.access.open and services.personal_words is not None
 
 
+@admin_only(None)
 def wrong_look_up(services: Services, text: str, read_in: str, senses: list[str]) -> dict[str, Any]:
     """Take back what a word was looked up as, for the language that the query was read in.
 
@@ -30,7 +31,6 @@ def wrong_look_up(services: Services, text: str, read_in: str, senses: list[str]
     Returns:
         ``list_id``, which ``look_up_again`` takes, and ``told``.
     """
-    require_admin(services, "")
     if services.personal_words is None or not isinstance(senses, list) or not 0 < len(senses) <= MOST_SENSES:
         raise QueryError(f"found {senses!r:.80}; wanted one to {MOST_SENSES} English senses of a word")
     list_id = new_list_id()
@@ -39,6 +39,7 @@ def wrong_look_up(services: Services, text: str, read_in: str, senses: list[str]
     return {"list_id": list_id, "told": services.words("looked_up_gone", word=text, senses=", ".join(map(str, senses)))}
 
 
+@admin_only(None)
 def look_up_again(services: Services, list_id: str, text: str) -> dict[str, Any]:
     """Undo ``wrong_look_up``.
 
@@ -50,7 +51,6 @@ def look_up_again(services: Services, list_id: str, text: str) -> dict[str, Any]
     Returns:
         ``told``.
     """
-    require_admin(services, "")
     if services.personal_words is not None:
         services.personal_words.remove_list(str(list_id))
     return {"told": services.words("looked_up_back", word=text)}

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import hmac
-from typing import TYPE_CHECKING
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from cacara.errors import CacaraError
 
 if TYPE_CHECKING:
     from ui.services.services import Services
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 class PermissionRefusedError(CacaraError):
@@ -37,21 +42,20 @@ class Access:
         return self.admin_token is None and not self.public
 
 
-def require_admin(services: Services, token: str) -> None:
-    """Return if the token is the team lead's, or none is needed: on a loopback address without a token of the operator.
+def refusal(services: Services, token: str) -> str:
+    """Return why somebody is not the team lead, as the text of an error; empty if they are, or if no token is needed.
+
+    None is needed on a loopback address without a token of the operator.
 
     Args:
         services: The app's services; ``services.access`` has the rule.
         token: The visitor's token; empty for none.
-
-    Raises:
-        PermissionRefusedError: It is not; the text says what to do.
     """
     access = services.access
     if access.open:
-        return
+        return ""
     if access.admin_token is None:
-        raise PermissionRefusedError(
+        return (
             "this is the team lead's alone, and this public server has no token for them: found no CACARA_ADMIN_TOKEN "
             "in its environment, wanted one; set it and start the app again"
         )
@@ -59,17 +63,39 @@ def require_admin(services: Services, token: str) -> None:
     given, wanted = (
         hashlib.sha256(str(each).encode("utf-8", "replace")).digest() for each in (token, access.admin_token)
     )
-    if not hmac.compare_digest(given, wanted):
-        found = "another token" if token else "no token"
-        raise PermissionRefusedError(
-            f"this is the team lead's alone: found {found}, wanted the admin token of this server"
-        )
+    if hmac.compare_digest(given, wanted):
+        return ""
+    found = "another token" if token else "no token"
+    return f"this is the team lead's alone: found {found}, wanted the admin token of this server"
 
 
 def is_admin(services: Services, token: str) -> bool:
     """Return whether the token is the team lead's, or none is needed."""
-    try:
-        require_admin(services, token)
-    except PermissionRefusedError:
-        return False
-    return True
+    return not refusal(services, token)
+
+
+def admin_only(parameter: str | None) -> Callable[[Handler], Handler]:
+    """Declare that only the team lead may call a handler; anybody else gets a ``PermissionRefusedError``.
+
+    The check stands in front of the handler itself, so that it holds for the page, for programs and for other handlers.
+
+    Args:
+        parameter: The handler's parameter that takes the admin token; None if it has none, and may therefore be called
+            only where no token is needed.
+    """
+
+    def declare(handler: Handler) -> Handler:
+        signature = inspect.signature(handler)
+        if parameter is not None and parameter not in signature.parameters:
+            raise TypeError(f"{handler.__name__}: found no parameter {parameter!r}, wanted the one of the admin token")
+
+        @functools.wraps(handler)
+        def checked(services: Services, *given: object, **named: object) -> object:
+            arguments = signature.bind(services, *given, **named).arguments
+            if problem := refusal(services, arguments.get(parameter, "") if parameter else ""):
+                raise PermissionRefusedError(problem)
+            return handler(services, *given, **named)
+
+        return cast(Handler, checked)
+
+    return declare

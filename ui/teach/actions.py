@@ -12,7 +12,7 @@ from cacara.errors import LanguageError, QueryError
 from cacara.words import text_pairs
 from ui.page.wording import Wording
 from ui.services.jobs import Job
-from ui.services.permissions import require_admin
+from ui.services.permissions import admin_only
 from ui.services.services import Services
 from ui.services.training import Trainable, trainings_of
 from ui.teach import pairs as pair_lists
@@ -146,13 +146,13 @@ def teach_start(services: Services, language: str, rows: str, token: str = "") -
     return teach_status(services)
 
 
+@admin_only("token")
 def start(services: Services, code: str, content: str | Pairs, token: str) -> Job:
     """Start teaching.
 
     Raises:
         CacaraError: It may not be started by this visitor, the rows are no good, or a training is running.
     """
-    require_admin(services, token)
     trainings = trainings_of(services)
     checked = check(services, code, content)
     if not checked.ready:
@@ -192,6 +192,7 @@ def teach_status(services: Services) -> dict[str, Any]:
     return {"model": model and model.name, "taught": taught, "last": job and _plain(services, job)}
 
 
+@admin_only("token")
 def teach_cancel(services: Services, token: str = "") -> dict[str, Any]:
     """Cancel the teaching that is running; nothing of it stays.
 
@@ -202,20 +203,19 @@ def teach_cancel(services: Services, token: str = "") -> dict[str, Any]:
     Returns:
         As ``/teach_status``.
     """
-    require_admin(services, str(token))
     jobs = trainings_of(services).jobs
     if (job := latest(services)) is not None:
         jobs.cancel(job.job_id)
     return teach_status(services)
 
 
+@admin_only("token")
 def forget(services: Services, code: str, token: str) -> None:
     """Take a taught language away from the model again.
 
     Raises:
         CacaraError: It may not be done by this visitor, or it was not taught.
     """
-    require_admin(services, token)
     if (model := pupil(services)) is None:
         raise QueryError(services.words("teach_no_model"))
     trainings_of(services).taught.forget(model.name, code)

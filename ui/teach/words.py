@@ -11,7 +11,7 @@ from cacara import languages
 from cacara.errors import QueryError
 from cacara.lexicon.personal_words import PersonalWord, PersonalWords, new_list_id
 from cacara.words import personal_tables
-from ui.services.permissions import require_admin
+from ui.services.permissions import admin_only
 from ui.services.services import Services
 from ui.services.training import trainings_of
 from ui.teach import actions
@@ -56,13 +56,13 @@ def read(services: Services, code: str, content: str | Path, source: str = "") -
         raise QueryError(words("teach_no_code")) from error
 
 
+@admin_only("token")
 def add(services: Services, code: str, content: str | Path, source: str, token: str) -> tuple[PersonalTable, int, str]:
     """Add the words of rows or a file; return what was read, how many are new, and the id of their list.
 
     Raises:
         CacaraError: It may not be done by this visitor, or the rows are no good.
     """
-    require_admin(services, token)
     table = read(services, code, content, source)
     if table.swapped:
         raise QueryError(services.words("teach_swapped", **swapped(table)))
@@ -103,6 +103,7 @@ def teach_words(services: Services, language: str, rows: str, source: str = "", 
     }
 
 
+@admin_only("token")
 def taught_words(services: Services, language: str = "", token: str = "") -> dict[str, Any]:
     """Return the words that were taught here, or taken back.
 
@@ -115,12 +116,12 @@ def taught_words(services: Services, language: str = "", token: str = "") -> dic
         ``words``, oldest first: ``language``, ``text``, ``english``, ``wrong``, ``source``, ``annotator``,
         ``created_utc``, ``list_id`` and ``word_id`` each; and ``table``, the same as TSV.
     """
-    require_admin(services, str(token))
     wanted = languages.normalise(str(language)) if str(language).strip() else None
     chosen = [word for word in _store(services).read() if wanted in (None, word.language)]
     return {"words": [word.to_json() for word in chosen], "table": personal_tables.write(chosen)}
 
 
+@admin_only("token")
 def take_back_words(services: Services, ids: Sequence[str], token: str = "") -> dict[str, Any]:
     """Take words away again; what stood before them counts.
 
@@ -132,7 +133,6 @@ def take_back_words(services: Services, ids: Sequence[str], token: str = "") -> 
     Returns:
         ``removed``, how many words.
     """
-    require_admin(services, str(token))
     wanted = {str(each) for each in ids if each} if isinstance(ids, list | tuple) else set()
     store = _store(services)
     gone = store.remove({word.word_id for word in store.read() if {word.word_id, word.list_id} & wanted})
@@ -224,6 +224,7 @@ def suggested_words(services: Services) -> dict[str, Any]:
     return {"counting": counting, "problem": problem, "languages": rows[:SHOWN]}
 
 
+@admin_only("token")
 def take_suggested_words(services: Services, language: str, token: str = "") -> dict[str, Any]:
     """Teach the words of a language that corrected captions and judged queries suggest.
 
@@ -235,7 +236,6 @@ def take_suggested_words(services: Services, language: str, token: str = "") -> 
     Returns:
         ``added``, how many, and ``list_id``.
     """
-    require_admin(services, str(token))
     list_id = new_list_id()
     own = [word for word in _suggested(services)[0] or () if word.language == language]
     new = _store(services).add(dataclasses.replace(word, list_id=list_id) for word in own)
