@@ -12,7 +12,7 @@ import pytest
 from cacara import working_folders
 
 # The suite asks the same everywhere, so that a red run is a change's fault; `make soak` looks further, at random.
-hypothesis.settings.register_profile("suite", derandomize=True, database=None)
+hypothesis.settings.register_profile("suite", derandomize=True, database=None, deadline=None)
 hypothesis.settings.register_profile("search", max_examples=2_000, print_blob=True)
 hypothesis.settings.load_profile("suite")
 
