@@ -82,8 +82,13 @@ def with_tiers(document: bytes, added: bytes) -> bytes:
         root.insert(_place_after(root, "TIER", "TIME_ORDER"), tier)
     _sort(order)
     _raise_last_used(root, last)
-    ElementTree.indent(root, " " * 4)
-    return bytes(ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True))
+    try:
+        ElementTree.indent(root, " " * 4)
+        return bytes(ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True))
+    except RecursionError as error:
+        raise QueryError(
+            "the ELAN document has elements far too deep in each other; save it with ELAN again"
+        ) from error
 
 
 def tiers(document: bytes) -> tuple[str, ...]:
@@ -129,14 +134,20 @@ def annotations_of(document: bytes, tier: str) -> list[Annotation]:
     return sorted(found, key=lambda each: (each.start_seconds, each.end_seconds))
 
 
+class _Builder(ElementTree.TreeBuilder):
+    """Builds the tree of a document without entities, in whatever encoding they would be declared."""
+
+    def doctype(self, name: str, public: str | None, system: str | None) -> None:
+        """Refuse the one place where entities, also those of other files and addresses, can be declared."""
+        raise QueryError("the ELAN document declares a DOCTYPE, which none of ELAN's does; save it with ELAN again")
+
+
 def _parsed(document: bytes) -> Element:
-    if b"<!DOCTYPE" in document or b"<!ENTITY" in document:
-        raise QueryError("the ELAN document declares entities, which none of ELAN's does; save it with ELAN again")
-    parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
+    parser = ElementTree.XMLParser(target=_Builder(insert_comments=True))
     ElementTree.register_namespace("xsi", _SCHEMA)
     try:
         root = ElementTree.fromstring(document, parser)
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # an encoding may be unknown
         raise QueryError(f"the ELAN document is damaged ({error}); wanted an .eaf file") from error
     if root.tag != "ANNOTATION_DOCUMENT":
         raise QueryError(f"it is no ELAN document (found {root.tag!r:.40}); wanted an .eaf file")

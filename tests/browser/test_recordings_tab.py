@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cacara.media import audio
+from cacara.recordings import elan
 
 HEARING_SECONDS = 240
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -66,6 +67,12 @@ def test_a_tape_is_sent_searched_heard_exported_and_deleted(open_page, tape):
     with page.expect_download() as waiting:
         page.click("#recordings-found .exports a >> text=ELAN")
     assert waiting.value.suggested_filename.endswith(".eaf")
+    mine = waiting.value.path().read_bytes()
+    field = page.locator("#recordings-found .exports input[type=file]")
+    with page.expect_download() as waiting:
+        field.set_input_files({"name": "mine.eaf", "mimeType": "", "buffer": mine})
+    assert waiting.value.suggested_filename == "mine.eaf"
+    assert len(elan.tiers(waiting.value.path().read_bytes())) == 2, "what was there and what was added"
 
     page.click("#recordings-source [data-action=forget]")
     page.wait_for_selector("#recordings-source .state[data-phase=forgotten]")

@@ -23,6 +23,30 @@ element.addEventListener("click", (event) => {
   }
 });
 
+// A linguist's own document goes to the server and comes back with the tiers of what was searched for beside hers.
+const add = async (input) => {
+  const [file] = input.files;
+  const words = JSON.parse(input.dataset.words);
+  const say = (text) => { element.querySelector(".exports [role=status]").textContent = text; };
+  input.value = ""; // so that the same file can be chosen again
+  say(words.adding);
+  const answer = await fetch(input.dataset.address, { method: "POST", headers: { "X-Cacara": "1" }, body: file }).catch(() => null);
+  if (!answer?.ok) {
+    say((await answer?.json().catch(() => null))?.problem || words.no_connection);
+    return;
+  }
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await answer.blob());
+  link.download = file.name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  say(words.added);
+};
+
+element.addEventListener("change", (event) => {
+  if (event.target.type === "file" && event.target.files.length) add(event.target);
+});
+
 // Media events do not bubble, but they can be captured.
 element.addEventListener("timeupdate", () => {
   const audio = player();

@@ -19,6 +19,7 @@ MOST_TICKS = 8
 EXPORTS = {".eaf": "ELAN (.eaf)", ".TextGrid": "Praat (.TextGrid)", ".csv": "CSV"}
 
 _SPOKEN = ("sending", "queued", "listening", "ready", "cancelled", "failed", "forgotten", "unsent", "no_connection")
+_ADDING = ("adding", "added", "no_connection")
 
 
 def source(local_files: Sequence[str], max_mebibytes: int, words: Wording) -> str:
@@ -62,6 +63,8 @@ def found(result: Mapping[str, Any], words: Wording) -> str:
         exports=[
             {"address": address, "name": EXPORTS.get(suffix, suffix)} for suffix, address in result["exports"].items()
         ],
+        document=result["exports"].get(".eaf"),
+        sent={name: words(f"recordings_{name}") for name in _ADDING},
     )
 
 

@@ -6,6 +6,7 @@ a folder that nothing else reads.
 
 from __future__ import annotations
 
+import asyncio
 import urllib.parse
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ OWN_HEADER = "x-cacara"
 """A page of another origin cannot send it without being allowed to, and it is not."""
 
 MAX_NAME = 200
+MAX_DOCUMENT_BYTES = 16 << 20
+"""Largest ELAN document that tiers are added to here, some 40,000 annotations; in memory it is much larger."""
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 HEADERS = {
@@ -69,13 +72,28 @@ def recording_routes(services: Services) -> list[Route]:
         return await run_in_threadpool(_sound, services, request)
 
     async def exported(request: Request) -> Response:
-        return await run_in_threadpool(_exported, services, request)
+        try:
+            return await run_in_threadpool(_exported, services, request)
+        except CacaraError as error:
+            return PlainTextResponse(str(error), status_code=404)
+
+    one_by_one = asyncio.Lock()
+
+    async def added(request: Request) -> Response:
+        try:
+            _require_own_page(request)
+            document = await _document(request)
+            async with one_by_one:
+                return await run_in_threadpool(_exported, services, request, document)
+        except CacaraError as error:
+            return JSONResponse({"problem": str(error)}, status_code=400, headers=HEADERS)
 
     return [
         Route("/media/recording", send, methods=["POST"]),
         Route("/media/recording/local", open_local, methods=["POST"]),
         Route("/media/recording", sound),
         Route("/media/recording/export", exported),
+        Route("/media/recording/export", added, methods=["POST"]),
     ]
 
 
@@ -132,14 +150,33 @@ def _sound(services: Services, request: Request) -> Response:
     return FileResponse(opened.copy, media_type="audio/wav", headers=HEADERS)
 
 
-def _exported(services: Services, request: Request) -> Response:
+def _exported(services: Services, request: Request, existing: bytes | None = None) -> Response:
+    """Return the file of a format; with an ELAN document of the recording, that document with the tiers added.
+
+    Raises:
+        QueryError: The recording is not open, nothing was searched for in it, or there is no such format or document.
+    """
     suffix = request.query_params.get("format", "")
-    try:
-        opened = services.recordings.get(request.query_params.get("id", ""))
-        seconds = opened.timeline.seconds if opened.timeline else 0.0
-        made = export(suffix, opened.name, seconds, list(opened.searches.values()))
-    except CacaraError as error:
-        return PlainTextResponse(str(error), status_code=404)
+    opened = services.recordings.get(request.query_params.get("id", ""))
+    seconds = opened.timeline.seconds if opened.timeline else 0.0
+    made = export(suffix, opened.name, seconds, list(opened.searches.values()), existing)
     name = urllib.parse.quote(f"{opened.name.rpartition('.')[0] or opened.name}{suffix}", safe="")
     disposition = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
     return Response(made, media_type=FORMATS.get(suffix, "text/plain"), headers=HEADERS | disposition)
+
+
+async def _document(request: Request) -> bytes:
+    """Return the ELAN document that was sent.
+
+    Raises:
+        QueryError: It is too large, or has not come whole.
+    """
+    document = bytearray()
+    try:
+        async for chunk in request.stream():
+            document += chunk
+            if len(document) > MAX_DOCUMENT_BYTES:
+                raise QueryError(f"the ELAN document is too large; wanted up to {MAX_DOCUMENT_BYTES >> 20} MiB")
+    except ClientDisconnect as error:
+        raise QueryError("the connection was closed before all was sent") from error
+    return bytes(document)

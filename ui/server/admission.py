@@ -45,7 +45,7 @@ _CLOSED = re.compile(
     r"profiling|custom_component/)"
 )
 _ASKING = re.compile(r"/gradio_api/(?:queue/join|run/|api/|call/|component_server|upload)|/media/")
-_UPLOADS = ("/gradio_api/upload", "/media/recording")
+_UPLOADS = ("/gradio_api/upload", "/media/recording", "/media/recording/export")
 _STARTING = "/gradio_api/startup-events"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SESSION = re.compile(rb'"session_hash"\s*:\s*"([^"\\]{1,100})"')

@@ -75,7 +75,13 @@ def test_annotations_have_the_times_of_those_that_they_refer_to():
     [
         (b"<html/>", "no ELAN document"),
         (DOCUMENT[:400], "damaged"),
-        (b'<!DOCTYPE a [<!ENTITY b "c">]><a/>', "entities"),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]><a/>', "DOCTYPE"),
+        (
+            '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>'.encode("utf-16"),
+            "DOCTYPE",
+        ),
+        (b"<ANNOTATION_DOCUMENT>" + 5_000 * b"<a>" + 5_000 * b"</a>" + b"</ANNOTATION_DOCUMENT>", "too deep"),
+        (b'<?xml version="1.0" encoding="no-such"?><a/>', "damaged"),
     ],
 )
 def test_what_is_no_document_is_refused(content, reason):

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from cacara.errors import QueryError
 from cacara.media import audio
+from cacara.recordings import elan
 from ui.page.wording import available, wording
 from ui.recordings import actions as recordings_actions
 from ui.recordings import rendering, routes
@@ -84,6 +85,20 @@ def test_a_recording_is_sent_heard_searched_played_exported_and_deleted(services
         answer = client.get("/" + address)
         assert answer.status_code == 200 and b"dog" in answer.content
         assert answer.headers["content-disposition"] == f"attachment; filename*=UTF-8''%3Cb%3Etape{suffix}"
+    mine = (
+        b'<ANNOTATION_DOCUMENT><HEADER/><TIME_ORDER/><TIER TIER_ID="Ana" LINGUISTIC_TYPE_REF="u"/>'
+        b'<LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="u" TIME_ALIGNABLE="true"/></ANNOTATION_DOCUMENT>'
+    )
+    answer = client.post("/" + found["exports"][".eaf"], content=mine, headers=OWN)
+    assert answer.status_code == 200 and elan.tiers(answer.content)[0] == "Ana" and b"dog" in answer.content
+    for content, problem in (
+        (b'<!DOCTYPE a SYSTEM "http://127.0.0.1:9/x"><a/>', "DOCTYPE"),
+        (b"", "damaged"),
+        (b" " * (routes.MAX_DOCUMENT_BYTES + 1), "wanted up to 16 MiB"),
+    ):
+        refused = client.post("/" + found["exports"][".eaf"], content=content, headers=OWN)
+        assert refused.status_code == 400 and problem in refused.json()["problem"]
+    assert client.post("/" + found["exports"][".eaf"], content=mine).status_code == 400, "from the own page alone"
     folder = services.recordings.get(recording).copy.parent
     assert [path.suffix for path in files(folder)] == [".wav"], "what was sent is gone once it was heard"
 
