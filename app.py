@@ -29,7 +29,7 @@ SPACE_DISK = Path("/data")
 MAX_UPLOAD = "50mb"
 WAITING_VISITORS = 64
 OPEN_PAGES = 300
-"""Gradio remembers some 0.6 MB of each, and takes each call of a program for one; the longest unused are forgotten."""
+"""Gradio remembers each, and takes each call of a program for one; the longest unused are forgotten."""
 ZEROGPU = "zerogpu"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -259,8 +259,10 @@ def start_server(services: Services, host: str, port: int, rules: AdmissionRules
 
     from ui.layout import ICON, STYLES, create_app, routes
     from ui.page.theme import make_theme
+    from ui.server import sessions
     from ui.server.admission import AdmissionMiddleware, AdmissionRules
 
+    sessions.use()
     page = create_app(services).queue(max_size=WAITING_VISITORS, default_concurrency_limit=8)
     page.launch(
         server_name=host,

@@ -28,10 +28,13 @@ from cacara.model.parts.centring import LanguageCentring
 from cacara.model.parts.head import AnchoredHead, AudioHead, ImageHead
 from cacara.model.parts.lexical_memory import Found, LexicalMemory
 from cacara.model.parts.part import Part, TextBatch, behind_head
+from cacara.model.text_queue import TextQueue
 from cacara.model.towers import Towers
 from cacara.sources.clients import Report, silent
 
 TEXTS_AT_ONCE = 64
+TEXTS_OF_A_QUERY = 8
+"""So many texts or fewer are read together with those of others who wait; more make passes of their own."""
 CLIPS_AT_ONCE = 16
 IMAGES_AT_ONCE = 16
 TEXTS_REMEMBERED = 20_000
@@ -85,6 +88,7 @@ class Cacara:
         self.calibration = calibration
         self._lock = threading.Lock()
         self._remembered: dict[str, np.ndarray] = {}
+        self._queue = TextQueue(TEXTS_AT_ONCE)
 
     def part(self, kind: type[AnyPart]) -> AnyPart | None:
         """Return the model's part of a kind, such as ``ClassProfile``; None where it has none."""
@@ -261,17 +265,24 @@ class Cacara:
             found = {text: self._remembered[text] for text in texts if text in self._remembered}
         # Texts of like length share a batch: less padding.
         fresh = sorted({text for text in texts if text not in found}, key=lambda text: (len(text), text))
-        for start in range(0, len(fresh), TEXTS_AT_ONCE):
-            chosen = fresh[start : start + TEXTS_AT_ONCE]
-            tokens = self.text.tokenize(chosen)
-            with torch.inference_mode(), devices.precision(self.precision, self.device):
-                batch = self.text.read(**{name: value.to(self.device) for name, value in tokens.items()})
-            found.update(zip(chosen, batch.float().cpu().numpy(), strict=True))
+        if 0 < len(fresh) <= TEXTS_OF_A_QUERY:
+            found.update(self._queue.read(fresh, self._pass))
+        else:
+            for start in range(0, len(fresh), TEXTS_AT_ONCE):
+                found.update(self._pass(fresh[start : start + TEXTS_AT_ONCE]))
         with self._lock:
             self._remembered.update((text, found[text]) for text in fresh)
             for text in list(itertools.islice(self._remembered, max(0, len(self._remembered) - TEXTS_REMEMBERED))):
                 del self._remembered[text]
         return np.stack([found[text] for text in texts]) if texts else np.zeros((0, self.text.dimension), np.float32)
+
+    def _pass(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return what the text tower makes of a few texts, in one pass."""
+        texts = sorted(texts, key=len)  # pieces of like length need less padding
+        tokens = self.text.tokenize(texts)
+        with torch.inference_mode(), devices.precision(self.precision, self.device):
+            batch = self.text.read(**{name: value.to(self.device) for name, value in tokens.items()})
+        return dict(zip(texts, batch.float().cpu().numpy(), strict=True))
 
     def encode_audio(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
         """Embed sounds.
@@ -397,7 +408,8 @@ class Cacara:
         if (self.device, self.precision) != (other.device, other.precision):
             return
         if self.config.text == other.config.text and _equal_weights(self.text, other.text):
-            self.text, self._remembered, self._lock = other.text, other._remembered, other._lock
+            self.text, self._queue = other.text, other._queue
+            self._remembered, self._lock = other._remembered, other._lock
         ours, theirs = ((model.config.audio.backbone, model.config.audio.patch_pooling) for model in (self, other))
         if ours == theirs and _equal_weights(self.audio, other.audio):
             self.audio = other.audio

@@ -94,6 +94,11 @@ class Visitor:
         return json.loads(body)[0]
 
 
+def words(choose: random.Random) -> str:
+    """Return a query: as often one that nobody has asked before as one that many ask."""
+    return choose.choice(WORDS) + (f" {choose.randrange(1 << 30)}" if choose.random() < 0.5 else "")
+
+
 def visit(url: str, seen: Seen, until: float, sound: bytes, seed: int) -> None:
     """Ask and judge until a time (``time.monotonic``)."""
     visitor, choose = Visitor(url), random.Random(seed)
@@ -104,7 +109,7 @@ def visit(url: str, seen: Seen, until: float, sound: bytes, seed: int) -> None:
                 path = visitor.upload(sound)
                 found = visitor.call("search_audio", {"path": path, "meta": {"_type": "gradio.FileData"}}, *TOLD)
             else:
-                found = visitor.call("search_text", choose.choice(WORDS), *TOLD)
+                found = visitor.call("search_text", words(choose), *TOLD)
                 if isinstance(found, dict) and found["hits"]:
                     told = (found["search_id"], found["hits"][0]["clip_id"], "relevant", visitor.name, False, None)
                     flagged = visitor.call("flag", *told)

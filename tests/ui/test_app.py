@@ -142,7 +142,7 @@ def test_programs_that_never_come_back_are_forgotten(page, monkeypatch):
     import httpx
 
     remembered = page.state_holder
-    assert remembered.capacity == app_module.OPEN_PAGES <= 500, "0.6 MB each"
+    assert remembered.capacity == app_module.OPEN_PAGES <= 500
     monkeypatch.setattr(remembered, "capacity", len(remembered.session_data) + 3)
     for _ in range(12):
         called = httpx.post(f"{page.local_url}gradio_api/call/models", json={"data": []}).json()
@@ -224,3 +224,8 @@ def test_the_page_is_wired_as_meant(page):
     names = {function.api_name for function in page.fns.values() if function.api_visibility == "public"}
     searching = {"search_text", "search_audio", "search_image", "search_video", "search_like", "write_down"}
     assert names >= {*searching, "flag", "undo"}
+
+
+def test_a_page_that_is_opened_keeps_no_copy_of_every_component(page):
+    state = page.state_holder["somebody who has just come"]
+    assert state.blocks_config.blocks and not state.config_values

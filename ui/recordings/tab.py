@@ -12,7 +12,7 @@ from ui.page.localised import Localised
 from ui.recordings import rendering
 from ui.recordings.actions import cancel, find_in_file, find_sound, find_text, forget, listen, progress
 from ui.search.actions import DETECT, TOP_K
-from ui.search.tab import ONE_AT_A_TIME, language_choices
+from ui.search.tab import FEW_AT_ONCE, language_choices
 from ui.server.bind import bind, bind_message
 from ui.services.recordings import MAX_BYTES
 from ui.services.services import Services
@@ -93,7 +93,7 @@ def build(services: Services, localised: Localised) -> None:
         results = gr.HTML(elem_id="recordings-found", js_on_load=_script("passages.js"))
         recording = gr.Textbox(visible=False, elem_id="recordings-id")
         _publish(services)
-    shown: dict[str, Any] = {"outputs": results, "js": WITH_RECORDING, "api_visibility": "private", **ONE_AT_A_TIME}
+    shown: dict[str, Any] = {"outputs": results, "js": WITH_RECORDING, "api_visibility": "private", **FEW_AT_ONCE}
     by_text = bind(show_text, services, show=page.problem)
     gr.on([query.submit, search.click], by_text, [query, language, recording], **shown)
     by_sound = bind(show_sound, services, show=page.problem)
@@ -116,7 +116,7 @@ def _publish(services: Services) -> None:
             [file, query, language, top_k, model],
             gr.JSON(label="found"),
             api_name="find_in_recording",
-            **ONE_AT_A_TIME,
+            **FEW_AT_ONCE,
         )
 
 

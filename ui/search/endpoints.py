@@ -11,7 +11,7 @@ from ui.search.actions import search_audio, search_image, search_like, search_te
 from ui.search.answers import Options
 from ui.search.judgements import flag, undo
 from ui.search.picture_input import PictureInput
-from ui.search.tab import ONE_AT_A_TIME
+from ui.search.tab import FEW_AT_ONCE, SEARCHES
 from ui.search.transcription import write_down
 from ui.server.bind import bind
 from ui.services.services import Services
@@ -19,9 +19,9 @@ from ui.services.services import Services
 
 def publish(services: Services) -> None:
     """Publish the endpoints inside the current ``gr.Blocks``."""
-    gr.api(bind(search_text, services), api_name="search_text", **ONE_AT_A_TIME)
-    gr.api(bind(search_like, services), api_name="search_like", **ONE_AT_A_TIME)
-    gr.api(bind(write_down, services), api_name="write_down", **ONE_AT_A_TIME)
+    gr.api(bind(search_text, services), api_name="search_text", **SEARCHES)
+    gr.api(bind(search_like, services), api_name="search_like", **SEARCHES)
+    gr.api(bind(write_down, services), api_name="write_down", **FEW_AT_ONCE)
     gr.api(bind(flag, services), api_name="flag")
     gr.api(bind(undo, services), api_name="undo")
     # Through components, not gr.api: these take only files that were uploaded here, never a path.
@@ -40,6 +40,5 @@ def publish(services: Services) -> None:
             (search_video, video),
         ]
         for search, query in searches:
-            gr.Button().click(
-                bind(search, services), [query, *inputs], found, api_name=search.__name__, **ONE_AT_A_TIME
-            )
+            limit = SEARCHES if search is search_audio else FEW_AT_ONCE
+            gr.Button().click(bind(search, services), [query, *inputs], found, api_name=search.__name__, **limit)

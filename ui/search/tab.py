@@ -51,7 +51,10 @@ CALLED = (judge_card, undo, wrong_look_up, look_up_again)
 ASK_AGAIN = """() => setTimeout(() => {
     if (document.querySelector("#query textarea").value.trim()) document.querySelector("#search").click();
 }, 50)"""
-ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "model"}
+FEW_AT_ONCE: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "model"}
+"""What looks at pictures or listens for long: each keeps a core busy."""
+SEARCHES: dict[str, Any] = {"concurrency_limit": 6, "concurrency_id": "search"}
+"""Texts and short sounds: texts that wait are read in one pass, while other answers are written."""
 
 
 def show(services: Services, search: Search, query: Any, **options: Any) -> tuple[str, str]:  # noqa: ANN401
@@ -185,7 +188,11 @@ def build(services: Services, localised: Localised, model: gr.State) -> Parts:
             present=None if spoken else lambda pair: pair[0],
         )
         events = {"fn": bound, "inputs": [query, *how], "outputs": outputs}
-        return events | {"api_visibility": "private"} | ONE_AT_A_TIME
+        return (
+            events
+            | {"api_visibility": "private"}
+            | (FEW_AT_ONCE if search in (search_image, search_video) else SEARCHES)
+        )
 
     gr.on([text.query.submit, text.search.click], **ask(search_text, text.query))
     # Another choice asks again, if something is typed.
@@ -221,7 +228,7 @@ def build(services: Services, localised: Localised, model: gr.State) -> Parts:
             results,
             js=carry,
             api_visibility="private",
-            **ONE_AT_A_TIME,
+            **SEARCHES,
         )
     text.clear.click(
         None,
