@@ -17,17 +17,19 @@ from benchmarks.speed.timing import Row, Size
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 3_600.0  # 100,000 clips are embedded first
 SLOWEST_IMPORTS = 10
+GOAL_SECONDS = 8
 
 
 def measure(size: Size) -> Iterator[Row]:
-    """Yield the time of a start whose cache is warm, with the slowest imports."""
-    del size
-    seconds, megabytes = start_and_ask(None)
+    """Yield the time of starts whose cache is warm, with the slowest imports."""
+    starts = [start_and_ask(None) for _ in range(min(3, size.rounds))]
+    seconds, megabytes = sorted(starts)[len(starts) // 2]
     imports = slowest_imports()
     told = ", ".join(f"{name} {value:.1f} s" for name, value in imports[:4])
-    details = {"seconds": seconds, "megabytes": megabytes, "imports": imports}
+    details = {"seconds": seconds, "megabytes": megabytes, "starts": starts, "imports": imports}
+    work = "start to first answer, warm"
     yield Row(
-        "start to first answer, warm", f"{seconds:.1f} s", f"imports: {told}", None, "≤ 20 s", seconds <= 20, details
+        work, f"{seconds:.1f} s", f"imports: {told}", None, f"≤ {GOAL_SECONDS} s", seconds <= GOAL_SECONDS, details
     )
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     Load = Callable[[str | Path, Report], Cacara]
 
+FIRST_QUERY = "der Hund bellt"
+"""Asked before any visitor asks: what is made at the first query is made by then."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -93,7 +96,9 @@ class ServedModels:
         Raises:
             CacaraError: There is no such model, or it, the gallery or the index cannot be had.
         """
+        from cacara import devices
         from cacara.model import checkpoint
+        from cacara.search.request import SearchRequest
         from cacara.search.retriever import Retriever
 
         # Only here may a path lead outside the registry, and it is that of whoever started the app.
@@ -103,7 +108,10 @@ class ServedModels:
         model = self._load(place, report) if self._load else checkpoint.load(place, self._device, report=report)
         for each in beside:
             model.share_towers(each.model)
-        return Retriever(model, sounds, report, self._index(model))
+        retriever = Retriever(model, sounds, report, self._index(model))
+        retriever.embed(SearchRequest(text=FIRST_QUERY))
+        devices.release_memory()
+        return retriever
 
     def _index(self, model: Cacara) -> SearchIndex | None:
         """Return the gallery's index if this model made it; the sounds are embedded here for every other model.
