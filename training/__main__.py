@@ -27,8 +27,6 @@ from training.sounds.alignment import EmergentAlignmentOptions
 from training.sounds.alignment import train as train_emergent_alignment
 from training.sounds.linear_map import LinearMapOptions
 from training.sounds.linear_map import train as train_linear_map
-from training.texts.alignment import TextAlignmentOptions
-from training.texts.alignment import train as train_text_alignment
 from training.texts.memory import LexicalMemoryOptions
 from training.texts.memory import give as give_memory
 from training.uclip.projectors import UclipOptions
@@ -64,20 +62,6 @@ def translated_captions(options: EmergentAlignmentOptions, output: Path, benchma
     from training.sounds.translated_captions import train
 
     sys.stdout.write(f"{train(options, output, benchmark)}\n")
-
-
-def text_alignment(
-    options: TextAlignmentOptions, output: Path, base: str = "cacara", benchmark: Path = BENCHMARK
-) -> None:
-    """Train the text side of a model on translations; its sounds and pictures stay as they are.
-
-    Args:
-        options: The model.
-        output: The run's folder; the checkpoint is in its ``final``.
-        base: A bundled model's name or a model folder.
-        benchmark: The frozen benchmark, whose texts are kept out as the policy says.
-    """
-    sys.stdout.write(f"{train_text_alignment(options, base, output, benchmark)}\n")
 
 
 def uclip(
@@ -394,7 +378,6 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "model": model,
     "prepare": prepare,
     "emergent_alignment": emergent_alignment,
-    "text_alignment": text_alignment,
     "uclip": uclip,
     "translated_captions": translated_captions,
     "linear_map": linear_map,

@@ -10,16 +10,14 @@ A model's text side is trained under one of two policies:
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import random
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cacara import languages, sources
 from cacara.benchmark.dataset.benchmark_file import UNSEEN
-from cacara.errors import LanguageError, ManifestError, SourceError
+from cacara.errors import LanguageError, ManifestError
 from cacara.sources import texts as source_texts
 from cacara.sources.texts import text_hash
 from training.data import text_statistics
@@ -32,12 +30,6 @@ DICTIONARIES = tuple(key for key in sources.SOURCES if key.startswith(freedict.P
 ALL_SOURCES = (*SOURCES, *DICTIONARIES)
 SENTENCES = (african_storybook.SOURCE, tatoeba.SOURCE)
 """Sources of sentences; no recipe so far draws on them."""
-CAPTIONS = "audiocaps-texts"
-"""Source of English captions of sounds."""
-COMPOSED = "composed"
-"""The ``source`` of a pair that is made of two words of others."""
-COMPOSABLE = 12
-"""Words that so many languages have are made into pairs of words."""
 COMMON = 4
 """Of a dictionary only words with translations into so many languages are kept; the others are too rare."""
 POLICIES = ("strict", "studio")
@@ -134,49 +126,6 @@ def allowed(pairs: Sequence[Translation], policy: str, benchmark: Path) -> list[
     names = concept_names({row.concept for each in (rows, *others) for row in each.sounds})
     clean = {english for english in {pair.english for pair in pairs} if not names_any(english, names)}
     return [pair for pair in pairs if pair.english in clean and text_hash(pair.text) not in hashes]
-
-
-def compose(words: Sequence[Translation], count: int, seed: int) -> list[Translation]:
-    """Return pairs of words, "dog" and "guitar" as "dog guitar", in every language that has both.
-
-    Args:
-        words: Pairs of single things.
-        count: How many English texts are made; fewer when too few words are common.
-        seed: Of the choice.
-    """
-    said: dict[str, dict[str, str]] = {}
-    for pair in sorted(words):
-        said.setdefault(pair.english, {}).setdefault(pair.language, pair.text)
-    common = [english for english, texts in said.items() if len(texts) >= COMPOSABLE]
-    rng = random.Random(f"{seed} compose")
-    drawn = {tuple(rng.sample(common, 2)) for _ in range(count if len(common) > 1 else 0)}
-    return [
-        Translation(f"{first} {second}", language, f"{said[first][language]} {said[second][language]}", COMPOSED)
-        for first, second in sorted(drawn)
-        for language in sorted(said[first].keys() & said[second].keys())
-    ]
-
-
-def english_captions(folder: Path, policy: str, benchmark: Path) -> list[str]:
-    """Return AudioCaps' captions that a policy lets a model see, each once, sorted.
-
-    Args:
-        folder: Where the source ``audiocaps-texts`` was fetched to.
-        policy: ``strict`` or ``studio``.
-        benchmark: The frozen benchmark.
-
-    Raises:
-        SourceError: The folder holds no captions.
-        ManifestError: Unknown policy, or the benchmark cannot be read.
-    """
-    captions: set[str] = set()
-    for path in sorted(folder.rglob("train*.csv")):
-        with path.open(encoding="utf-8", newline="") as file:
-            captions.update(" ".join(row["caption"].split()) for row in csv.DictReader(file) if row.get("caption"))
-    if not captions:
-        raise SourceError(f"{folder} holds no captions; wanted a train*.csv with a column caption")
-    rows = [Translation(caption, "en", caption, CAPTIONS) for caption in sorted(captions)]
-    return [row.english for row in allowed(rows, policy, benchmark)]
 
 
 def concept_names(concepts: Collection[str]) -> frozenset[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from cacara import sources
@@ -23,7 +23,6 @@ from cacara.model.parts.acquirers import Acquirers
 from training.data import cached_arrays, text_statistics, translations
 from training.data.translations import Translation
 from training.mla.data import owner_of
-from training.texts.alignment import nearest
 
 if TYPE_CHECKING:
     from training.mla.acquisition import LanguageAcquisitionOptions
@@ -56,12 +55,24 @@ def pairs_of(options: LanguageAcquisitionOptions, model: Cacara, benchmark: Path
         embedded = torch.from_numpy(english_targets(model.text, english))
         centred = functional.normalize(embedded - model.centring.mean_of("en").cpu(), dim=-1)
         classes = functional.normalize(torch.cat([head.class_embeddings.float().cpu() for head in model.heads]), dim=-1)
-        kept = {english[place] for place in nearest(centred, classes, options.vocabulary)}
+        kept = {english[place] for place in _nearest(centred, classes, options.vocabulary)}
         pairs = [pair for pair in pairs if pair.english in kept]
     found = {code: tuple(pair for pair in pairs if pair.language == code) for code in options.languages}
     if missing := [code for code, own in found.items() if not own]:
         raise ManifestError(f"there are no pairs for {', '.join(missing)}; wanted languages of the packages")
     return found
+
+
+def _nearest(texts: Tensor, classes: Tensor, count: int) -> list[int]:
+    """Return the positions, ascending, of the ``count`` texts that come nearest to any class.
+
+    Args:
+        texts: float32 [texts, dimension], L2-normalised.
+        classes: float32 [classes, dimension], L2-normalised.
+        count: 1 or more; all when there are no more texts.
+    """
+    closeness = torch.cat([(part @ classes.T).amax(1) for part in texts.split(4096)])
+    return sorted(closeness.topk(min(count, len(texts))).indices.tolist())
 
 
 def english_targets(tower: TextTower, texts: Sequence[str]) -> np.ndarray:
@@ -102,7 +113,7 @@ def rounding(
     acquirers: Acquirers,
     sets: nn.ModuleDict,
     pairs: Mapping[str, Sequence[Translation]],
-    targets: torch.Tensor,
+    targets: Tensor,
     texts: int = 100,
 ) -> float:
     """Return by how much a score changes at most when acquirers are kept in half precision, as their files are.

@@ -26,7 +26,6 @@ from cacara.sources.texts import text_hash
 from training.data import cached_arrays, text_statistics
 from training.data.translations import Translation, concept_names, names_any
 from training.run_folder import RunError
-from training.texts import alignment
 
 FORMAT = 1
 SHARD = 2048
@@ -131,7 +130,7 @@ def english_texts(
     """
     known: dict[str, str] = {}
     for pair in pairs:
-        if ":" not in pair.english:  # as in text_alignment
+        if ":" not in pair.english:
             known.setdefault(pair.english, pair.source)
     languages = Counter(english for english, _ in {(pair.english, pair.language) for pair in pairs})
     short = [text for text in known if len(text) <= MAX_CHARACTERS and not (options.disjoint and _of_the_bank(text))]
@@ -205,8 +204,8 @@ def _centred(raw: np.ndarray, languages: Sequence[str], centring: LanguageCentri
 
 
 def _english(tower: TextTower, texts: Sequence[str]) -> np.ndarray:
-    """Return a tower's embeddings of all English texts of the lexicons; ``text_alignment`` keeps the same array."""
-    key = [alignment.FORMAT, dataclasses.asdict(tower.config), cached_arrays.weights_hash(tower), list(texts)]
+    """Return a tower's embeddings of all English texts of the lexicons, kept in the cache."""
+    key = [FORMAT, dataclasses.asdict(tower.config), cached_arrays.weights_hash(tower), list(texts)]
     return cached_arrays.get("english", key, lambda: {"embeddings": text_statistics.embed(tower, texts)})["embeddings"]
 
 

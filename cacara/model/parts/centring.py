@@ -61,13 +61,6 @@ class LanguageCentring(Part):
                 return self.means[row]
         return self.global_mean
 
-    def of_one_language(self, language: str) -> LanguageCentring:
-        """Return means that are all this language's: of a text side that brings every language to it."""
-        made = LanguageCentring(self.languages, len(self.global_mean))
-        made.means.copy_(self.mean_of(language).expand_as(self.means))
-        made.global_mean.copy_(self.mean_of(language))
-        return made
-
     def texts(self, batch: TextBatch) -> TextBatch:
         """Return texts centred by their languages, where they are to be."""
         if not batch.centre:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from training.texts.alignment import TextAlignment, TextAlignmentOptions, Texts, TranslationBatches
 
 from cacara.benchmark.dataset import benchmark_file
 from cacara.encoders import text
@@ -22,7 +23,6 @@ from training.data.translations import Translation
 from training.loop import LoopOptions
 from training.run_folder import RunError
 from training.texts import alignment
-from training.texts.alignment import TextAlignment, TextAlignmentOptions, Texts, TranslationBatches
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "sounds-v1.jsonl"
 OPTIONS = TextAlignmentOptions(
