@@ -1,1 +1,1 @@
-"""The text side trained on translations."""
+"""The text side of a model: giving it a lexical memory."""
