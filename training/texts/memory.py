@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import shutil
 from pathlib import Path
 
-from cacara.errors import CheckpointError
 from cacara.lexicon import table as lexicon_table
 from cacara.model import checkpoint, seen_texts
-from cacara.model.calibration import CALIBRATION
 from cacara.model.config import LexicalMemoryConfig, ModelConfig
-from cacara.model.seen_texts import SEEN
-from cacara_files.atomic import replacing
 from training import card as model_card
 from training.recipe import FINAL
 
@@ -74,21 +68,12 @@ def give(base: str, folder: Path, options: LexicalMemoryOptions) -> Path:
     config = dataclasses.replace(before, name=options.name, version=options.version, memory=options.memory)
     place = options.memory.lexicon
     table = lexicon_table.read(lexicon_table.BUNDLED if place == "bundled" else Path(place))
-    target = folder / FINAL
-    try:
-        # The weights are copied, not written anew: what a model shares with a bundled one stays shared.
-        with replacing(target) as partial:
-            shutil.copytree(origin, partial)
-            (partial / CALIBRATION).unlink(missing_ok=True)  # it is of scores without the memory
-            described = json.dumps(config.to_json(), indent=1, ensure_ascii=False)
-            (partial / checkpoint.CONFIG).write_text(described + "\n", encoding="utf-8")
-            (partial / checkpoint.CARD).write_text(_card(origin, config, options, table), encoding="utf-8")
-            if (seen := seen_texts.read(origin)) is not None and options.memory.policy == "studio":
-                seen = dataclasses.replace(seen, texts=seen.texts | frozenset(table.facts.get("benchmark_texts", ())))
-                (partial / SEEN).write_text(json.dumps(seen.to_json(), indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise CheckpointError(f"the model folder {target} cannot be written: {error}") from error
-    return target
+    seen = seen_texts.read(origin)
+    if seen is not None and options.memory.policy == "studio":
+        seen = dataclasses.replace(seen, texts=seen.texts | frozenset(table.facts.get("benchmark_texts", ())))
+    card = _card(origin, config, options, table)
+    checkpoint.save(folder / FINAL, config, [], card, base=origin, seen=seen, storage="shared")
+    return folder / FINAL
 
 
 def _card(origin: Path, config: ModelConfig, options: LexicalMemoryOptions, table: lexicon_table.LexiconTable) -> str:
