@@ -362,16 +362,17 @@ def taught_words(output: Path, base: str = DEFAULT_MODEL, benchmark: Path = DEV_
     sys.stdout.write(study(output, benchmark, base))
 
 
-def model(recipe: Path, output: Path) -> None:
+def model(recipe: Path, output: Path, minutes: float | None = None) -> None:
     """Make a model by all stages of its recipe; run again to go on after an interruption.
 
     Args:
         recipe: A YAML file such as ``training/recipes/cacara-studio.yaml``.
         output: The folder of the runs; the model is in its ``final``.
+        minutes: Save the state of the stage at work and stop after so long, on a machine that is lent for a time.
     """
     from training import recipe as recipes
 
-    sys.stdout.write(f"{recipes.run(recipes.read(recipe, COMMANDS), output)}\n")
+    sys.stdout.write(f"{recipes.run(recipes.read(recipe, COMMANDS), output, minutes)}\n")
 
 
 COMMANDS: Mapping[str, Callable[..., None]] = {

@@ -10,7 +10,9 @@ import dataclasses
 import json
 import logging
 import math
+import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 GRADIENT_NORM = 1.0
 BETAS = (0.9, 0.98)
 PARTIAL = ".partial"
+DEADLINE = "CACARA_DEADLINE"
+"""Environment variable: when a training saves its state and stops, in seconds since 1970. No option of a training: it
+changes nothing of the model."""
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +134,7 @@ def train(
         decay: How the learning rate falls after the warm-up.
 
     Raises:
-        RunError: As ``start`` raises it, or the loss is no longer a number.
+        RunError: As ``start`` raises it, the loss is no longer a number, or ``DEADLINE`` has come; run again to go on.
     """
     accelerator = start(options)
     trained = [parameter for parameter in method.parameters() if parameter.requires_grad]
@@ -153,9 +158,21 @@ def train(
         optimizer.zero_grad()
         if accelerator.is_main_process:
             _record(output, step, values, options)
-        if (step + 1) % options.checkpoint_every == 0 and step + 1 < options.steps:
+        late = _is_late(accelerator)
+        if (late or (step + 1) % options.checkpoint_every == 0) and step + 1 < options.steps:
             _save_state(accelerator, output, step + 1)
+            if late:
+                raise RunError(f"the time is up after step {step + 1} of {options.steps}; run again to go on")
     accelerator.wait_for_everyone()
+
+
+def _is_late(accelerator: Accelerator) -> bool:
+    """Return whether ``DEADLINE`` has come, on all processes alike."""
+    deadline = os.environ.get(DEADLINE)
+    if not deadline:
+        return False
+    late = torch.tensor(float(time.time() >= float(deadline)), device=accelerator.device)
+    return bool(accelerator.reduce(late, "sum") > 0)
 
 
 def _groups(method: nn.Module, options: LoopOptions, rates: Mapping[str, float]) -> list[dict[str, Any]]:

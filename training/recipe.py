@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from argparse import ArgumentError
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from cacara_files import atomic
+from training.loop import DEADLINE
 from training.run_folder import RunError
 
 FINAL = "final"
@@ -68,21 +70,28 @@ def read(path: Path, commands: Mapping[str, Callable[..., None]]) -> Recipe:
     return Recipe(tuple(_stage(path, row, commands) for row in content["stages"]), content.get("base"))
 
 
-def run(recipe: Recipe, output: Path) -> Path:
+def run(recipe: Recipe, output: Path, minutes: float | None = None) -> Path:
     """Run the stages, each in a process of its own; return the folder of the last one's checkpoint.
 
     Stages that are finished are not run again, and one that was interrupted goes on where it was. Each stage works in
     ``output / "1-COMMAND"`` and so on; the model is copied to ``output / "final"``.
 
+    Args:
+        recipe: The stages.
+        output: The folder of the runs.
+        minutes: After so many minutes a stage saves its state and stops, between two of its steps; None for never.
+
     Raises:
         RunError: A stage failed; it has said why on standard error.
     """
-    base = recipe.base
+    base, environment = recipe.base, os.environ | {"PYTHONUTF8": "1"}
+    if minutes is not None:
+        environment[DEADLINE] = str(time.time() + 60 * minutes)
     for number, stage in enumerate(recipe.stages, start=1):
         folder = output / f"{number}-{stage.command}"
         command = [sys.executable, "-m", "training", stage.command, "--recipe", str(stage.recipe)]
         command += ["--output", str(folder)] + (["--base", base] if base else [])
-        done = subprocess.run(command, check=False, env=os.environ | {"PYTHONUTF8": "1"})
+        done = subprocess.run(command, check=False, env=environment)
         if done.returncode:
             raise RunError(f"stage {number}, {stage.command}, ended with exit code {done.returncode}")
         base = str(folder / FINAL)

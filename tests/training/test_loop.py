@@ -142,6 +142,17 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(tmp_path):
     assert metrics(tmp_path / "stopped") == metrics(tmp_path / "whole")
 
 
+def test_a_run_whose_time_is_up_saves_its_state_and_goes_on_as_if_it_had_not_stopped(tmp_path, monkeypatch):
+    expected = run(tmp_path / "whole")
+    monkeypatch.setenv(loop.DEADLINE, str(time.time() - 1))
+    with pytest.raises(RunError, match="time is up after step 1 of 12; run again to go on"):
+        run(tmp_path / "late")
+    monkeypatch.setenv(loop.DEADLINE, str(time.time() + 600))
+    watched = Watched()
+    assert equal(run(tmp_path / "late", data=watched), expected)
+    assert len(watched.asked) == 11
+
+
 def test_a_half_written_state_is_ignored_and_replaced(tmp_path):
     expected = run(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):

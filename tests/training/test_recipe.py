@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -43,14 +44,17 @@ def test_what_is_no_recipe_is_refused_in_one_line(tmp_path, capsys, text, compla
     assert complaint in told and told.count("\n") == 1
 
 
-def test_stages_run_in_order_each_on_the_checkpoint_of_the_one_before(tmp_path, monkeypatch):
+def test_stages_run_in_order_each_on_the_checkpoint_of_the_one_before_and_know_the_time_left(
+    tmp_path, monkeypatch, capfd
+):
     """A small program stands in for Python: it leaves a checkpoint that says how it was called."""
     python = tmp_path / "python"
     python.write_text(
-        f"#!{sys.executable}\nimport pathlib, sys\n"
+        f"#!{sys.executable}\nimport os, pathlib, sys\n"
         "given = dict(zip(sys.argv[4::2], sys.argv[5::2]))\n"
         "final = pathlib.Path(given['--output'], 'final')\nfinal.mkdir(parents=True)\n"
         "(final / 'called').write_text(f\"{sys.argv[3]} {given.get('--base')}\")\n"
+        "print(os.environ.get('CACARA_DEADLINE'))\n"
     )
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
@@ -59,6 +63,10 @@ def test_stages_run_in_order_each_on_the_checkpoint_of_the_one_before(tmp_path, 
     assert (final / "called").read_text() == f"calibration {tmp_path}/mla/3-language_acquisition/final"
     first = (tmp_path / "mla" / "1-emergent_alignment" / "final" / "called").read_text()
     assert first == "emergent_alignment None"
+    assert capfd.readouterr().out.split() == ["None"] * 4
+    recipes.run(recipes.read(RECIPES / "cacara-plus.yaml", cli.COMMANDS), tmp_path / "plus", minutes=5)
+    until = {float(line) for line in capfd.readouterr().out.split()}
+    assert len(until) == 1 and time.time() + 200 < until.pop() <= time.time() + 300
 
 
 def test_a_stage_that_fails_ends_the_recipe_and_is_named(tmp_path, capfd):
