@@ -234,6 +234,7 @@ const ticked = () => [...part("languages-list").querySelectorAll("input:checked"
 const open = async () => {
   const mine = ++state.opening;
   const wanted = { languages: state.wanted, centred: field("centred").value === "centred", visitor: annotator() };
+  plotly().catch(() => null); // fetched while the map is
   let answer = await ask("map_open", wanted);
   while (mine === state.opening && ["preparing", "fitting"].includes(answer.state)) {
     state.making = answer.key;
