@@ -50,6 +50,16 @@ def precision(name: str, device: torch.device) -> contextlib.AbstractContextMana
     return torch.autocast(device.type, dtype=getattr(torch, name))
 
 
+def fast_bfloat16(device: torch.device) -> bool:
+    """Return whether a device computes faster in bfloat16 than in float32: a CPU without AVX-512 is far slower in it.
+
+    It is read from the processor, not measured, so that all processes of a training choose alike.
+    """
+    import torch
+
+    return device.type != "cpu" or torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
 def release_memory() -> None:
     """Give memory that was freed back to the system, where the C library keeps it: after a model was loaded, 60 MB."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None  # glibc's own

@@ -49,7 +49,8 @@ class LoopOptions:
         warmup_share: Share of the steps in which the learning rate rises.
         seed: Of everything random.
         checkpoint_every: Steps between two resumable states.
-        precision: ``no``, ``bf16`` or ``fp16``, as accelerate calls them.
+        precision: ``no``, ``bf16`` or ``fp16``, as accelerate calls them; ``bf16`` is ``no`` on a processor that has no
+            hardware for it.
     """
 
     steps: int = 400
@@ -99,10 +100,11 @@ def start(options: LoopOptions) -> Accelerator:
     from accelerate import Accelerator
     from accelerate.utils import set_seed
 
+    device = devices.resolve()
     try:
         accelerator = Accelerator(
-            mixed_precision=options.precision,
-            cpu=devices.resolve().type == "cpu",  # else two processes of torchrun would not know of each other
+            mixed_precision=precision_on(device, options.precision),
+            cpu=device.type == "cpu",  # else two processes of torchrun would not know of each other
             step_scheduler_with_optimizer=False,  # accelerate would move the schedule once a process
         )
     except ValueError as error:
@@ -113,6 +115,14 @@ def start(options: LoopOptions) -> Accelerator:
         )
     set_seed(options.seed, device_specific=True)
     return accelerator
+
+
+def precision_on(device: torch.device, wanted: str) -> str:
+    """Return the precision of ``LoopOptions`` that a device computes in where another was wanted."""
+    if wanted != "bf16" or devices.fast_bfloat16(device):
+        return wanted
+    log.warning("this processor is slow in bfloat16: the training computes in float32")
+    return "no"
 
 
 def train(

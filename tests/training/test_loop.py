@@ -274,3 +274,13 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def test_bfloat16_is_computed_where_the_processor_has_hardware_for_it(monkeypatch, caplog):
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    assert [loop.precision_on(cpu, name) for name in ("no", "bf16", "fp16")] == ["no", "bf16", "fp16"]
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert [loop.precision_on(cpu, name) for name in ("no", "bf16", "fp16")] == ["no", "no", "fp16"]
+    assert "float32" in caplog.text
+    assert loop.precision_on(torch.device("cuda"), "bf16") == "bf16"
