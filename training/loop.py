@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from cacara import devices
 from cacara_files import atomic
-from training.run_folder import METRICS, STATES, RunError
+from training.run_folder import DEADLINE, METRICS, STATES, RunError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 GRADIENT_NORM = 1.0
 BETAS = (0.9, 0.98)
 PARTIAL = ".partial"
-DEADLINE = "CACARA_DEADLINE"
-"""Environment variable: when a training saves its state and stops, in seconds since 1970. No option of a training: it
-changes nothing of the model."""
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,7 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from cacara_files import atomic
-from training.loop import DEADLINE
-from training.run_folder import RunError
+from training.run_folder import DEADLINE, RunError
 
 FINAL = "final"
 Options = TypeVar("Options")

@@ -19,6 +19,9 @@ METRICS = "metrics.jsonl"
 STATES = "step-*"
 PACKAGES = ("torch", "torchaudio", "transformers", "accelerate")
 SHOWN = 5
+DEADLINE = "CACARA_DEADLINE"
+"""Environment variable: when a training saves its state and stops, in seconds since 1970. No option of a training: it
+changes nothing of the model."""
 
 
 class RunError(CacaraError):

@@ -19,7 +19,7 @@ from cacara.encoders.yamnet import Yamnet, YamnetConfig
 from cacara.galleries.manifest import Clip
 from cacara.model.config import AudioConfig
 from cacara.model.parts.head import AudioHead
-from training import loop
+from training import loop, run_folder
 from training.data.batches import CaptionedFeatures
 from training.data.features import Features
 from training.loop import LoopOptions
@@ -144,10 +144,10 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(tmp_path):
 
 def test_a_run_whose_time_is_up_saves_its_state_and_goes_on_as_if_it_had_not_stopped(tmp_path, monkeypatch):
     expected = run(tmp_path / "whole")
-    monkeypatch.setenv(loop.DEADLINE, str(time.time() - 1))
+    monkeypatch.setenv(run_folder.DEADLINE, str(time.time() - 1))
     with pytest.raises(RunError, match="time is up after step 1 of 12; run again to go on"):
         run(tmp_path / "late")
-    monkeypatch.setenv(loop.DEADLINE, str(time.time() + 600))
+    monkeypatch.setenv(run_folder.DEADLINE, str(time.time() + 600))
     watched = Watched()
     assert equal(run(tmp_path / "late", data=watched), expected)
     assert len(watched.asked) == 11
