@@ -131,3 +131,19 @@ def test_a_damaged_segment_is_named(tmp_path):
 def test_an_exact_engine_refuses_to_approximate():
     with pytest.raises(QueryError, match="always exact"):
         engines.approximate(open_index("memory:", 2))
+
+
+def test_an_approximate_search_finds_nearly_all_that_an_exact_one_does(tmp_path):
+    pytest.importorskip("lancedb", reason="lancedb is not installed (requirements-engines.txt)")
+    rng = np.random.default_rng(0)
+    clusters = rng.standard_normal((50, 32))
+    rows = clusters[rng.integers(0, 50, 10_000)] + 0.5 * rng.standard_normal((10_000, 32))
+    index = open_index(f"lancedb:{tmp_path}", 32)
+    index.add([str(number) for number in range(len(rows))], rows)
+    queries = rows[:20] + 0.1
+    exact = index.nearest(queries, 10)
+    engines.approximate(index)
+    found = index.nearest(queries, 10)
+    names = [[{hit.item_id for hit in hits} for hits in each] for each in (exact, found)]
+    assert sum(len(wanted & got) for wanted, got in zip(*names, strict=True)) >= 0.95 * 200
+    assert found[0][0].score == pytest.approx(exact[0][0].score, abs=1e-5)
