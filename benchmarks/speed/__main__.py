@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib
 import os
 import sys
@@ -15,6 +16,7 @@ ROWS = (
     "sound_query",
     "audio_embedding",
     "exact_search",
+    "approximate_search",
     "bulk_embedding",
     "training_step",
     "app_start",
@@ -28,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"any of {', '.join(ROWS)} (default: all)")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="for the files (%(default)s)")
+    parser.add_argument("--approximate", type=int, metavar="N", help="vectors of approximate_search (200,000)")
     parser.add_argument("--short", action="store_true", help="small sizes, to see that it works")
     parser.add_argument("--strict", action="store_true", help="fail when a goal is missed")
     options = parser.parse_args(arguments)
@@ -40,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from benchmarks.speed.timing import SHORT, Size
 
     size = SHORT if options.short else Size()
+    size = dataclasses.replace(size, approximate=options.approximate or size.approximate)
     described = machine.describe()
     rows = []
     for name in options.rows or ROWS:

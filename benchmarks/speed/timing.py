@@ -39,6 +39,7 @@ class Size:
     Attributes:
         rounds: Interleaved rounds of each timing.
         rows: Sizes of the indexes that are searched.
+        approximate: Vectors that are searched approximately.
         gallery: Clips that a text query searches.
         files: Sounds that are embedded in bulk.
         clips: Clips in the app's memory.
@@ -47,13 +48,14 @@ class Size:
 
     rounds: int = 15
     rows: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
+    approximate: int = 200_000
     gallery: int = 100_000
     files: int = 256
     clips: tuple[int, ...] = (1_000, 100_000)
     concepts: int = 100
 
 
-SHORT = Size(rounds=3, rows=(1_000,), gallery=1_000, files=8, clips=(1_000,), concepts=5)
+SHORT = Size(rounds=3, rows=(1_000,), approximate=10_000, gallery=1_000, files=8, clips=(1_000,), concepts=5)
 
 
 def interleaved(
