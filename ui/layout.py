@@ -120,6 +120,7 @@ def create_app(services: Services) -> gr.Blocks:
         updated = [panel, timer, retry, language, by_picture, licence]
         shown: dict[str, Any] = {"outputs": updated, **QUIET}
         timer.tick(bind(preparation, services, present=_preparation_updates), **shown)
+        panel.change(js=search_tab.ASK_WHEN_READY, queue=False, api_visibility="private")
         retry.click(bind(prepare_again, services, present=_preparation_updates), **shown)
         # A tab's own script runs when the tab is first seen, so a link to a campaign is followed here.
         app.load(_linked_tab, None, tabs, **QUIET)

@@ -51,6 +51,15 @@ def test_what_was_asked_is_offered_again_and_can_be_forgotten(open_page, app):
     assert page.evaluate("localStorage.getItem('cacara-asked')") == "[]"
 
 
+def test_what_is_asked_before_the_model_is_there_is_answered_when_it_is(open_page, start_app, tmp_path):
+    page = open_page(start_app(tmp_path).url, wait=False)
+    page.fill("#query textarea", "a dog")
+    page.press("#query textarea", "Enter")
+    assert "Still preparing" in page.inner_text("#results .problem")
+    page.wait_for_selector("#results .card", timeout=300_000)
+    assert page.locator("#results .problem").count() == 0
+
+
 def test_more_like_this_finds_others_and_has_a_link(open_page):
     page = open_page()
     ask(page, "a dog")

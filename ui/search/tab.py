@@ -51,6 +51,12 @@ CALLED = (judge_card, undo, wrong_look_up, look_up_again)
 ASK_AGAIN = """() => setTimeout(() => {
     if (document.querySelector("#query textarea").value.trim()) document.querySelector("#search").click();
 }, 50)"""
+ASK_WHEN_READY = """() => setTimeout(() => {
+    const typed = document.querySelector("#query textarea").value.trim();
+    const waiting = document.querySelector("#results .problem") && document.querySelector("#preparation .prepared");
+    if (typed && waiting) document.querySelector("#search").click();
+}, 50)"""
+"""What was asked before the model was there is asked again."""
 FEW_AT_ONCE: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "model"}
 """What looks at pictures or listens for long: each keeps a core busy."""
 SEARCHES: dict[str, Any] = {"concurrency_limit": 6, "concurrency_id": "search"}
