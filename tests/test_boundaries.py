@@ -37,7 +37,8 @@ LAYERS = {
     "feedback_db": (("errors",), ("records",), ("store",), ("exchange",), ("__init__", "__main__")),
     "training": (
         ("card", "losses", "run_folder"),
-        ("loop", "progress", "recipe"),
+        ("loop", "progress"),
+        ("recipe",),
         ("data",),
         ("sounds",),
         ("calibration", "dry_run", "images", "texts"),

@@ -7,22 +7,30 @@ import time
 from pathlib import Path
 from typing import Any
 
-from training.run_folder import METRICS
+from training.run_folder import METRICS, RunError
 
 
 class ProgressFile:
     """Writes a training's progress as JSON lines to a file; without a file it does nothing."""
 
-    def __init__(self, path: Path | None) -> None:
-        """Name the file; lines are appended, so that a run that goes on goes on there.
+    def __init__(self, path: Path | None, anew: bool = False) -> None:
+        """Name the file.
 
         Args:
             path: The file; its folder is made. None for none.
+            anew: Empty the file first; otherwise lines are appended, so that a run that goes on goes on there.
+
+        Raises:
+            RunError: It cannot be written.
         """
         self._path = path
         self._told = 0.0
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.open("w" if anew else "a", encoding="utf-8").close()
+            except OSError as error:
+                raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
 
     def tell(self, stage: str, fraction: float, message: str = "", **more: Any) -> None:  # noqa: ANN401
         """Append a line: ``stage``, ``fraction`` (0 to 1 of the stage), ``message`` and what else there is."""

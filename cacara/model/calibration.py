@@ -12,7 +12,6 @@ fits them. They lie in a model's folder, beside its weights: what a model embeds
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,9 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cacara.errors import CheckpointError
+from cacara.model import side_files
 
 CALIBRATION = "calibration.json"
-FORMAT_VERSION = 1
 QUERIES = ("english", "known", "unknown", "sound", "picture")
 """Kinds of queries: texts in English, in another language with a word that the lexical memory knows, and without."""
 TARGETS = ("audio", "text", "image")
@@ -105,7 +104,7 @@ class Calibration:
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict, the inverse of ``from_json``."""
         return {
-            "format_version": FORMAT_VERSION,
+            "format_version": side_files.FORMAT_VERSION,
             "benchmark": self.benchmark,
             "curves": [dataclasses.asdict(curve) for curve in self.curves],
         }
@@ -117,13 +116,7 @@ class Calibration:
         Raises:
             CheckpointError: Another format version, or a field is missing, unknown or unfit.
         """
-        if not isinstance(content, Mapping) or set(content) != {"format_version", "benchmark", "curves"}:
-            found = sorted(content) if isinstance(content, Mapping) else content
-            raise CheckpointError(f"found {found!r:.80}; wanted format_version, benchmark and curves")
-        if content["format_version"] != FORMAT_VERSION:
-            raise CheckpointError(
-                f"format_version is {content['format_version']!r}; this program reads {FORMAT_VERSION}"
-            )
+        content = side_files.checked(content, ("benchmark", "curves"))
         fields = {field.name for field in dataclasses.fields(Curve)}
         curves = content["curves"]
         if not isinstance(curves, list) or not all(isinstance(row, Mapping) and set(row) == fields for row in curves):
@@ -143,12 +136,4 @@ def read(folder: Path) -> Calibration | None:
     Raises:
         CheckpointError: The file cannot be read or is malformed.
     """
-    path = folder / CALIBRATION
-    if not path.exists():
-        return None
-    try:
-        return Calibration.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    return side_files.read(folder / CALIBRATION, Calibration.from_json)

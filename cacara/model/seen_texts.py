@@ -11,16 +11,14 @@ is small and holds no text of others::
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from cacara.errors import CheckpointError
+from cacara.model import side_files
 from cacara.sources.texts import text_hash
 
 SEEN = "seen.json"
-FORMAT_VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +42,7 @@ class SeenTexts:
     def to_json(self) -> dict[str, object]:
         """Return a JSON-ready dict, sorted: the same training gives the same bytes."""
         return {
-            "format_version": FORMAT_VERSION,
+            "format_version": side_files.FORMAT_VERSION,
             "benchmark": self.benchmark,
             "concepts": sorted(self.concepts),
             "texts": sorted(self.texts),
@@ -57,13 +55,7 @@ class SeenTexts:
         Raises:
             CheckpointError: Another format version, or a field is missing, unknown or of the wrong type.
         """
-        if not isinstance(content, Mapping) or set(content) != {"format_version", "benchmark", "concepts", "texts"}:
-            found = sorted(content) if isinstance(content, Mapping) else content
-            raise CheckpointError(f"found {found!r:.80}; wanted format_version, benchmark, concepts and texts")
-        if content["format_version"] != FORMAT_VERSION:
-            raise CheckpointError(
-                f"format_version is {content['format_version']!r}; this program reads {FORMAT_VERSION}"
-            )
+        content = side_files.checked(content, ("benchmark", "concepts", "texts"))
         concepts, texts = (_strings(content[name], name) for name in ("concepts", "texts"))
         if wrong := [text for text in texts if not re.fullmatch("[0-9a-f]{16}", text)]:
             raise CheckpointError(f"texts holds {wrong[0]!r:.80}; wanted hashes of 16 hex digits")
@@ -76,15 +68,7 @@ def read(folder: Path) -> SeenTexts | None:
     Raises:
         CheckpointError: The file cannot be read or is malformed.
     """
-    path = folder / SEEN
-    if not path.exists():
-        return None
-    try:
-        return SeenTexts.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    return side_files.read(folder / SEEN, SeenTexts.from_json)
 
 
 def _strings(value: object, name: str) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,6 +33,7 @@ from training.loop import LoopOptions
 from training.mla import pairs as language_pairs
 from training.mla.acquisition import LanguageAcquisition, LanguageAcquisitionOptions, StageOptions
 from training.mla.data import LanguageBatches
+from training.progress import ProgressFile
 from training.run_folder import RunError
 
 HELD_OUT_SHARE = 0.1
@@ -254,33 +254,6 @@ def tokenizer_warnings(language: str, texts: Sequence[str], acquirers: Acquirers
     ]
 
 
-class ProgressFile:
-    """A file of JSON lines that another program reads while this one works."""
-
-    def __init__(self, path: Path | None) -> None:
-        """Begin the file anew; None tells nobody.
-
-        Raises:
-            RunError: It cannot be written.
-        """
-        self._path = path
-        if path is not None:
-            try:
-                path.write_text("", encoding="utf-8")
-            except OSError as error:
-                raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
-
-    def tell(self, stage: str, fraction: float, message: str) -> None:
-        """Add a line of stage, fraction and message."""
-        self.write({"stage": stage, "fraction": round(fraction, 3), "message": message})
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Add a line."""
-        if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-
 def command(code: str, pairs: Path, output: Path, model: str, progress: Path | None) -> dict[str, Any]:
     """Run ``teach`` as a program: progress into a file, SIGTERM cancels it and leaves nothing behind.
 
@@ -291,48 +264,27 @@ def command(code: str, pairs: Path, output: Path, model: str, progress: Path | N
         CacaraError: As ``teach`` raises it; the progress file then ends with the stage ``failed``.
         KeyboardInterrupt: It was cancelled; the progress file then ends with the stage ``cancelled``.
     """
-
-    def work(tell: Progress) -> dict[str, Any]:
-        taught = teach(code, pairs, output, model, tell=tell)
-        return {
-            "message": f"{taught.language} is ready",
-            "acquirer": str(taught.acquirer),
-            "language": taught.language,
-            "pairs": taught.pairs,
-            "before": dict(taught.before),
-            "after": dict(taught.after),
-            "warnings": list(taught.warnings),
-        }
-
-    return run_told(progress, work)
-
-
-def run_told(progress: Path | None, work: Callable[[Progress], Mapping[str, Any]]) -> dict[str, Any]:
-    """Do work that tells its progress into a file and that SIGTERM cancels.
-
-    Args:
-        progress: The file; None tells nobody.
-        work: What is done; what it returns, JSON-ready, is the last line's.
-
-    Returns:
-        That last line, whose stage is ``done``.
-
-    Raises:
-        CacaraError: As the work raises it; the progress file then ends with the stage ``failed``.
-        KeyboardInterrupt: It was cancelled; the progress file then ends with the stage ``cancelled``.
-    """
-    told = ProgressFile(progress)
+    file = ProgressFile(progress, anew=True)
     with _interruptible():
         try:
-            done = {"stage": "done", "fraction": 1.0, **work(told.tell)}
+            taught = teach(code, pairs, output, model, tell=file.tell)
         except (CacaraError, LanguageError) as error:
-            told.write({"stage": "failed", "fraction": 1.0, "message": str(error)})
+            file.tell("failed", 1.0, str(error))
             raise
         except KeyboardInterrupt:
-            told.write({"stage": "cancelled", "fraction": 1.0, "message": "cancelled; nothing was written"})
+            file.tell("cancelled", 1.0, "cancelled; nothing was written")
             raise
-    told.write(done)
-    return done
+    done: dict[str, Any] = {
+        "message": f"{taught.language} is ready",
+        "acquirer": str(taught.acquirer),
+        "language": taught.language,
+        "pairs": taught.pairs,
+        "before": dict(taught.before),
+        "after": dict(taught.after),
+        "warnings": list(taught.warnings),
+    }
+    file.tell("done", 1.0, **done)
+    return {"stage": "done", "fraction": 1.0, **done}
 
 
 @contextlib.contextmanager

@@ -153,12 +153,7 @@ def models(services: Services) -> dict[str, Any]:
 def improve_start(services: Services, token: str = "") -> dict[str, Any]:
     """Start a fine-tuning of the model that answers on the feedback there is now.
 
-    Args:
-        services: The app's services.
-        token: The team lead's; empty where none is needed.
-
-    Returns:
-        As ``/improve_status``.
+    Takes and returns what ``/improve_status`` does.
     """
     trainings = trainings_of(services)
     base = base_model(services)
@@ -177,12 +172,7 @@ def improve_start(services: Services, token: str = "") -> dict[str, Any]:
 def improve_resume(services: Services, token: str = "") -> dict[str, Any]:
     """Go on with the last fine-tuning, which failed or was cancelled, where it was stopped.
 
-    Args:
-        services: The app's services.
-        token: The team lead's; empty where none is needed.
-
-    Returns:
-        As ``/improve_status``.
+    Takes and returns what ``/improve_status`` does.
     """
     job = trainings_of(services).jobs.latest(KIND)
     if job is None or not run(services, job)["resumable"]:
@@ -195,12 +185,7 @@ def improve_resume(services: Services, token: str = "") -> dict[str, Any]:
 def improve_cancel(services: Services, token: str = "") -> dict[str, Any]:
     """Cancel the fine-tuning that is running; it can go on later.
 
-    Args:
-        services: The app's services.
-        token: The team lead's; empty where none is needed.
-
-    Returns:
-        As ``/improve_status``.
+    Takes and returns what ``/improve_status`` does.
     """
     jobs = trainings_of(services).jobs
     if (job := jobs.latest(KIND)) is not None:
@@ -212,12 +197,7 @@ def improve_cancel(services: Services, token: str = "") -> dict[str, Any]:
 def improve_promote(services: Services, token: str = "") -> dict[str, Any]:
     """Let the model of the last fine-tuning answer; only if it passed the gate.
 
-    Args:
-        services: The app's services.
-        token: The team lead's; empty where none is needed.
-
-    Returns:
-        As ``/improve_status``.
+    Takes and returns what ``/improve_status`` does.
     """
     trainings = trainings_of(services)
     job = trainings.jobs.latest(KIND)
@@ -232,12 +212,7 @@ def improve_promote(services: Services, token: str = "") -> dict[str, Any]:
 def improve_rollback(services: Services, token: str = "") -> dict[str, Any]:
     """Let the model answer again that did before the last promotion.
 
-    Args:
-        services: The app's services.
-        token: The team lead's; empty where none is needed.
-
-    Returns:
-        As ``/improve_status``.
+    Takes and returns what ``/improve_status`` does.
     """
     trainings_of(services).registry.rollback()
     return improve_status(services, token)

@@ -17,7 +17,13 @@ from ui.services.permissions import is_admin
 from ui.services.services import Services
 
 POLLING_SECONDS = 1.5
-ACTIONS = ("start", "resume", "cancel", "promote", "rollback")
+ACTIONS: dict[str, Callable[[Services, str], dict[str, Any]]] = {
+    "start": actions.improve_start,
+    "resume": actions.improve_resume,
+    "cancel": actions.improve_cancel,
+    "promote": actions.improve_promote,
+    "rollback": actions.improve_rollback,
+}
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -75,18 +81,11 @@ def act(services: Services, what: str, token: str) -> View:
 
     Args:
         services: The app's services.
-        what: ``start``, ``resume``, ``cancel``, ``promote`` or ``rollback``.
+        what: A key of ``ACTIONS``.
         token: The team lead's, or an empty string.
     """
-    doing: dict[str, Callable[[], Any]] = {
-        "start": lambda: actions.improve_start(services, token or ""),
-        "resume": lambda: actions.improve_resume(services, token or ""),
-        "cancel": lambda: actions.improve_cancel(services, token or ""),
-        "promote": lambda: actions.improve_promote(services, token or ""),
-        "rollback": lambda: actions.improve_rollback(services, token or ""),
-    }
     try:
-        doing[what]()
+        ACTIONS[what](services, token or "")
     except (CacaraError, FeedbackError) as error:
         return look(services, token, str(error))
     return look(services, token)
@@ -133,14 +132,7 @@ def build(services: Services, localised: Localised) -> None:
         models = gr.HTML(elem_id="improve-models")
         with gr.Row(elem_classes="improve-buttons"):
             rollback = button("rollback")
-        for published in (
-            actions.improve_status,
-            actions.improve_start,
-            actions.improve_resume,
-            actions.improve_cancel,
-            actions.improve_promote,
-            actions.improve_rollback,
-        ):
+        for published in (actions.improve_status, *ACTIONS.values()):
             gr.api(bind(published, services), api_name=published.__name__)
         states = {what: gr.State(what) for what in ACTIONS}
         timer = gr.Timer(POLLING_SECONDS, active=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from cacara.benchmark.report.cells import interval, recall, recalls
+
 CONFUSIONS_SHOWN = 12
 OVERVIEW = ("text_to_audio", "text_to_image")
 """Directions whose quality stands beside what a model costs."""
@@ -83,7 +85,7 @@ def _short(summary: Mapping[str, Any] | None) -> str:
     if summary is None:
         return "–"
     parts = (summary["english"], summary["mean_other"])
-    return ", ".join(f"{_spread(part, 1)} / {_spread(part, 10)}" if part else "–" for part in parts)
+    return ", ".join(f"{recall(part, 1)} / {recall(part, 10)}" if part else "–" for part in parts)
 
 
 def _model_table(models: Sequence[Mapping[str, Any]], direction: str) -> Iterator[str]:
@@ -94,8 +96,8 @@ def _model_table(models: Sequence[Mapping[str, Any]], direction: str) -> Iterato
             found, hubness = model["summary"][direction]["without_language"], model["hubness"][direction]
             yield _line(
                 model["name"],
-                _recalls(found),
-                _interval(found),
+                recalls(found),
+                interval(found),
                 _number(found["chance_recall_at_10"]),
                 f"{hubness['skewness']:.2f}, {hubness['orphans']:.0f} %",
             )
@@ -112,10 +114,10 @@ def _model_table(models: Sequence[Mapping[str, Any]], direction: str) -> Iterato
         seeds = f" ({model['seeds']} seeds)" if model["seeds"] > 1 else ""
         yield _line(
             model["name"] + seeds,
-            _recalls(summary["english"]),
-            _recalls(other),
-            _interval(other, 1),
-            _interval(other),
+            recalls(summary["english"]),
+            recalls(other),
+            interval(other, 1),
+            interval(other),
             _number(other and other["chance_recall_at_10"]),
             ratios,
             _number(variance),
@@ -152,9 +154,9 @@ def _seen_table(models: Sequence[Mapping[str, Any]], direction: str) -> Iterator
                 yield _line(
                     model["name"],
                     f"{what} {part}",
-                    _recalls(summary["english"]),
-                    _recalls(other),
-                    _interval(other),
+                    recalls(summary["english"]),
+                    recalls(other),
+                    interval(other),
                     str(other["queries"]) if other else "–",
                 )
 
@@ -185,25 +187,12 @@ def _language_table(
         for model in models:
             tested = against_first.get(model["name"], {}).get(code)
             mark = ("+" if tested["difference"] > 0 else "−") if tested and tested["significant"] else ""
-            cells.append(_spread(model["directions"][direction][code], 10) + mark)
-        yield _line(code, *cells, _interval(rows[code]), str(rows[code]["queries"]))
+            cells.append(recall(model["directions"][direction][code], 10) + mark)
+        yield _line(code, *cells, interval(rows[code]), str(rows[code]["queries"]))
 
 
 def _line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _recalls(figures: Mapping[str, Any] | None) -> str:
-    return " / ".join(_spread(figures, depth) for depth in (1, 5, 10)) if figures else "–"
-
-
-def _spread(figures: Mapping[str, Any], depth: int) -> str:
-    std = figures.get(f"std_recall_at_{depth}")
-    return f"{figures[f'recall_at_{depth}']:.1f}" + ("" if std is None else f" ± {std:.1f}")
-
-
-def _interval(figures: Mapping[str, Any] | None, depth: int = 10) -> str:
-    return "{:.1f}–{:.1f}".format(*figures[f"ci95_recall_at_{depth}"]) if figures else "–"
 
 
 def _difference(found: Mapping[str, Any] | None) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cacara.benchmark.report.cells import interval, recall, recalls
+
 
 def to_markdown(report: Mapping[str, Any]) -> str:
     """Return a report as Markdown: for each direction its rows, then the languages, worst first."""
@@ -34,9 +36,9 @@ def _row_table(rows: Sequence[Mapping[str, Any]], direction: str) -> list[str]:
             row["system"],
             row["language"],
             "yes" if row["centred"] else "no",
-            _recalls(summary["english"]),
-            _recalls(other),
-            _interval(other),
+            recalls(summary["english"]),
+            recalls(other),
+            interval(other),
             f"{other['chance_recall_at_10']:.1f}" if other else "–",
             str(summary["languages"]),
             *("–" if ratio is None else f"{ratio:.2f}" for ratio in ratios),
@@ -50,7 +52,7 @@ def _kind_table(kinds: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for kind, summary in kinds.items():
         english, other = summary["english"], summary["mean_other"]
         counts = ", ".join(str(row["queries"]) if row else "0" for row in (english, other))
-        lines.append(f"| {kind} | {counts} | {_recalls(english)} | {_recalls(other)} |")
+        lines.append(f"| {kind} | {counts} | {recalls(english)} | {recalls(other)} |")
     return lines
 
 
@@ -62,17 +64,9 @@ def _language_table(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
     worst_first = sorted(figures, key=lambda language: (figures[language]["recall_at_10"], language))
     for language in worst_first:
         row = figures[language]
-        recalls = " | ".join(f"{row[f'recall_at_{depth}']:.1f}" for depth in (1, 5, 10))
+        each = " | ".join(recall(row, depth) for depth in (1, 5, 10))
         lines.append(
-            f"| {language} | {recalls} | {_interval(row)} | {row['chance_recall_at_10']:.1f} "
+            f"| {language} | {each} | {interval(row)} | {row['chance_recall_at_10']:.1f} "
             f"| {row['queries']} | {row['left_out']} |"
         )
     return lines
-
-
-def _recalls(figures: Mapping[str, Any] | None) -> str:
-    return " / ".join(f"{figures[f'recall_at_{depth}']:.1f}" for depth in (1, 5, 10)) if figures else "–"
-
-
-def _interval(figures: Mapping[str, Any] | None) -> str:
-    return "{:.1f}–{:.1f}".format(*figures["ci95_recall_at_10"]) if figures else "–"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cacara.errors import SourceError
-from training.data.corpora.words.entries import Entry, language_of
+from training.data.corpora.words.entries import Entry, language_of, text_of
 
 SOURCE = "african-storybook"
 _LICENCE = re.compile(r"^\* License: \[?CC[ -]BY\]?\s*$", re.MULTILINE)
@@ -45,10 +45,7 @@ def _stories(folder: Path) -> Iterator[tuple[str, list[str]]]:
     for path in sorted(folder.glob("*.md")):
         if not (match := _NAME.fullmatch(path.name)):
             continue
-        try:
-            content = unicodedata.normalize("NFC", path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise SourceError(f"{path.name} cannot be read: {error}") from error
+        content = unicodedata.normalize("NFC", text_of(path))
         title, *pages = re.split(r"^##\s*$", content, flags=re.MULTILINE)
         if pages and _LICENCE.search(pages[-1]):
             yield match["number"], [" ".join(page.split()) for page in (title.lstrip("# \ufeff"), *pages[:-1])]

@@ -7,9 +7,10 @@ import functools
 import html
 import re
 import unicodedata
+from pathlib import Path
 
 from cacara import languages
-from cacara.errors import LanguageError
+from cacara.errors import LanguageError, SourceError
 
 PARTS_OF_SPEECH = ("noun", "verb", "adjective", "adverb")
 """Those that sources are compared by; any other is None."""
@@ -42,6 +43,22 @@ class Entry:
     part_of_speech: str | None = None
     sense: int = 0
     vulgar: bool = False
+
+
+def text_of(path: Path, errors: str = "strict") -> str:
+    """Return the content of a text file in UTF-8.
+
+    Args:
+        path: The file.
+        errors: How bytes that are no UTF-8 are taken, as ``bytes.decode`` names it.
+
+    Raises:
+        SourceError: It cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8", errors=errors)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path.name} cannot be read: {error}") from error
 
 
 @functools.lru_cache(maxsize=8192)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cacara.errors import SourceError
-from training.data.corpora.words.entries import Entry, language_of, plain
+from training.data.corpora.words.entries import Entry, language_of, plain, text_of
 
 SOURCE = "gatitos"
 _FILE = re.compile(r"en_(?P<code>.+)\.tsv")
@@ -42,12 +42,8 @@ def read(folder: Path) -> Iterator[Entry]:
         language = language_of(match["code"]) if match else None
         if language is None:
             continue
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SourceError(f"{path.name} cannot be read: {error}") from error
         seen: Counter[str] = Counter()
-        for line in lines:
+        for line in text_of(path).splitlines():
             english, _, translations = line.partition("\t")
             part = _REMARK.search(translations)
             # A comma in a sentence of several words does not part translations.

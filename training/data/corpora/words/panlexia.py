@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cacara.errors import SourceError
-from training.data.corpora.words.entries import Entry, language_of, plain, without_remarks
+from training.data.corpora.words.entries import Entry, language_of, plain, text_of, without_remarks
 
 SOURCE = "panlexia"
 _ID = re.compile(r"[A-Z]+:(?P<word>.+)\.(?P<part>[a-z]+)(?:\.(?P<number>\d+))?")
@@ -34,15 +34,15 @@ def read(folder: Path) -> Iterator[Entry]:
         language = language_of(path.stem)
         if language is None:
             continue
+        header, *lines = text_of(path, "replace").split("\n")
         try:
-            header, *lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
             columns = header.rstrip("\r").split("\t")
             identifier, word, style = (
                 columns.index("id"),
                 columns.index("word"),
                 columns.index("style") if "style" in columns else None,
             )
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise SourceError(f"{path.name} cannot be read: {error}") from error
         for line in lines:
             cells = line.rstrip("\r").split("\t")

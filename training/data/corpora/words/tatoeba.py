@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cacara.errors import SourceError
-from training.data.corpora.words.entries import Entry, language_of
+from training.data.corpora.words.entries import Entry, language_of, text_of
 
 SOURCE = "tatoeba"
 _FILE = re.compile(r"tatoeba\.(?P<code>[a-z]{3})-eng\.(?P=code)")
@@ -37,7 +37,4 @@ def read(folder: Path) -> Iterator[Entry]:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return unicodedata.normalize("NFC", path.read_text(encoding="utf-8")).rstrip("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path.name} cannot be read: {error}") from error
+    return unicodedata.normalize("NFC", text_of(path)).rstrip("\n").split("\n")

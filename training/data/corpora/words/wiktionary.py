@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cacara.errors import SourceError
-from training.data.corpora.words.entries import Entry, language_of, plain, plain_english
+from training.data.corpora.words.entries import Entry, language_of, plain, plain_english, text_of
 
 SOURCE = "wiktionary-dictionaries"
 SENSES = 2
@@ -95,11 +95,7 @@ def read(folder: Path) -> Iterator[Entry]:
         language = _language(path.name.removesuffix(_SUFFIX))
         if language is None:
             continue
-        try:
-            lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-        except OSError as error:
-            raise SourceError(f"{path.name} cannot be read: {error}") from error
-        for line in lines:
+        for line in text_of(path, "replace").split("\n"):
             forms, _, content = line.partition("\t")
             for word in _spellings(forms.split("|")):
                 yield from _entries(word, language, content)

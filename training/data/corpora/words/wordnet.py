@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cacara.errors import SourceError
-from training.data.corpora.words.entries import Entry, language_of, plain
+from training.data.corpora.words.entries import Entry, language_of, plain, text_of
 
 SOURCE = "omw-wikt"
 LEMMAS = 2
@@ -43,11 +43,7 @@ def read(folder: Path, wordnet: Path) -> Iterator[Entry]:
         language = language_of(match["code"]) if match else None
         if language is None:
             continue
-        try:
-            lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-        except OSError as error:
-            raise SourceError(f"{path.name} cannot be read: {error}") from error
-        for line in lines:
+        for line in text_of(path, "replace").split("\n"):
             if line.startswith("#") or line.count("\t") < 2:
                 continue
             synset, _, lemma = line.split("\t")[:3]
