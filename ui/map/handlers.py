@@ -27,7 +27,10 @@ def map_open(
     words = services.words
     status = services.engine.status
     if status.phase in ("waiting", "preparing") and not model:
-        return {"state": "preparing", "html": rendering.waiting(words("not_ready", progress=status.progress), words)}
+        return {
+            "state": "preparing",
+            "html": rendering.waiting(words("not_ready", progress=status.progress(words)), words),
+        }
     retriever, inputs = actions.find_inputs(services, languages, centred, model)
     drawn = services.maps.find(inputs)
     if drawn is None:

@@ -40,7 +40,7 @@ def write_down(services: Services, search_id: str, language: str = DETECT) -> di
     transcriber = services.dictation.transcriber()
     if transcriber is None:
         status = services.dictation.status
-        return {"phase": "preparing", "progress": status.progress, "fraction": status.fraction}
+        return {"phase": "preparing", "progress": status.progress(words), "fraction": status.fraction}
     if hash_file(search.recording) != search.recording_sha256:
         raise QueryError(words("speech_forgotten"))
     speech = transcriber.write_down(audio.load(search.recording).waveform, given)

@@ -59,11 +59,12 @@ class Status:
     fraction: float | None = None
     problem: str = ""
 
-    @property
-    def progress(self) -> str:
-        """Return the step and how much of it is done, in a few words."""
+    def progress(self, words: Wording) -> str:
+        """Return the step and how much of it is done, in a few words of the interface as far as it has them."""
+        parts = self.step.split(": ")
+        named = [words(f"preparing_{part}") if f"preparing_{part}" in words.table else part for part in parts]
         percent = "" if self.fraction is None else f"{self.fraction:.0%}"
-        return " ".join(part for part in (self.step, percent) if part) or "…"
+        return " ".join(part for part in (": ".join(named), percent) if part) or "…"
 
 
 WAITING = Status("waiting")
@@ -166,7 +167,7 @@ class Engine:
         status = self.choose(model) if model else self.status
         if status.phase == "failed":
             raise QueryError(f"{words('failed')}: {status.problem}")
-        raise QueryError(words("not_ready", progress=status.progress))
+        raise QueryError(words("not_ready", progress=status.progress(words)))
 
     @property
     def _ready(self) -> Retriever | None:

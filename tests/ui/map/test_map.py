@@ -21,6 +21,7 @@ from tests.ui.services.test_services import make_services
 from ui.map import actions, handlers, rendering
 from ui.map.rendering import question, shell
 from ui.page.wording import available, wording
+from ui.services.engine import Status
 from ui.services.maps import MapCache
 from ui.services.services import Services
 
@@ -71,7 +72,7 @@ def test_a_map_that_is_not_stored_is_made_in_the_background_and_then_opened(open
 
 
 def test_before_the_model_is_there_the_page_is_told_to_wait():
-    engine = SimpleNamespace(status=SimpleNamespace(phase="preparing", progress="weights 40%"))
+    engine = SimpleNamespace(status=Status("preparing", step="weights", fraction=0.4))
     answer = handlers.map_open(Services(engine, None))
     assert answer["state"] == "preparing"
     assert "weights 40%" in answer["html"]

