@@ -47,7 +47,7 @@ class Settings:
         host: Address to listen at.
         port: Port to listen at.
         model: A bundled model's name, a model folder, or None for the default.
-        gallery: Where the sounds are, see ``cacara.galleries.places``; None for the default gallery.
+        gallery: Place of the gallery, see ``cacara.galleries.places``; None for the default gallery.
         index: Where ``python -m cacara index`` has put the embeddings of that folder, or None to make them here.
         database: The SQLite file for feedback.
         models: The folder of the promoted models, see ``python -m cacara models``.
@@ -59,7 +59,7 @@ class Settings:
         credentials: Who may come in, or None for everybody.
         public_name: The name under which a proxy in front of a loopback address serves the app, or None.
         framed: Other sites may show the page in a frame.
-        limits: How much one visitor may ask for.
+        limits: Limits of what one visitor may ask for.
     """
 
     host: str
@@ -251,7 +251,7 @@ def start_server(services: Services, host: str, port: int, rules: AdmissionRules
     """Return the app, listening at an address; the preparation is not started.
 
     Args:
-        services: What every handler works with.
+        services: The app's services.
         host: The address.
         port: Its port.
         rules: Rules of admission; with None, requests are admitted whose Host header is a loopback name.

@@ -47,7 +47,7 @@ def make(
 
     Args:
         place: An empty folder on the disk of ``output``.
-        output: Where the archive goes.
+        output: Path of the archive.
         wheels: Fills a folder with the wheels that are needed.
         cache: Fills a folder with what the app keeps in its cache.
         root: The repository.

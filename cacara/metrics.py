@@ -188,8 +188,8 @@ def wilson_interval(hits: int, trials: int) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a share, in percent: sensible for few trials, also where all or none succeed.
 
     Args:
-        hits: How many succeeded, 0 to ``trials``.
-        trials: How many there were, at least 1.
+        hits: Successes, 0 to ``trials``.
+        trials: Their number, at least 1.
 
     Raises:
         ValueError: ``hits`` is not among 0 to ``trials``, or there is no trial.

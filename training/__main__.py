@@ -313,7 +313,7 @@ def feedback_status(database: Path, needed: MinimumFeedback) -> None:
 
     Args:
         database: The app's feedback database.
-        needed: How much there must be.
+        needed: Least amount.
     """
     from training.feedback.finetuning import status
 

@@ -89,7 +89,7 @@ def start(options: LoopOptions) -> Accelerator:
     """Return the accelerator of this process, all random generators seeded.
 
     Args:
-        options: How long and how fast.
+        options: Steps, batch size and learning rate.
 
     Raises:
         RunError: The batch cannot be split evenly, or the device knows no such precision.
@@ -135,10 +135,10 @@ def train(
     Args:
         method: ``forward(batch)`` returns a dict of scalars, of which ``loss`` is minimised.
         data: The batches.
-        options: How long and how fast.
+        options: Steps, batch size and learning rate.
         output: Folder for ``metrics.jsonl`` and the states.
         rates: Shares of the learning rate for parameters whose names begin so; the others have the whole rate.
-        decay: How the learning rate falls after the warm-up.
+        decay: Course of the learning rate after the warm-up.
 
     Raises:
         RunError: As ``start`` raises it, the loss is no longer a number, or ``DEADLINE`` has come; run again to go on.

@@ -41,7 +41,7 @@ class Recipe:
     """Stages that make a model.
 
     Attributes:
-        stages: What is trained, in order.
+        stages: Stages to train, in order.
         base: The model that the first stage starts from; None where it starts from encoders alone.
     """
 

@@ -34,7 +34,7 @@ def describe(options: Mapping[str, Any], benchmark_hash: str, clips: Sequence[Cl
     Args:
         options: All values, also the defaults.
         benchmark_hash: Of the benchmark that is kept out.
-        clips: What is trained on.
+        clips: Training data.
     """
     digest = hashlib.sha256()
     for clip in clips:

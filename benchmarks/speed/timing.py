@@ -14,11 +14,11 @@ class Row:
     """One line of the table.
 
     Attributes:
-        work: What was done.
+        work: Work that was timed.
         ours: Our figure with its unit.
-        other: What it was compared with, and that figure.
+        other: Compared program, with its figure.
         ratio: How many times better ours is; None where nothing is compared.
-        goal: What is wanted, in words.
+        goal: Goal, in words.
         met: Whether it is reached; None where there is no goal.
         details: Everything measured, JSON-ready.
     """

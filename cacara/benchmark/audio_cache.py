@@ -41,7 +41,7 @@ def embed(
     Args:
         model: The model.
         sounds_id: What identifies the sounds and their order, such as a hash of their files.
-        count: How many there are.
+        count: Their number.
         read: Returns the waveform at a position, float32 [samples], mono at 16 kHz.
         progress: Called with the share that the tower has heard.
 

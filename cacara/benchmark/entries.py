@@ -25,7 +25,7 @@ class Entry:
         given: As on the command line.
         name: The model's own name with the variant after it, or the label given before ``=``; entries that share it
             are seeds of one model.
-        folder: Where the model lies.
+        folder: Folder of the model.
         variant: One of ``cacara.model.parts.table.VARIANTS``, or None for the whole model.
     """
 

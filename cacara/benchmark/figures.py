@@ -121,8 +121,8 @@ class Confusion:
     """A concept that came first where another was asked for.
 
     Attributes:
-        asked: What was asked for.
-        given: What came first instead.
+        asked: Concept that was asked for.
+        given: Concept that came first instead.
         queries: For how many queries, over all languages and seeds.
         share: Of all queries for ``asked``, 0 to 1.
     """

@@ -42,7 +42,7 @@ class Latency:
     Attributes:
         median_ms: Of all queries.
         p90_ms: The ninth decile.
-        queries: How many.
+        queries: Their number.
     """
 
     median_ms: float

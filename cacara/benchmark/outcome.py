@@ -24,7 +24,7 @@ class Outcome:
     Attributes:
         ranks: int64 ``[queries]``, the rank from 1 of the best relevant candidate, ties against us.
         concepts: The concept of each query: what the bootstrap draws.
-        candidates: How many there were to choose from.
+        candidates: Number to choose from.
         chance_recall_at_10: Expected percentage of a random order.
         left_out: Queries without any relevant candidate, not in ``ranks``.
         queries: What names each query, the same for every model: its text, or its clip's id.

@@ -88,7 +88,7 @@ def measure(
         systems: Name to system, the reported one first.
         benchmark: A resolved split.
         waveforms: One float32 mono ``[samples]`` a clip, in the order of ``benchmark.clips``.
-        modes: What to measure, the reported mode first.
+        modes: Modes to measure, the reported one first.
         shared_text: The systems differ in their audio side only, so texts are encoded once, by the first.
         progress: Called with the fraction done in [0, 1] and what is being done.
 

@@ -35,7 +35,7 @@ class SpokenDescription:
     """A description that somebody reads aloud.
 
     Attributes:
-        concept: What it describes.
+        concept: The concept that it describes.
         language: BCP-47.
         text: The description as it is written.
         path: The recording.

@@ -47,7 +47,7 @@ def lay_out(
     """Return the finished map; the same inputs give the same on one machine.
 
     Args:
-        inputs: What it is made of.
+        inputs: Its inputs.
         embeddings: float32 [points, dimension], L2-normalised.
         report: Told of the progress.
         stopped: Asked several times a second whether to go on.

@@ -33,7 +33,7 @@ class MapPoint:
         text: The text itself, or the English description of a sound or picture.
         language: BCP-47 code of a text's language; None for a sound or a picture.
         concept: What it names, sounds like or shows, as an English noun, or None when nobody has said.
-        source: Where it is from.
+        source: Origin.
         clip_id: The sound or picture; of a text, the one that it describes.
     """
 
@@ -107,7 +107,7 @@ class EmbeddingMap:
     """A finished map.
 
     Attributes:
-        inputs: What it was made of.
+        inputs: Its inputs.
         embeddings: float32 [points, dimension], L2-normalised.
         positions: float32 [points, 2]; the map fills -1 to 1 in its longer direction.
         method: ``umap``, or ``pca`` where there are too few points for it.

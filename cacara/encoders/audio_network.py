@@ -12,7 +12,7 @@ class AudioNetwork(nn.Module):
     """A network from pieces of a clip, here called patches, to features and class logits.
 
     Attributes:
-        patches_at_once: How many patches go through together when a long clip is embedded; bounds the memory.
+        patches_at_once: Number of patches that go through together when a long clip is embedded; bounds the memory.
         class_names: Names of the classes in the order of the logits; empty when there are none, or when whoever
             keeps the weights keeps the names elsewhere.
         lora_layers: Last parts of the names of the layers that a low-rank update is worth attaching to.

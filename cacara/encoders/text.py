@@ -70,9 +70,9 @@ class TextTower(nn.Module):
         Args:
             encoder: A ``transformers`` encoder.
             tokenizer: Its tokenizer.
-            config: What the model's config says of the tower.
+            config: Configuration of the tower.
             projection: From the pooled text into the shared space; None when that is the space.
-            pooling: How tokens become a text: a name of ``POOLINGS``.
+            pooling: Pooling of tokens into a text: a name of ``POOLINGS``.
         """
         super().__init__()
         self.pooling = POOLINGS[pooling]

@@ -39,7 +39,7 @@ class UseTower(TextTower):
 
         Args:
             graph: The ONNX file.
-            config: What the model's config says of the tower; a token is a byte of UTF-8 here.
+            config: Configuration of the tower; a token is a byte of UTF-8 here.
 
         Raises:
             SourceError: A package that runs it is not installed, or the file is damaged.

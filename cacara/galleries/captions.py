@@ -43,7 +43,7 @@ class Captions:
         texts: File → language → texts.
         concepts: File → what it is, where that is said.
         unmatched: Rows without a file, files without a row.
-        notes: What a user should know of the table, one sentence each.
+        notes: Remarks for the user, one sentence each.
         reading: How the table was read and its first rows, for a terminal.
     """
 
@@ -58,7 +58,7 @@ def read(folder: Path, files: Iterable[str], extra: Iterable[str] = ()) -> Capti
     """Return what the table in a folder says of its files; nothing where there is no table.
 
     Args:
-        folder: Where the table lies.
+        folder: Folder of the table.
         files: Names of files below it that a row is expected for.
         extra: Names of further files that rows may be about, the pictures.
 

@@ -52,7 +52,7 @@ class Gallery:
     Attributes:
         name: Told to users and stored with feedback.
         clips: Its sounds, in a stable order.
-        notice: What a user should know about it, e.g. that it is the fallback; may be empty.
+        notice: Remark for the user, e.g. that it is the fallback; may be empty.
         pictures: Its pictures, for models that know pictures, in a stable order; of the kind ``image``.
         reading: How its captions were read, with their first rows, for a terminal.
     """

@@ -45,7 +45,7 @@ class Dataset:
         repository: ``OWNER/NAME``.
         commit: The commit's hash, 40 hex digits.
         licence: Its licence, as its card says.
-        folder: Where its files lie.
+        folder: Folder of its files.
     """
 
     repository: str

@@ -29,7 +29,7 @@ class Clip:
         licence: Licence of the file, as its source states it.
         kind: One of ``KINDS``.
         image_path: A picture of what sounds, if there is one; of a picture the picture itself.
-        author: Who made it, if its source says so.
+        author: Author, if its source says so.
         recording: What stands for the recording that it was cut from, if its source says so: clips that share it were
             cut from one. A Freesound address, or a name unique in the source.
         split: One of ``SPLITS``, where that is known: whether the bundled models were trained on it (``train``), a

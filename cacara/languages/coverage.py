@@ -40,8 +40,8 @@ class MeasuredRecall:
         recall_at_10: Queries with a right sound among the first ten.
         low: Lower bound of its 95 % interval over concepts.
         high: Upper bound.
-        chance: What a random order would reach.
-        queries: How many there were.
+        chance: Recall of a random order.
+        queries: Their number.
     """
 
     recall_at_10: float
@@ -62,13 +62,13 @@ class Row:
         script: ISO 15924.
         direction: ``ltr`` or ``rtl``.
         trained_on: Whether the text encoder was trained on the language, in whatever script.
-        texts: How many texts the pieces were counted on.
+        texts: Number of texts that the pieces were counted on.
         pieces_per_word: None where words are not spaced, or too few texts are known.
         pieces_per_text: None where too few texts are known.
         unknown_share: Of the pieces, in [0, 1]; None as above.
         dev: On the dev split; None where it has no texts in the language, or was not measured.
         test: On the test split.
-        remembered: How many words and phrases of the base language the model's lexical memory holds.
+        remembered: Number of words and phrases of the base language the model's lexical memory holds.
         words_known: Share of the words of the benchmark's texts that the memory knows, in [0, 1]; None where the
             benchmark has no texts in the language, or the model no memory.
     """
@@ -94,7 +94,7 @@ class Coverage:
     """The table.
 
     Attributes:
-        model: Whose figures they are.
+        model: Name of the model of these figures.
         encoder: Its text encoder.
         benchmark: Name and hash of the benchmark; empty when nothing was measured.
         rows: The languages by English name.

@@ -43,12 +43,12 @@ class PersonalWord:
     Attributes:
         language: BCP-47, not English; private ones (``x-foo``) too.
         text: The word, or a phrase of up to ``word_forms.PHRASE_WORDS`` words, NFC.
-        english: What it means.
+        english: Meaning, in English.
         wrong: It does not mean that, whatever the lexicon says.
         source: Where the pair is from: a list's name, a person's remark.
-        annotator: Who gave it; empty for nobody in particular.
+        annotator: Name of the person who gave it; empty for nobody in particular.
         list_id: Of the list that it came with; empty for a single entry.
-        created_utc: When, ISO-8601.
+        created_utc: Time, ISO-8601.
         word_id: Names the entry.
 
     Raises:

@@ -38,7 +38,7 @@ class WordReading:
         kind: ``entry``, or the kind of form by which it was found, see ``word_forms.Form``.
         language: Base language of the entry; of a personal one its language.
         row: In the table; beyond it, of a personal entry.
-        words: How many words of the text it stands for.
+        words: Number of words of the text that it stands for.
     """
 
     text: str

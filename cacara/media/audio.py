@@ -52,7 +52,7 @@ def load(path: str | os.PathLike[str], limits: AudioLimits = QUERY_LIMITS) -> Re
 
     Args:
         path: A file of any common sound or video format.
-        limits: What the file may cost.
+        limits: Bounds of size and time.
 
     Raises:
         AudioError: The file is missing, unreadable, too large, too short, damaged, no sound, or holds samples
@@ -114,7 +114,7 @@ def peaks(waveform: npt.NDArray[np.float32], bins: int = 400) -> npt.NDArray[np.
 
     Args:
         waveform: float32 [samples]; what lies outside [-1, 1] is clipped.
-        bins: How many stretches, at least 1.
+        bins: Number of stretches, at least 1.
     """
     if not waveform.size:
         return np.zeros((bins, 2), np.float32)

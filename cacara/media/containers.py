@@ -43,7 +43,7 @@ class SoundHeader:
     """Sound properties stated by a file's header.
 
     Attributes:
-        media_type: What a browser is told that it is; empty where browsers do not play it.
+        media_type: Media type for a browser; empty where browsers do not play it.
         seconds: How long it is, from the file's beginning; 0 where that is not stated.
     """
 

@@ -69,7 +69,7 @@ class Recording:
             file, as a player counts it: where the file has no sound there is silence.
         seconds: Length of the waveform.
         cut: Whether the file goes on where the waveform ends, because of ``max_seconds``.
-        notes: What a user should know about the file.
+        notes: Remarks for the user.
     """
 
     waveform: npt.NDArray[np.float32]
@@ -83,7 +83,7 @@ def decode(file: BinaryIO, limits: AudioLimits) -> Recording:
 
     Args:
         file: A regular file that is not empty, open for reading bytes, unbuffered, at its start.
-        limits: What it may cost; ``max_bytes`` is the caller's business.
+        limits: Bounds of size and time; ``max_bytes`` is the caller's business.
 
     Raises:
         AudioError: As in ``audio.load``; the text does not name the file.
@@ -176,7 +176,7 @@ class _Sound:
 
     Attributes:
         tally: What could be decoded.
-        placement: Where it lies in time.
+        placement: Place in time.
         mixdown: What became of its channels.
     """
 

@@ -16,14 +16,14 @@ class Format:
     """A kind of file.
 
     Attributes:
-        name: What people call it.
+        name: Common name.
         suffixes: Endings of its files, in lower case; the first is the usual one.
         kind: ``sound``, ``film`` (which is read as sound too, where it has some) or ``picture``.
         reader: FFmpeg's name of the demuxer, or Pillow's of the format.
         mark: A pattern in the first 64 bytes, where one reader reads several kinds; the first row that fits counts.
         playable: The codecs that current browsers play in it, by FFmpeg's names of the decoders; nothing where they do
             not play it at all.
-        media_type: What a browser is told that it is.
+        media_type: Media type for a browser.
         visitors: Whether strangers may send it; else it is read from one's own folders alone.
     """
 

@@ -58,7 +58,7 @@ def load(path: str | Path, limits: ImageLimits = UPLOAD_LIMITS, ground: int | No
 
     Args:
         path: The file.
-        limits: What it may cost.
+        limits: Bounds of size and time.
         ground: The grey, 0 to 255, that transparent parts get instead.
 
     Returns:

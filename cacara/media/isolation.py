@@ -42,7 +42,7 @@ def decode(file: BinaryIO, limits: AudioLimits) -> Recording:
 
     Args:
         file: A regular file that is not empty, open for reading bytes, unbuffered, at its start.
-        limits: What it may cost; ``max_bytes`` is the caller's business.
+        limits: Bounds of size and time; ``max_bytes`` is the caller's business.
 
     Raises:
         AudioError: As in ``decoding.decode``, and if the process fails.
@@ -219,7 +219,7 @@ def confine(memory_bytes: int, processor_seconds: float) -> None:
 
     Args:
         memory_bytes: Most of the address space.
-        processor_seconds: How much more processor time it may use.
+        processor_seconds: Further processor time that it may use.
     """
     try:
         import resource

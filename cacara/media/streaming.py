@@ -59,7 +59,7 @@ def blocks(
 
     Args:
         path: A file of any common sound or video format.
-        limits: What it may cost; the defaults of ``StreamLimits`` where None.
+        limits: Bounds of size and time; the defaults of ``StreamLimits`` where None.
         report: Told with each block which share of the file's bytes was read, 0 to 1.
 
     Yields:
@@ -94,7 +94,7 @@ def copied(rest: Blocks, path: Path) -> Blocks:
 
     Args:
         rest: The blocks; what lies outside [-1, 1] is clipped in the copy.
-        path: Where to write; what is there is replaced.
+        path: Path to write to; what is there is replaced.
     """
     try:
         with path.open("wb") as file, wave.open(file, "wb") as writer:

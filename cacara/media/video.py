@@ -64,7 +64,7 @@ def frames(path: str | os.PathLike[str], limits: VideoLimits = UPLOAD_LIMITS) ->
 
     Args:
         path: The file.
-        limits: What it may cost.
+        limits: Bounds of size and time.
 
     Raises:
         ImageError: The file is missing, too large, too long, no video, or damaged; it is named without its folder.

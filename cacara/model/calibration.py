@@ -75,7 +75,7 @@ class Curve:
             scores: Cosines.
             mean: Of the query's cosine over the gallery.
             deviation: Its standard deviation; 0 where all are alike.
-            count: How many the gallery holds, at least 1.
+            count: Size of the gallery, at least 1.
         """
         cosines = np.asarray(scores, np.float64)
         far = spread_of(cosines, mean, deviation)

@@ -141,7 +141,7 @@ def save(
         parts: All parts that the config has; with a base those that are new or other ones.
         card: The model card, Markdown.
         base: The name or folder of the model that the new one is made of.
-        updates: What training changed of the towers.
+        updates: Changes of the towers by training.
         seen: What of the benchmark the training saw; None says nothing, or what the base says.
         calibration: Says how likely its hits are right; None leaves it unsaid, as the base's is of other scores.
         storage: ``plain``; ``compact`` for large matrices as int8; ``shared`` for nothing that a bundled base has.

@@ -29,7 +29,7 @@ class AudioConfig:
         hidden: Width of the projection's hidden layer; 0 for a projection that is one linear layer.
         projection_weight: Share of the trained projection in the embedding, 0 to 1.
         anchor_weight: Share of the class anchor (class posterior × class-name embeddings), 0 to 1.
-        anchor_top: How many of the most probable classes form the anchor.
+        anchor_top: Number of the most probable classes that form the anchor.
         anchor_power: Exponent on the class probabilities; below 1 flattens them.
         patch_pooling: How a clip's patches become one posterior: ``mean`` or ``max``.
     """
@@ -63,7 +63,7 @@ class ImageConfig:
         hidden: Width of the projection's hidden layer; 0 for a projection that is one linear layer.
         projection_weight: Share of the trained projection in the embedding, 0 to 1.
         anchor_weight: Share of the class anchor (class posterior × class-name embeddings), 0 to 1.
-        anchor_top: How many of the most probable classes form the anchor.
+        anchor_top: Number of the most probable classes that form the anchor.
         anchor_power: Exponent on the class probabilities; below 1 flattens them.
     """
 

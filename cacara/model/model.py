@@ -66,15 +66,15 @@ class Cacara:
         """Put towers and parts together; ``checkpoint.load`` does it from a folder.
 
         Args:
-            config: What the checkpoint says of itself.
+            config: Configuration of the checkpoint.
             towers: The frozen text tower, the audio tower, and the image tower of a model that knows pictures.
             parts: All that lies between the towers and the shared space, in any order.
             fingerprint: Hash of config and weights: equal fingerprints give equal embeddings, save of texts that are
                 read by acquirers, which come and go.
-            device: Where to compute.
+            device: Device to compute on.
             precision: One of ``devices.PRECISIONS``.
             folder: The model folder that it was read from; None for one that was put together in memory.
-            calibration: How likely hits are right; None for a model whose scores nobody measured.
+            calibration: Calibration of the scores; None for a model whose scores nobody measured.
         """
         self.config = config
         self.folder = folder

@@ -18,10 +18,10 @@ class Campaign:
     """A task for annotators: what to judge, in which languages, how often.
 
     Attributes:
-        name: What people call it.
+        name: Common name.
         guidelines: How to judge, in Markdown; may be empty. It is shown to people: render it escaped.
         languages: BCP-47 codes in which there is work; empty for any.
-        wanted_judgements: How many people shall judge each item, 1 to 100.
+        wanted_judgements: Number of people who shall judge each item, 1 to 100.
         order: One of ``ORDERS``: a shuffle of each person's own, the highest ``Item.priority`` first, or the
             items about which people so far differ first.
         lease_seconds: How long an item is held for one person, 10 to 86,400.

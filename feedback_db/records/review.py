@@ -92,7 +92,7 @@ class Change:
 
     Attributes:
         seq: Its place in the one order of arrival, from 1.
-        event: What was done.
+        event: Judgement, undo or another event.
     """
 
     seq: int

@@ -69,7 +69,7 @@ def compute(clips: Sequence[Clip], tower: AudioTower, options: ViewOptions) -> F
     Args:
         clips: Training clips; those that cannot be read are left out and logged.
         tower: The frozen audio tower.
-        options: How to make views.
+        options: Options of the views.
 
     Raises:
         ManifestError: None of the clips can be read.

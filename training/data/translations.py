@@ -81,7 +81,7 @@ def read(key: str, folder: Path) -> Iterator[tuple[str, str, str]]:
 
     Args:
         key: One of ``ALL_SOURCES`` or ``SENTENCES``.
-        folder: Where it was fetched to.
+        folder: Folder that it was fetched to.
 
     Raises:
         SourceError: A file is damaged.

@@ -11,7 +11,7 @@ def about(manifest: Manifest, base: str, kinds: Mapping[str, int]) -> str:
     """Return what the card says of the training, Markdown.
 
     Args:
-        manifest: What was trained on.
+        manifest: Training data.
         base: Name and version of the base model.
         kinds: Kind of clip → judged pairs trained on.
     """

@@ -262,7 +262,7 @@ def held_out_contests(
 
     Args:
         rows: All rows of the manifest of this kind.
-        held: What was kept from training.
+        held: Feedback that was kept from training.
         heard: The clips.
         vectors: The queries' embeddings.
     """

@@ -57,9 +57,9 @@ class FeedbackOptions:
         rehearsed: Keys of ``cacara.sources`` whose sounds are held in place beside those of the gallery, such as those
             that the base model was trained on: the more kinds of sounds, the less is forgotten.
         held_out: Share of the clips that fit, and of the queries, that the gate keeps for itself, 0 to 0.5.
-        needed: How much feedback there must be.
+        needed: Least amount of feedback.
         objective: The loss.
-        loop: How long and how fast.
+        loop: Steps, batch size and learning rate.
     """
 
     rehearsed: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ def train(
         base: The model to begin with: a bundled model's name or a model folder.
         output: The run's folder.
         benchmark_path: The frozen benchmark of sounds, whose dev split the gate asks.
-        place: Where the gallery that was judged is, see ``cacara.galleries.places``; None means the default one.
+        place: Place of the gallery that was judged, see ``cacara.galleries.places``; None means the default one.
         progress: A file that is told how far it is, JSON lines.
 
     Returns:
@@ -352,7 +352,7 @@ def status(database: Path, needed: MinimumFeedback) -> dict[str, Any]:
 
     Args:
         database: The feedback database.
-        needed: How much there must be.
+        needed: Least amount.
 
     Raises:
         RunError: There is no such database, or it cannot be read.

@@ -189,7 +189,7 @@ class Verdict:
         held_out: The change on held-out feedback, or None when none was held out.
         judged: The change on dev's judged concepts, or None when it has none.
         unjudged: The change on (b), or None when there is no such concept.
-        reasons: Why the model may not be promoted; empty when it may.
+        reasons: Reasons against promoting the model; empty when it may.
     """
 
     held_out: Change | None

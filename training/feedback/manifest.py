@@ -46,10 +46,10 @@ class Row:
         language: BCP-47 code of a text, or None when unknown.
         clip_id: The clip.
         clip_kind: ``sound`` or ``picture``.
-        grade: How relevant the clip is, 0 to 1.
-        weight: How sure that is, above 0 to 1.
+        grade: Relevance of the clip, 0 to 1.
+        weight: Certainty of that, above 0 to 1.
         source: ``judgement``, ``adjudication`` or ``caption``.
-        people: How many said so.
+        people: Number of people who said so.
     """
 
     query: str
@@ -75,8 +75,8 @@ class Manifest:
         date: The day of the newest judgement, ISO-8601.
         rows: Sorted, so that the same feedback gives the same bytes.
         reliability: How often each person is right, estimated, by a number that stands for the person.
-        left_out: How many pairs were left out, by reason.
-        judgements: How many judgements the rows are made of.
+        left_out: Numbers of pairs left out, by reason.
+        judgements: Number of judgements that the rows are made of.
     """
 
     date: str

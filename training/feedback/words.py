@@ -43,7 +43,7 @@ class WordSuggestion:
 
     Attributes:
         word: The entry; its source says what it comes from.
-        rows: How many rows of the manifest say so.
+        rows: Number of rows of the manifest that say so.
     """
 
     word: PersonalWord
@@ -56,7 +56,7 @@ class WordSuggestions:
 
     Attributes:
         words: By language and text, the best attested first of a text.
-        left_out: How many rows were left out, by reason.
+        left_out: Numbers of rows left out, by reason.
         manifest: Hash of what people said.
     """
 
@@ -75,7 +75,7 @@ def suggest(database: Path, place: str | None = None) -> WordSuggestions:
 
     Args:
         database: The app's feedback database.
-        place: Where the gallery that was judged is, see ``cacara.galleries.places``; None means the default one.
+        place: Place of the gallery that was judged, see ``cacara.galleries.places``; None means the default one.
 
     Raises:
         RunError: There is no such database, or it cannot be read.
@@ -88,7 +88,7 @@ def collect(manifest: Manifest, shown: Gallery) -> WordSuggestions:
     """Return what a manifest suggests.
 
     Args:
-        manifest: What people said.
+        manifest: Manifest of the feedback.
         shown: The gallery that was judged.
     """
     clips = {("sound", clip.clip_id): clip for clip in shown.clips}

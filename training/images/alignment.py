@@ -57,7 +57,7 @@ class ImageHeadOptions:
         anchor_weight: Share of the class anchor.
         anchor_top: Classes in the anchor.
         anchor_power: Exponent on class probabilities.
-        damping: How strongly classes that are probable everywhere are damped, 0 to 1.
+        damping: Strength by which classes that are probable everywhere are damped, 0 to 1.
     """
 
     backbone: str = "efficientnet-lite0"
@@ -96,8 +96,8 @@ class ImageAlignmentOptions:
         recipe: The recipe's file, named in the card.
         head: The image head.
         objective: The loss, as for the sounds.
-        views: How pictures are augmented.
-        loop: How long and how fast.
+        views: Augmentation of the pictures.
+        loop: Steps, batch size and learning rate.
     """
 
     recipe: str

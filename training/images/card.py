@@ -39,8 +39,8 @@ def add(
 
     Args:
         card: The card of the model that gets the pictures, Markdown.
-        options: What the image head was trained with.
-        pictures: What it was trained on.
+        options: Options of the training.
+        pictures: Training data.
         benchmark: The benchmark of pictures.
         head: The trained part.
         base: The model's name.

@@ -48,9 +48,9 @@ def compute(pictures: Sequence[Clip], tower: ImageTower, options: ImageViewOptio
     """Return every picture's views through the frozen tower, from the cache when they are there.
 
     Args:
-        pictures: What is trained on.
+        pictures: Training data.
         tower: The frozen image tower.
-        options: How to make views.
+        options: Options of the views.
 
     Raises:
         ImageError: A picture cannot be read.

@@ -60,7 +60,7 @@ class StageOptions:
 
     Attributes:
         stage: ``nlt``, ``le`` or ``joint``.
-        loop: How long and how fast.
+        loop: Steps, batch size and learning rate.
     """
 
     stage: Stage
@@ -79,9 +79,9 @@ class LanguageAcquisitionOptions:
         name: The model's name.
         version: The version of its weights.
         recipe: The recipe's file, named in the card.
-        policy: Which texts it may see: ``strict`` or ``studio``, see ``training.data.translations``.
+        policy: Policy of the texts that it may see: ``strict`` or ``studio``, see ``training.data.translations``.
         languages: Languages to acquire, BCP-47.
-        stages: What is trained, in this order.
+        stages: Stages to train, in this order.
         packages: Keys of the sources whose sounds language exposure uses.
         embedding: The multilingual encoder whose token embeddings are used.
         bottleneck: Width of the acquirers' inner layers; 0 for none, a baseline that trains ``W_e`` alone.
@@ -279,12 +279,12 @@ def train_stage(
     """Train one stage in a folder of its own, or take over what it left when it was through.
 
     Args:
-        stage: How long and how fast.
+        stage: Steps, batch size and learning rate.
         first: Whether it is the first, in which ``W_e`` learns.
-        method: What is trained.
+        method: Method to train.
         data: The stage's batches.
         folder: The stage's.
-        record: What decides the training; a folder that holds another is refused.
+        record: Settings that decide the training; a folder that holds another is refused.
         rates: Shares of the learning rate, as of ``loop.train``; that of ``W_e`` is the options'.
 
     Raises:
@@ -357,7 +357,7 @@ def write(
         options: The model.
         acquirers: With the trained ``W_e``.
         method: With the trained acquirers.
-        pairs: What was trained on.
+        pairs: Training data.
         benchmark: The frozen benchmark.
         seen: Sounds and pictures of language exposure.
     """

@@ -49,10 +49,10 @@ def render(
     Args:
         base: The folder of the model that got them.
         config: The new model's config.
-        options: What was trained.
+        options: Trained parts.
         shared: Parameters of ``W_e``.
         files: The trained acquirers.
-        pairs: What they were trained on.
+        pairs: Training data.
         seen: Sounds and pictures of language exposure; None without.
         rounding: By how much half precision changes a score at most.
     """

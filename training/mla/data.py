@@ -52,7 +52,7 @@ class LanguageBatches:
         Args:
             texts: Its texts.
             labels: The number of what each stands for.
-            weights: How often each is drawn beside the others.
+            weights: Frequency of each beside the others.
         """
         tokens = self._tokenizer(list(texts))["input_ids"] if texts else []
         short = [row for row, ids in enumerate(tokens) if len(ids) <= self._max_tokens]

@@ -24,7 +24,7 @@ class PairsFile:
 
     Attributes:
         pairs: English and the other language, each pair once, in the file's order.
-        problems: What was left out, each with its line.
+        problems: Rows left out, each with its line.
     """
 
     pairs: tuple[tuple[str, str], ...]

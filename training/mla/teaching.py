@@ -56,10 +56,10 @@ class TeachingResult:
     Attributes:
         acquirer: The file.
         language: BCP-47 code.
-        pairs: How many pairs it was trained on.
+        pairs: Number of pairs that it was trained on.
         before: Scores of the held-out pairs without acquirers: ``pairs``, ``R@1`` and ``R@10`` in per cent, ``cosine``.
         after: The same with them.
-        warnings: What a person should know.
+        warnings: Remarks for a person.
     """
 
     acquirer: Path
@@ -161,7 +161,7 @@ def train_acquirers(
     Args:
         language: BCP-47 code.
         pairs: English and the language.
-        weights: How often each pair comes, against the others, above 0.
+        weights: Frequency of each pair, against the others, above 0.
         english: The English texts, all of the pairs' among them.
         targets: float32 [texts, dimension], where the frozen tower puts them.
         model: One with acquirers.

@@ -121,7 +121,7 @@ def rounding(
     Args:
         acquirers: With the trained ``W_e``.
         sets: Language → its trained acquirers, in full precision.
-        pairs: What they were trained on.
+        pairs: Training data.
         targets: float32 [English texts, dimension], L2-normalised; the scores are cosines with them.
         texts: How many of a language are tried.
     """

@@ -63,7 +63,7 @@ class HeadOptions:
         anchor_top: Classes in the anchor.
         anchor_power: Exponent on class probabilities.
         patch_pooling: ``mean`` or ``max`` over a clip's patches.
-        damping: How strongly classes that are probable everywhere are damped, 0 to 1.
+        damping: Strength by which classes that are probable everywhere are damped, 0 to 1.
     """
 
     hidden: int = 512
@@ -112,7 +112,7 @@ class EmergentAlignmentOptions:
         name: The model's name.
         version: The version of its weights.
         licence: Of the weights.
-        licence_reason: Why that licence, for the card.
+        licence_reason: Reason for that licence, for the card.
         recipe: The recipe's file, named in the card.
         packages: Keys of ``cacara.sources`` whose sounds are trained on.
         folders: Folders of captioned sounds on this machine that are trained on too.
@@ -124,8 +124,8 @@ class EmergentAlignmentOptions:
         tuning: How the audio tower learns, unless it is frozen.
         head: The audio head.
         objective: The loss.
-        views: How clips are augmented.
-        loop: How long and how fast.
+        views: Augmentation of the clips.
+        loop: Steps, batch size and learning rate.
         profile: The class profiles beside the text space, which need no training but the sounds' class posteriors; none
             if not given.
     """

@@ -48,7 +48,7 @@ class Method:
     """Facts about a model's training for its card.
 
     Attributes:
-        about: What it is, in a paragraph.
+        about: Description in a paragraph.
         command: Of ``python -m training``.
         english_alone: Whether nothing but the clips' English captions was trained on.
     """
@@ -71,9 +71,9 @@ def render(
 
     Args:
         config: The model's config.
-        options: What it was trained with.
-        clips: What it was trained on.
-        benchmark: What was kept out.
+        options: Options of the training.
+        clips: Training data.
+        benchmark: Benchmark whose recordings were kept out.
         parts: The model's parts, the audio head among them.
         tower_parameters: How many parameters of the audio tower were trained too.
         method: How the model was made, where it is not emergent alignment.

@@ -46,15 +46,15 @@ class LinearMapOptions:
         name: The model's name.
         version: The version of its weights.
         licence: Of the weights.
-        licence_reason: Why that licence, for the card.
+        licence_reason: Reason for that licence, for the card.
         recipe: The recipe's file, named in the card.
         packages: Keys of ``cacara.sources`` whose sounds are trained on.
         text: The frozen text tower.
         audio_backbone: The audio tower, a name of ``cacara.encoders.audio.BACKBONES``.
         text_start: What the text layer starts from: ``identity`` or ``random``.
         temperature: Of the contrastive loss.
-        views: How clips are augmented.
-        loop: How long and how fast.
+        views: Augmentation of the clips.
+        loop: Steps, batch size and learning rate.
     """
 
     name: str

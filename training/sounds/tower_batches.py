@@ -112,7 +112,7 @@ class FreshViews:
         clips: The clips.
         kept: Positions of those that can be read.
         tower: Cuts them into patches.
-        options: How to make views; with more than one of them every view is augmented.
+        options: Options of the views; with more than one of them every view is augmented.
     """
 
     clips: Sequence[Clip]

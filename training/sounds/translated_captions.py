@@ -76,7 +76,7 @@ class LexiconCaptions:
     """Captions by lexicon, as ``emergent_alignment.train`` takes them.
 
     Attributes:
-        pairs: What may be looked up.
+        pairs: Pairs that may be looked up.
     """
 
     pairs: Sequence[Translation]

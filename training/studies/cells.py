@@ -34,7 +34,7 @@ class Context:
     """What a maker gets beside its variant's arguments.
 
     Attributes:
-        dev: What is measured on.
+        dev: Queries and clips to measure on.
         folder: The cell's own, for a training.
         seed: The cell's.
         perform: Runs a command.

@@ -59,7 +59,7 @@ class Study:
     Attributes:
         title: Heading of the report.
         variants: Rows by name, in order.
-        tables: What the report shows.
+        tables: Tables of the report.
         reference: The variant that others are compared with.
         languages: Languages whose texts are measured; all of dev when empty.
     """
@@ -107,7 +107,7 @@ def run(study: Study, output: Path, perform: Perform, only: Sequence[str] = ()) 
     """Make and measure the cells that are not done, and write ``study.json`` and ``study.md`` of all that are.
 
     Args:
-        study: What is compared.
+        study: Study to run.
         output: Holds a file and perhaps a run's folder for each cell, and the report; run again to go on.
         perform: Runs a command of ``python -m training``.
         only: Names of variants; all when empty.

@@ -113,7 +113,7 @@ class Table:
 
     Attributes:
         title: Above it.
-        columns: What is shown of each variant.
+        columns: Columns shown of each variant.
         variants: Names of its rows; all when empty.
         facts: Names of facts of the cells that are shown too.
     """

@@ -42,11 +42,11 @@ class BankOptions:
     """Contents of the banks.
 
     Attributes:
-        policy: Which texts may be seen: ``strict`` or ``studio``, see ``training.data.translations``.
+        policy: Policy of the texts that may be seen: ``strict`` or ``studio``, see ``training.data.translations``.
         sentences: How many English texts of the lexicons are sentences: those that the most languages have a word for.
             0 takes all.
         texts: Size of the bank of other languages' texts; a smaller one is the beginning of a larger one.
-        media: What is in the other bank: ``both``, ``audio`` or ``image``.
+        media: Contents of the other bank: ``both``, ``audio`` or ``image``.
         media_share: Share of the training sounds and pictures that is used, above 0, at most 1.
         disjoint: Whether no translation of a sentence may lie in the bank: half of the English texts are then
             sentences, and the bank is out of the translations of the others.
@@ -123,11 +123,11 @@ def english_texts(
     """Return the English texts.
 
     Args:
-        pairs: What the policy allows; their English sides are taken, and in how many languages each has a word.
+        pairs: Pairs that the policy allows; their English sides are taken, and in how many languages each has a word.
         captions: English descriptions of training sounds and pictures, as further sentences; under ``strict`` those
             that name a concept of the benchmark are left out.
         benchmark: The frozen benchmark.
-        options: What is in the banks.
+        options: Contents of the banks.
     """
     known: dict[str, str] = {}
     for pair in pairs:

@@ -22,7 +22,7 @@ def add_own_pictures(base: str | Path, folder: Path) -> Path:
 
     Args:
         base: The model's name or folder.
-        folder: Where the model with pictures is written.
+        folder: Folder that the model with pictures is written to.
 
     Raises:
         CheckpointError: There is no such model, or its text tower's folder is no CLIP.

@@ -55,7 +55,7 @@ class TrainingCounts:
         sentences: Source → English sentences.
         texts: Source → texts of the bank.
         media: ``audio`` or ``image`` → views.
-        languages: How many languages the bank's texts are in.
+        languages: Number of languages of the bank's texts.
     """
 
     sentences: Mapping[str, int]
@@ -75,10 +75,10 @@ def render(
 
     Args:
         config: The model's config.
-        options: What it was trained with.
-        material: What it was trained on.
-        told: What was trained on, counted.
-        heads: What was trained.
+        options: Options of the training.
+        material: Training data.
+        told: Counts of the training data.
+        heads: Trained parts.
     """
     base, clips, stamps = material.dual, material.clips, material.stamps
     centred = ", by which texts are centred first" if config.centring else ", which are not used"

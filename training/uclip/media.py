@@ -33,8 +33,8 @@ class MediaOptions:
     Attributes:
         packages: Keys of ``cacara.sources`` whose sounds are used; none for no sounds.
         pictures: Whether the train split of the benchmark of pictures is used, if the base sees.
-        views: How sounds are turned into views.
-        image_views: How pictures are.
+        views: Views of the sounds.
+        image_views: Views of the pictures.
     """
 
     packages: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ def collect(options: MediaOptions, base: Cacara, benchmark: Path, pictures: Path
     """Return the training sounds and the training pictures, with what they are said to be in English.
 
     Args:
-        options: Where they are from.
+        options: Origin of the sounds and pictures.
         base: The dual encoder; pictures are left out when it does not see.
         benchmark: The frozen benchmark of sounds.
         pictures: The frozen benchmark of pictures.
@@ -78,7 +78,7 @@ def bank(
         clips: Training sounds.
         stamps: Training pictures.
         base: The dual encoder.
-        options: How views are made.
+        options: Options of the views.
         banks: Which kinds, and how many of them.
 
     Raises:

@@ -92,15 +92,15 @@ class UclipOptions:
         name: The model's name.
         version: The version of its weights.
         licence: Of the weights.
-        licence_reason: Why that licence, for the card.
+        licence_reason: Reason for that licence, for the card.
         recipe: The recipe's file, named in the card.
         text: The frozen multilingual text tower.
         shared: Width of the shared space.
         centred: Whether the multilingual tower's embeddings are centred by language, also where the model is used.
-        banks: What is in the banks.
+        banks: Contents of the banks.
         media: Where the sounds and pictures are from.
         objective: The loss.
-        loop: How long and how fast.
+        loop: Steps, batch size and learning rate.
     """
 
     name: str
@@ -236,7 +236,7 @@ class Material:
         dual: The dual encoder.
         benchmark: The frozen benchmark of sounds.
         rows: What is in it.
-        pairs: What the policy allows; ``uclip_banks`` takes its two sides apart.
+        pairs: Pairs that the policy allows; ``uclip_banks`` takes its two sides apart.
         clips: Training sounds.
         stamps: Training pictures.
         tower: The multilingual text tower.

@@ -154,7 +154,7 @@ const undo = () => {
     const done = await ask("annotate_undo", { campaign: desk().dataset.campaign });
     if (done.problem) return tell(done.problem, true);
     if (!show(await ask("annotate_again", { item_id: done.item_id }))) return;
-    tell(done.told);
+    tell(done.message);
   });
 };
 

@@ -118,7 +118,7 @@ def annotate_undo(services: Services, token: str, campaign: str) -> dict[str, An
     _, now = actions.standing(store, me, done["item_id"])
     answer = rendering.answer_name(now, words) if now else ""
     message = words("annotate_undone", answer=answer) if now else words("annotate_undone_none")
-    return done | {"told": message}
+    return done | {"message": message}
 
 
 def annotate_recent(services: Services, token: str, campaign: str) -> dict[str, Any]:

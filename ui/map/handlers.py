@@ -128,7 +128,7 @@ def map_flag(
     language: str = DETECT,
     model: str = "",
 ) -> dict[str, Any]:
-    """Store for all selected sounds and pictures whether they match a text, and say in ``told`` what was stored."""
+    """Store for all selected sounds and pictures whether they match a text, and say in ``message`` what was stored."""
     words = services.words
     if not isinstance(query, str) or not query.strip():
         raise QueryError(words("empty_query"))
@@ -137,7 +137,7 @@ def map_flag(
     done = actions.flag_points(services, retriever, drawn, positions, query, language, label, annotator)
     message = words("map_flagged", count=len(done["judgement_ids"]), label=words(label))
     left_out = f" {words('map_left_out', count=done['left_out'])}" if done["left_out"] else ""
-    return done | {"told": message + left_out}
+    return done | {"message": message + left_out}
 
 
 def map_undo(services: Services, judgement_ids: list[str], annotator: str) -> dict[str, Any]:

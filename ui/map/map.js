@@ -218,7 +218,7 @@ const judge = async (button) => {
   });
   button.disabled = false;
   if (!answer.problem) state.undo.push(answer.judgement_ids);
-  verdict(answer.problem || answer.told, Boolean(answer.problem));
+  verdict(answer.problem || answer.message, Boolean(answer.problem));
 };
 
 const undo = async () => {

@@ -139,7 +139,7 @@ def review_adjudicate(
         admin: The admin token; empty where none is needed.
         pair_id: The pair, as ``/review_disagreements`` lists it.
         label: ``relevant``, ``partly``, ``not_relevant`` or ``unsure``.
-        note: Why.
+        note: Reason.
         campaign_id: The campaign whose judgements were looked at; empty for all.
         lead: The name under which it is noted.
         token: The token of that name, if it has one.

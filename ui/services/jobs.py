@@ -69,7 +69,7 @@ class Job:
         born: Start time, which distinguishes that process from a later one with the same number.
         started_utc: ISO-8601.
         state: ``running``, ``done``, ``failed`` or ``cancelled``.
-        message: Why it failed, in one line; empty otherwise.
+        message: Reason of a failure, in one line; empty otherwise.
         cancelled_utc: Time of its cancellation, or None.
         ended_utc: Time at which its end was seen, or None.
     """
@@ -100,9 +100,9 @@ class Jobs:
         """Name the folder; nothing is read or made yet.
 
         Args:
-            folder: Where the jobs are kept.
+            folder: Folder of the jobs.
             command: What a kind and its arguments are appended to.
-            current_folder: Where it is run.
+            current_folder: Working folder of the command.
         """
         self.folder = Path(os.path.abspath(folder))
         self._command = tuple(command)

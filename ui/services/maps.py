@@ -35,7 +35,7 @@ class Job:
         step: Current step, e.g. ``embed texts``; ``wait`` while another map is made.
         fraction: Done part of that step, 0 to 1, or None if unknown.
         phase: ``fitting``, then ``stopped`` or ``failed``; a finished one is a map and no job.
-        problem: Why it failed, in one line.
+        problem: Reason of a failure, in one line.
     """
 
     key: str

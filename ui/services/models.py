@@ -42,8 +42,8 @@ class ServedModels:
         """Remember where everything is; nothing is read yet.
 
         Args:
-            registry: Where promoted models are.
-            gallery: Where the gallery is, see ``cacara.galleries.places``; None for the default one.
+            registry: Folder of promoted models.
+            gallery: Place of the gallery, see ``cacara.galleries.places``; None for the default one.
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             given: A bundled model's name or a model folder that whoever started the app wants to answer, whatever is
                 promoted; None for the promoted one.

@@ -55,7 +55,7 @@ class OpenRecording:
         model_id: The model that listens, or did; empty for the only one.
         wanted: Gives that model, or None as long as it is not ready.
         share: Part that was embedded, 0 to 1.
-        problem: Why it failed, in one line.
+        problem: Reason of a failure, in one line.
         timeline: Its embeddings over time, once a model has processed all of it.
         model: The model that made them.
         searches: Results by query.

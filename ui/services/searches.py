@@ -42,7 +42,7 @@ class SearchMemory:
         """Make an empty memory.
 
         Args:
-            capacity: How many lists are kept; the oldest is forgotten first.
+            capacity: Number of lists that are kept; the oldest is forgotten first.
         """
         self._capacity = capacity
         self._searches: collections.OrderedDict[str, ShownSearch] = collections.OrderedDict()

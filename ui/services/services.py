@@ -17,7 +17,7 @@ from ui.services.maps import MapCache
 from ui.services.permissions import Access
 from ui.services.recordings import Recordings
 from ui.services.searches import SearchMemory
-from ui.services.transcription import Dictation
+from ui.services.transcription import TranscriberLoader
 
 if TYPE_CHECKING:
     from cacara.lexicon.personal_words import PersonalWords
@@ -90,7 +90,7 @@ class Services:
     feedback: Feedback
     searches: SearchMemory = dataclasses.field(default_factory=SearchMemory)
     comparisons: ComparisonMemory = dataclasses.field(default_factory=ComparisonMemory)
-    dictation: Dictation = dataclasses.field(default_factory=Dictation)
+    transcription: TranscriberLoader = dataclasses.field(default_factory=TranscriberLoader)
     recordings: Recordings = dataclasses.field(default_factory=Recordings)
     maps: MapCache = dataclasses.field(default_factory=MapCache)
     access: Access = dataclasses.field(default_factory=Access)

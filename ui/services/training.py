@@ -56,7 +56,7 @@ class Trainings:
         registry: The promoted models.
         taught: The languages that were taught here.
         database: The feedback database's file.
-        gallery: Where the app's gallery is, see ``cacara.galleries.places``; None for the default one.
+        gallery: Place of the app's gallery, see ``cacara.galleries.places``; None for the default one.
         given: The model that whoever started the app wants to answer, whatever is promoted; None for the promoted one.
         counting: Counts the feedback that can be trained on.
         suggested: Reads which words the feedback suggests; None asks the training.

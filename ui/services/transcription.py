@@ -25,7 +25,7 @@ def _load(report: Callable[[Progress], None]) -> Transcriber:
     return speech.load(report)
 
 
-class Dictation:
+class TranscriberLoader:
     """Whisper, once somebody has asked for it; safe for many threads."""
 
     def __init__(self, load: Load = _load) -> None:
@@ -50,7 +50,7 @@ class Dictation:
         with self._lock:
             if self._transcriber is None and self._status.phase in ("waiting", "failed"):
                 self._status = Status("preparing")
-                threading.Thread(target=self._run, name="dictation", daemon=True).start()
+                threading.Thread(target=self._run, name="transcription", daemon=True).start()
             return self._transcriber
 
     def forget_failure(self) -> str:

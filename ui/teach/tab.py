@@ -45,7 +45,7 @@ class View(NamedTuple):
     """The contents of the tab.
 
     Attributes:
-        notice: What went wrong, as HTML.
+        notice: An error, as HTML.
         lists: The words that were taught here, as HTML.
         job: How far the last training is, as HTML.
         running: Whether it is running.

@@ -36,10 +36,10 @@ def read(services: Services, code: str, content: str | Path, source: str = "") -
     """Return the entries that rows or a file hold; nothing is added.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         code: The language; a table with a column for it has its own.
         content: The rows as typed, or the file.
-        source: Where they are from.
+        source: Origin of the words.
 
     Raises:
         CacaraError: There are no rows, they are no table, or the code is none.
@@ -82,10 +82,10 @@ def teach_words(services: Services, language: str, rows: str, source: str = "", 
     """Teach words, which the models that look words up know at once; texts longer than three words are passed over.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         language: BCP-47 code; empty for rows with a column that is headed ``language``.
         rows: A pair a line, as for ``/teach_check``, or what ``/taught_words`` gives as ``table``.
-        source: Where they are from.
+        source: Origin of the words.
         token: The team lead's; empty where none is needed.
 
     Returns:
@@ -108,7 +108,7 @@ def taught_words(services: Services, language: str = "", token: str = "") -> dic
     """Return the words that were taught here, or taken back.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         language: BCP-47 code; empty for all.
         token: The team lead's; empty where none is needed.
 
@@ -126,7 +126,7 @@ def take_back_words(services: Services, ids: Sequence[str], token: str = "") -> 
     """Take words away again; what stood before them counts.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         ids: ``list_id`` of whole lists, ``word_id`` of words.
         token: The team lead's; empty where none is needed.
 
@@ -145,7 +145,7 @@ def measure_words(services: Services, list_id: str, model: str | None = None) ->
     """Return what a list brought: a tenth of it, asked before, after, and while it is kept out of the list.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         list_id: Of ``/teach_words``.
         model: The id of a model; null for the one that answers.
 
@@ -167,7 +167,7 @@ class TaughtList:
     Attributes:
         name: Of the list, or the word with what it means.
         language: BCP-47 codes, sorted.
-        words: How many.
+        words: Their number.
         day: ISO-8601.
         place: What ``take_back_words`` takes.
         wrong: It is a look-up that was taken back.
@@ -200,7 +200,7 @@ def suggested_words(services: Services) -> dict[str, Any]:
     """Return the words that corrected captions and judged queries suggest and that are not taught yet.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
 
     Returns:
         ``counting``: the feedback is being read; ``problem``: why it cannot be; ``languages``: null before it is known,
@@ -229,7 +229,7 @@ def take_suggested_words(services: Services, language: str, token: str = "") -> 
     """Teach the words of a language that corrected captions and judged queries suggest.
 
     Args:
-        services: What the handlers work with.
+        services: The app's services.
         language: BCP-47 code.
         token: The team lead's; empty where none is needed.
 

@@ -92,7 +92,7 @@ def _figures(scores: NDArray[np.float32], targets: NDArray[np.int64], classes: i
     Args:
         scores: float32 ``[clips, classes]``.
         targets: int64 ``[clips]``.
-        classes: How many there are.
+        classes: Their number.
     """
     right = targets[:, None] == np.arange(classes)[None, :]
     ranks = ranks_of_first_relevant(scores, right)
@@ -113,7 +113,7 @@ def _figures_of_all(scores: NDArray[np.float32], targets: NDArray[np.int64], cla
     Args:
         scores: float32 ``[clips, languages × classes]``, a language after the other.
         targets: int64 ``[clips]``.
-        classes: How many there are.
+        classes: Their number.
     """
     right = targets[:, None] == (np.arange(scores.shape[1]) % classes)[None, :]
     ranks = ranks_of_first_relevant(scores, right)

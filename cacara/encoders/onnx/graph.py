@@ -104,7 +104,7 @@ def in_pieces(work: Callable[[slice], Made], rows: int) -> list[tuple[slice, Mad
 
     Args:
         work: Computes the rows of a slice, of which there is at least one.
-        rows: How many there are.
+        rows: Their number.
     """
     threads = torch.get_num_threads()
     at_once = max(1, min(_ROWS_AT_MOST, -(-rows // threads)))

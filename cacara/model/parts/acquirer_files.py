@@ -30,7 +30,7 @@ class AcquirerFile:
     Attributes:
         language: BCP-47 code.
         space: ``Acquirers.space`` of the model that they were trained for.
-        pairs: How many pairs of texts they were trained on.
+        pairs: Number of pairs of texts that they were trained on.
         tensors: ``N.down`` and ``N.up``.
     """
 

@@ -185,7 +185,7 @@ class Acquirers(Part):
 
         Args:
             tower: The frozen tower of the model, on its device already.
-            config: What the model's config says of them.
+            config: Their configuration.
             embedding: The shared non-native embedding.
             tokenizer: Of the embedding's pieces.
 

@@ -55,15 +55,15 @@ class Part(nn.Module):
 
     Attributes:
         field: The field of ``ModelConfig`` that says that a model has the part.
-        prefix: What the names of its tensors begin with in a model's file.
-        title: What it is called in messages, in the plural.
+        prefix: Beginning of its tensors' names in a model's file.
+        title: Name in messages, in the plural.
         folder: The folder of its own files in a model's folder; empty for none.
         stored_elsewhere: Whether nothing of it lies in a model's folder but its config.
         variants: Names of variants that only a model with this part has.
         halves: Whether it is stored in half precision.
         leaves_text_space: Whether embeddings behind it lie in another space than the one the heads are trained into.
         trained_for: What it is trained for: ``sounds``, ``pictures`` or ``texts``; empty for parts that are not.
-        trained_tensors: What the names of its trained tensors begin with, its prefix left out.
+        trained_tensors: Beginnings of its trained tensors' names, without its prefix.
         fits: Prefixes of other tensors that it was trained to fit, so that a model which keeps it keeps them too.
     """
 

@@ -59,7 +59,7 @@ class ClassProfile(Part):
 
         Args:
             config: Its size and share.
-            classes: How many classes the audio tower knows.
+            classes: Number of classes that the audio tower knows.
             width: Of the text space.
         """
         super().__init__()

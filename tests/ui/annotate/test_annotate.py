@@ -159,10 +159,10 @@ def test_a_stale_tab_says_what_stands_and_asks_instead_of_overwriting_it(service
     assert [each.judgement_id for each in store.current_judgements()] == [replaced["judgement_id"]]
 
     undone = handlers.annotate_undo(services, token, campaign.campaign_id)
-    assert undone["told"] == "Taken back. What you answered before counts again: Relevant."
+    assert undone["message"] == "Taken back. What you answered before counts again: Relevant."
     assert [each.label for each in store.current_judgements()] == ["relevant"]
     undone = handlers.annotate_undo(services, token, campaign.campaign_id)
-    assert undone["told"] == "Taken back. No answer of yours to this question counts now."
+    assert undone["message"] == "Taken back. No answer of yours to this question counts now."
     gone = handlers.annotate_judge(services, token, item, "unsure", seen=replaced["judgement_id"])
     assert gone["stale"].startswith("Your answer to this question was taken back in another tab")
     assert store.current_judgements() == []

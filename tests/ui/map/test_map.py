@@ -163,7 +163,7 @@ def test_what_is_flagged_together_is_stored_with_rank_and_score_and_can_be_undon
     key = opened["map"]["key"]
     chosen = [*rows_of(opened, "audio")[:2], rows_of(opened, "text")[0]]
     answer = handlers.map_flag(services, key, chosen, "  Hund ", "relevant", ME, language="de")
-    assert "Stored for 2" in answer["told"] and "1 texts were left out" in answer["told"]
+    assert "Stored for 2" in answer["message"] and "1 texts were left out" in answer["message"]
     stored = services.feedback.store().current_judgements()
     assert {(each.query_text, each.language, each.label, each.annotator) for each in stored} == {
         ("Hund", "de", "relevant", ME)

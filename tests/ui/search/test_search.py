@@ -157,7 +157,7 @@ def test_a_flag_stores_what_the_server_had_shown(services):
     assert (row.query_text, row.language, row.clip_id, row.rank) == ("hund", "de", hit["clip_id"], 2)
     assert row.score == pytest.approx(hit["score"], abs=1e-6)
     assert (row.model, row.model_version, row.gallery, row.consent) == ("tiny", "1", "gallery", False)
-    assert undo(services, answer["judgement_id"], ME)["told"] == "Taken back."
+    assert undo(services, answer["judgement_id"], ME)["message"] == "Taken back."
     assert current(services) == []
 
 
@@ -173,7 +173,7 @@ def test_a_second_tab_says_what_stands_and_asks_and_undoing_says_what_counts(ser
         flag(services, *shown, "unsure", ME, seen="")
     second = judge_card(services, *shown, "unsure", ME, seen=first["judgement_id"])
     undone = undo(services, second["judgement_id"], ME)
-    assert (undone["stands"], undone["told"]) == (first["judgement_id"], "Taken back. Counts again: Relevant.")
+    assert (undone["stands"], undone["message"]) == (first["judgement_id"], "Taken back. Counts again: Relevant.")
     undo(services, first["judgement_id"], ME)
     assert judge_card(services, *shown, "unsure", ME, seen=first["judgement_id"])["stale"].startswith("Your judgement")
     assert current(services) == []

@@ -17,7 +17,7 @@ from ui.search import tab as search_tab
 from ui.search.actions import search_audio, search_text
 from ui.search.transcription import write_down
 from ui.services.services import Services
-from ui.services.transcription import Dictation
+from ui.services.transcription import TranscriberLoader
 
 
 class StandIn:
@@ -33,7 +33,7 @@ class StandIn:
 
 @pytest.fixture(scope="module")
 def searchable(tiny_model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dictation")
+    folder = tmp_path_factory.mktemp("transcription")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CACARA_CACHE", str(folder / "cache"))
         yield make_services(tiny_model, folder)
@@ -45,13 +45,13 @@ def said(searchable, tmp_path):
     return search_audio(searchable, str(tmp_path / "said.wav"))["words"]["search_id"]
 
 
-def with_dictation(services, load):
-    return Services(services.engine, services.feedback, services.searches, dictation=Dictation(load))
+def with_transcriber(services, load):
+    return Services(services.engine, services.feedback, services.searches, transcription=TranscriberLoader(load))
 
 
 def wait(services):
     for _ in range(200):
-        if services.dictation.status.phase != "preparing":
+        if services.transcription.status.phase != "preparing":
             return
         time.sleep(0.01)
 
@@ -65,8 +65,8 @@ def test_it_is_loaded_when_somebody_first_asks_and_tells_how_far_it_is(searchabl
         asked.wait(10)
         return StandIn()
 
-    services = with_dictation(searchable, load)
-    assert services.dictation.status.phase == "waiting" and loads == []
+    services = with_transcriber(searchable, load)
+    assert services.transcription.status.phase == "waiting" and loads == []
     first = write_down(services, said)
     assert first["phase"] == "preparing" and set(first) == {"phase", "progress", "fraction"}
     asked.set()
@@ -79,8 +79,8 @@ def test_it_is_loaded_when_somebody_first_asks_and_tells_how_far_it_is(searchabl
 
 def test_a_chosen_language_is_passed_on_and_one_the_model_lacks_is_detected_later(searchable, said):
     stand_in = StandIn(language="sw")
-    services = with_dictation(searchable, lambda report: stand_in)
-    services.dictation.transcriber()
+    services = with_transcriber(searchable, lambda report: stand_in)
+    services.transcription.transcriber()
     wait(services)
     assert write_down(services, said, "de")["guessed"] is False
     assert write_down(services, said)["query_language"] == "auto"
@@ -94,7 +94,7 @@ def test_weights_that_cannot_be_had_are_told_once_and_tried_again(searchable, sa
         tries.append(1)
         raise SourceError("no network\nhere")
 
-    services = with_dictation(searchable, load)
+    services = with_transcriber(searchable, load)
     write_down(services, said)
     wait(services)
     with pytest.raises(QueryError, match="cannot be written down here: no network here"):
@@ -105,7 +105,7 @@ def test_weights_that_cannot_be_had_are_told_once_and_tried_again(searchable, sa
 
 
 def test_an_unexpected_failure_does_not_leave_the_page_waiting(searchable, said):
-    services = with_dictation(searchable, lambda report: 1 / 0)
+    services = with_transcriber(searchable, lambda report: 1 / 0)
     write_down(services, said)
     wait(services)
     with pytest.raises(QueryError, match="unexpected ZeroDivisionError"):
@@ -114,13 +114,13 @@ def test_an_unexpected_failure_does_not_leave_the_page_waiting(searchable, said)
 
 @pytest.mark.parametrize("search_id", ["made up", "", None, 3, ["x"], {"a": 1}])
 def test_a_made_up_recording_is_refused(searchable, search_id):
-    services = with_dictation(searchable, lambda report: pytest.fail("loaded"))
+    services = with_transcriber(searchable, lambda report: pytest.fail("loaded"))
     with pytest.raises(QueryError, match="no longer remembered"):
         write_down(services, search_id)
 
 
 def test_a_typed_query_and_a_recording_that_went_have_nothing_to_write_down(searchable, said):
-    services = with_dictation(searchable, lambda report: StandIn())
+    services = with_transcriber(searchable, lambda report: StandIn())
     with pytest.raises(QueryError, match="no longer remembered"):
         write_down(services, search_text(services, "hund")["search_id"])
     services.searches.recall(said).recording.unlink()
@@ -129,8 +129,8 @@ def test_a_typed_query_and_a_recording_that_went_have_nothing_to_write_down(sear
 
 
 def test_when_nothing_was_understood_the_page_says_what_helps(searchable, said):
-    services = with_dictation(searchable, lambda report: StandIn(text=""))
-    services.dictation.transcriber()
+    services = with_transcriber(searchable, lambda report: StandIn(text=""))
+    services.transcription.transcriber()
     wait(services)
     page = search_tab.show_written(services, said, "auto")
     assert "No words were understood" in page and 'data-action="write"' in page
@@ -138,7 +138,7 @@ def test_when_nothing_was_understood_the_page_says_what_helps(searchable, said):
 
 def test_the_page_shows_progress_then_the_words_as_text(searchable, said):
     asked = threading.Event()
-    services = with_dictation(searchable, lambda report: asked.wait(10) and StandIn())
+    services = with_transcriber(searchable, lambda report: asked.wait(10) and StandIn())
     progress = [search_tab.show_written(services, said, "auto") for _ in range(2)]
     assert all("data-waiting" in page for page in progress)
     assert progress[0] != progress[1], "Gradio drops an answer that equals the one before: the page would ask no more"

@@ -151,9 +151,9 @@ def test_a_wrong_look_up_is_taken_back_with_one_click_and_undone(services, model
     before = model.encode_text(["mbwa"], "sw")
     (found,) = search_text(services, "mbwa", "sw")["looked_up"]
     told = correcting.wrong_look_up(services, found["text"], found["read_in"], found["senses"])
-    assert told["told"] == "“mbwa” is not looked up as dog any more."
+    assert told["message"] == "“mbwa” is not looked up as dog any more."
     assert search_text(services, "mbwa", "sw")["looked_up"] == []
-    assert "looked up again" in correcting.look_up_again(services, told["list_id"], "mbwa")["told"]
+    assert "looked up again" in correcting.look_up_again(services, told["list_id"], "mbwa")["message"]
     assert np.array_equal(before, model.encode_text(["mbwa"], "sw"))
 
 

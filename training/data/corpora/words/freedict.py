@@ -34,7 +34,7 @@ def read(key: str, folder: Path) -> Iterator[tuple[str, str, str]]:
 
     Args:
         key: Of the source, ``freedict-eng-swh`` or ``freedict-swh-eng``: which side is English.
-        folder: Where it was fetched to.
+        folder: Folder that it was fetched to.
 
     Raises:
         SourceError: A file is missing or damaged.
